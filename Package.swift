@@ -1,0 +1,172 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+let root = Context.packageDirectory
+/// `IMMURE_PARTS=core` leaves the network front and its dependencies out: seconds instead of minutes while working on a wall.
+let core = Context.environment["IMMURE_PARTS"] == "core"
+/// `IMMURE_FUZZ=1` builds the pure parsers with libFuzzer and AddressSanitizer (`make fuzz`).
+let fuzzing = Context.environment["IMMURE_FUZZ"] == "1"
+
+let sanitize: [SwiftSetting] = fuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : []
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+  // One view of glibc's structs in CLinux and in NIO's C modules (fd_set differs otherwise).
+  .unsafeFlags(["-Xcc", "-D_GNU_SOURCE"]),
+]
+/// Release executables are static; debug and test builds stay dynamic.
+let staticLink: [LinkerSetting] = [
+  .unsafeFlags(
+    ["-static-executable", "-use-ld=lld", "-Xlinker", "-s", "-Xlinker", "--gc-sections"],
+    .when(configuration: .release))
+]
+/// Not autolinked in a static executable; wanted once FoundationEssentials is reachable.
+let staticFoundation: [LinkerSetting] = [
+  .unsafeFlags(
+    [
+      "-lFoundationEssentials", "-l_FoundationCollections", "-l_FoundationCShims",
+      "-lswiftSynchronization",
+    ],
+    .when(configuration: .release))
+]
+let fuzzLink: [LinkerSetting] = [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], pure: Bool = false) -> Target {
+  .target(
+    name: name, dependencies: dependencies, swiftSettings: pure ? strict + sanitize : strict)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
+}
+func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["CFuzz"] + dependencies, path: "Fuzz/\(name)",
+    swiftSettings: strict + sanitize, linkerSettings: fuzzLink)
+}
+
+/// The house, bottom first: a target may depend on targets above its own line only (HouseTests holds it).
+let house: [Target] = [
+  module("Formats", pure: true),
+  .target(name: "CLinux"),
+  module("Linux", ["CLinux"]),
+  module("Seccomp", ["Formats"], pure: true),
+  module("Policy", ["Formats"], pure: true),
+  module("Walls", ["Formats", "Linux", "Policy"]),
+  module("Network", ["Walls", "Policy", "Linux", "Formats"]),
+  module("Workspace", ["Walls", "Policy", "Linux", "Formats"]),
+  module("Supervision", ["Walls", "Policy", "Linux", "Formats"]),
+  module("Confinement", ["Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  .target(
+    name: "CGuest",
+    cSettings: [.define("IMMURE_GUEST_INIT", to: "\"\(root)/.deps/guest/init\"")]),
+  module("Guest", ["CGuest", "Linux", "Formats"]),
+  module(
+    "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  module(
+    "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  module("Images", ["Walls", "Linux", "Formats"]),
+  module("Options", ["Formats"], pure: true),
+  module(
+    "Launch",
+    [
+      "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
+      "Network", "Walls", "Policy", "Seccomp", "Linux", "Formats",
+    ]),
+  .executableTarget(
+    name: "immure", dependencies: ["Launch", "Linux"], swiftSettings: strict,
+    linkerSettings: staticLink),
+]
+
+let front: [Target] = [
+  .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+  .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+  .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+  module(
+    "Registry",
+    [
+      "Images", "Confinement", "Walls", "Linux", "Formats", "CZlib", "CZstd", "CCrypto",
+      .product(name: "AsyncHTTPClient", package: "async-http-client"),
+      .product(name: "NIOCore", package: "swift-nio"),
+      .product(name: "NIOHTTP1", package: "swift-nio"),
+      .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    ]),
+  module(
+    "Commands",
+    ["Registry", "Options", "Images", "Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]
+  ),
+  .executableTarget(
+    name: "immure-front", dependencies: ["Commands", "Linux"], swiftSettings: strict,
+    linkerSettings: staticLink + staticFoundation),
+]
+
+let coreTests: [Target] = [
+  tests("Formats", ["Formats"]),
+  tests("Linux", ["Linux", "CLinux"]),
+  tests("Seccomp", ["Seccomp", "Formats", "Linux"]),
+  tests("Policy", ["Policy", "Formats"]),
+  tests("Walls", ["Walls", "Policy", "Linux", "Formats"]),
+  tests("Network", ["Network", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Workspace", ["Workspace", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Images", ["Images", "Walls", "Linux", "Formats"]),
+  tests("Options", ["Options", "Formats"]),
+  tests("House", []),
+  // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
+  tests("Command", ["Walls", "Policy", "Linux", "Formats"]),
+]
+let frontTests: [Target] = [
+  tests("Registry", ["Registry", "Images", "Walls", "Linux", "Formats"])
+]
+
+let fuzzers: [Target] =
+  fuzzing
+  ? [
+    .target(name: "CFuzz", path: "Fuzz/CFuzz"),
+    fuzzer("FuzzJSON", ["Formats"]),
+    fuzzer("FuzzTOML", ["Formats"]),
+    fuzzer("FuzzTar", ["Formats"]),
+    fuzzer("FuzzReference", ["Formats"]),
+    fuzzer("FuzzImageTypes", ["Formats"]),
+    fuzzer("FuzzLayerStream", ["Formats"]),
+    fuzzer("FuzzSeccompProfile", ["Seccomp", "Formats"]),
+    fuzzer("FuzzPolicy", ["Policy", "Formats"]),
+    fuzzer("FuzzOptions", ["Options", "Formats"]),
+  ] : []
+
+// While parts are being built beside each other: a target whose folder is not there yet is left out.
+func present(_ targets: [Target]) -> [Target] {
+  func there(_ target: Target) -> Bool {
+    let folder = target.path ?? ((target.type == .test ? "Tests/" : "Sources/") + target.name)
+    return FileManager.default.fileExists(atPath: root + "/" + folder)
+  }
+  let names = Set(targets.filter(there).map(\.name))
+  let all = Set(targets.map(\.name))
+  return targets.filter(there).map { target in
+    target.dependencies = target.dependencies.filter {
+      if case .byNameItem(let name, _) = $0 { return !all.contains(name) || names.contains(name) }
+      return true
+    }
+    return target
+  }
+}
+
+let package = Package(
+  name: "immure",
+  dependencies: core || fuzzing
+    ? []
+    : [
+      .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+      .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+      .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+    ],
+  targets: present(
+    house + (core || fuzzing ? [] : front) + (fuzzing ? [] : coreTests)
+      + (core || fuzzing ? [] : frontTests) + fuzzers),
+  swiftLanguageModes: [.v6]
+)
