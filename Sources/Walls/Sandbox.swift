@@ -1,0 +1,105 @@
+public import Formats
+public import Linux
+
+/// A box that was raised. What it can do beyond this is offered as values that are there or not, never as calls that may fail
+/// for want of the ability.
+public protocol Sandbox: AnyObject {
+  /// The process on the host that stands for the box: its first process, its monitor, or its VMM.
+  var process: ProcessIdentity { get }
+
+  /// What `Wall.open` needs to find it again; kept in the sandbox's record.
+  var details: [String: String] { get }
+
+  /// Lets the untrusted program begin; the error's kind says whether it was not found or could not be run.
+  func start() throws(WallError)
+
+  /// Readable (poll(2)) once the program has ended. Owned by the sandbox.
+  var exitDescriptor: Int32 { get }
+
+  /// After `exitDescriptor` is readable: how it ended. Frees everything the wall made (cgroups, mounts, processes).
+  func collect() throws(WallError) -> Ending
+
+  /// Sends a signal to the program (with init: init forwards it).
+  func signal(_ number: Int32) throws(WallError)
+
+  /// Ends every process of the box, also stopped, traced or detached ones, and frees everything. May be called again, and on a
+  /// box whose supervisor was killed at any moment.
+  func destroy() throws(WallError)
+
+  /// The near end of the box's terminal when its streams are one. Owned by the sandbox.
+  var terminal: Int32? { get }
+
+  var execution: (any Execution)? { get }
+  var pausing: (any Pausing)? { get }
+  var measurement: (any Measurement)? { get }
+  var listing: (any ProcessListing)? { get }
+}
+
+/// How a box's program, or one executed in it, ended.
+public struct Ending: Sendable, Equatable {
+  public var status: ExitStatus
+  /// The limit that ended it.
+  public var limit: LimitHit?
+  public init(status: ExitStatus, limit: LimitHit? = nil) {
+    self.status = status
+    self.limit = limit
+  }
+}
+
+/// A limit that ended a box.
+public enum LimitHit: String, Sendable, CaseIterable {
+  case memory, timeout, output
+  case fileSize = "file_size"
+  case cpuTime = "cpu_time"
+
+  /// The exit status of `run`.
+  public var code: Int32 {
+    switch self {
+    case .memory: 137
+    case .timeout: 124
+    case .output: 125
+    case .fileSize: 153
+    case .cpuTime: 152
+    }
+  }
+}
+
+/// Further programs in a running box.
+public protocol Execution {
+  /// Starts a program beside the first; the process's capabilities, ids and limits are those given.
+  func execute(_ process: ProcessConfiguration, streams: Streams) throws(WallError) -> any BoxProcess
+}
+
+/// A program that was executed in a running box.
+public protocol BoxProcess: AnyObject {
+  var process: ProcessIdentity { get }
+  var exitDescriptor: Int32 { get }
+  var terminal: Int32? { get }
+  func signal(_ number: Int32) throws(WallError)
+  func collect() throws(WallError) -> Ending
+}
+
+/// Stopping a box's time.
+public protocol Pausing {
+  func pause() throws(WallError)
+  func resume() throws(WallError)
+}
+
+/// What a box uses.
+public protocol Measurement {
+  func measure() throws(WallError) -> Usage
+}
+
+/// Resources in use; nil where the wall cannot tell.
+public struct Usage: Sendable, Equatable {
+  public var memoryBytes: UInt64?
+  public var memoryPeakBytes: UInt64?
+  public var cpuMicroseconds: UInt64?
+  public var processes: UInt64?
+  public init() {}
+}
+
+/// The box's processes as the host numbers them.
+public protocol ProcessListing {
+  func processes() throws(WallError) -> [Int32]
+}
