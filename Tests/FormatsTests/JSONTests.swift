@@ -39,6 +39,7 @@ import Testing
     #expect(throws: FormatError.self) {
       var reader = JSONReader(bytes.span)
       try reader.skip()
+      try reader.finish()
     }
   }
 
