@@ -53,7 +53,8 @@ extension SandboxRecord {
     guard version == 1 else {
       throw try node.required("version").failure("is a record version that this immure does not know (it knows 1)")
     }
-    func choice<T: RawRepresentable>(_ key: String, _ type: T.Type) throws(FormatError) -> T where T.RawValue == String {
+    func choice<T: RawRepresentable>(_ key: String, _ type: T.Type) throws(FormatError) -> T
+    where T.RawValue == String {
       let text = try node.string(key)
       guard let value = T(rawValue: text) else { throw try node.required(key).failure("is not a known \(key)") }
       return value

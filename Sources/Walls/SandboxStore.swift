@@ -47,7 +47,9 @@ public struct SandboxStore: Sendable {
   /// Makes the sandbox's folder, takes its name and writes its first record.
   public func create(_ record: SandboxRecord) throws(WallError) {
     guard SandboxStore.isValid(name: record.name) else {
-      throw WallError("name \"\(FormatError.presentable(record.name))\": use 1 to 64 of letters, digits, _ . and -, beginning with a letter or digit")
+      throw WallError(
+        "name \"\(FormatError.presentable(record.name))\": use 1 to 64 of letters, digits, _ . and -, beginning with a letter or digit"
+      )
     }
     do throws(SystemError) {
       try makeFolder(record)
@@ -67,7 +69,7 @@ public struct SandboxStore: Sendable {
   private func makeFolder(_ record: SandboxRecord) throws(SystemError) {
     do throws(SystemError) {
       try File.makeDirectory(directory(record.id), mode: 0o700)
-    } catch where error.errno == .noEntry {
+    } catch  where error.errno == .noEntry {
       try File.makeDirectories(root, mode: 0o711)
       try File.makeDirectories(sandboxes, mode: 0o711)
       try File.makeDirectories(names, mode: 0o700)
@@ -79,7 +81,7 @@ public struct SandboxStore: Sendable {
     for _ in 0..<8 {
       do throws(SystemError) {
         return try File.symlink("../sandboxes/" + record.id, at: names + "/" + record.name)
-      } catch where error.errno != .exists {
+      } catch  where error.errno != .exists {
         throw WallError("cannot take the name \"\(record.name)\"", error)
       } catch {}
       // Taken: by a sandbox that is there, or by one whose removal was cut short.
@@ -87,7 +89,8 @@ public struct SandboxStore: Sendable {
       let holder = String(target.split(separator: "/").last ?? "")
       if File.exists(directory(holder)) && holder != record.id {
         throw WallError(
-          "the name \"\(record.name)\" is in use by sandbox \(holder): remove it with `immure rm -f \(record.name)` or choose another --name")
+          "the name \"\(record.name)\" is in use by sandbox \(holder): remove it with `immure rm -f \(record.name)` or choose another --name"
+        )
       }
       try? File.remove(names + "/" + record.name)
     }
@@ -121,7 +124,7 @@ public struct SandboxStore: Sendable {
       let folder = try File.open(directory(id), O_RDONLY | O_DIRECTORY)
       _ = try File.lock(folder.rawValue)
       return folder
-    } catch where error.errno == .noEntry {
+    } catch  where error.errno == .noEntry {
       throw WallError(.gone, "there is no sandbox \(id)")
     } catch {
       throw WallError("cannot lock sandbox \(id)", error)
@@ -144,7 +147,8 @@ public struct SandboxStore: Sendable {
   /// The id that a name, an id or a unique beginning of an id stands for.
   public func find(_ word: String) throws(WallError) -> String {
     guard SandboxStore.isValid(name: word) else {
-      throw WallError(.gone, "\"\(FormatError.presentable(word))\" is no name or id of a sandbox; `immure ps -a` lists them")
+      throw WallError(
+        .gone, "\"\(FormatError.presentable(word))\" is no name or id of a sandbox; `immure ps -a` lists them")
     }
     if let target = try? File.readLink(names + "/" + word), let id = target.split(separator: "/").last,
       File.exists(directory(String(id)))
@@ -164,7 +168,7 @@ public struct SandboxStore: Sendable {
   public func ids() throws(WallError) -> [String] {
     do throws(SystemError) {
       return try File.names(inDirectory: sandboxes).filter(SandboxStore.isValid(name:)).sorted()
-    } catch where error.errno == .noEntry {
+    } catch  where error.errno == .noEntry {
       return []
     } catch {
       throw WallError("cannot list the sandboxes", error)
@@ -175,10 +179,10 @@ public struct SandboxStore: Sendable {
   public func remove(_ id: String, name: String?) throws(WallError) {
     do throws(SystemError) {
       if let name, let target = try? File.readLink(names + "/" + name), target.hasSuffix("/" + id) {
-        do throws(SystemError) { try File.remove(names + "/" + name) } catch where error.errno == .noEntry {}
+        do throws(SystemError) { try File.remove(names + "/" + name) } catch  where error.errno == .noEntry {}
       }
       try File.removeTree(directory(id))
-    } catch where error.errno == .noEntry {
+    } catch  where error.errno == .noEntry {
       return
     } catch {
       throw WallError("cannot remove the state of sandbox \(id)", error)

@@ -1,0 +1,30 @@
+import CLinux
+import Linux
+
+/// The other executable: network, TLS and decompression.
+enum Front {
+  /// Where it may be, seen from this executable.
+  static func candidates() -> [String] {
+    guard let own = try? File.readLink("/proc/self/exe"), let folder = File.parent(of: own) else { return [] }
+    let above = File.parent(of: folder) ?? "/"
+    return [above + "/libexec/immure-front", above + "/libexec/immure/immure-front", folder + "/immure-front"]
+  }
+
+  /// Replaces this process; returns only with what went wrong.
+  static func execute(_ arguments: [String]) -> String {
+    let places = candidates()
+    for path in places where File.exists(path) {
+      return Process.execute(path, arguments: ["immure-front"] + arguments, environment: Process.environment).description
+    }
+    return "immure-front is not installed (looked for \(places.joined(separator: ", "))): it pulls and lists images"
+  }
+
+  /// Runs it as a child that shares this command's terminal and waits for it.
+  static func run(_ arguments: [String]) throws(SystemError) -> ExitStatus {
+    guard let child = try Process.clone(CloneArguments(flags: 0)) else {
+      Output.complain(execute(arguments))
+      Process.exit(125)
+    }
+    return try child.wait() ?? .exited(125)
+  }
+}

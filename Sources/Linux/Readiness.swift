@@ -1,0 +1,27 @@
+import CLinux
+
+/// Waiting for one descriptor (poll(2)).
+public enum Readiness {
+  /// True when the descriptor can be read or has hung up; false when so many milliseconds passed first (nil: no bound).
+  public static func wait(_ descriptor: Int32, milliseconds: UInt64?) throws(SystemError) -> Bool {
+    let deadline = milliseconds.map { Clock.monotonicNanoseconds() + min($0, 1 << 40) * 1_000_000 }
+    while true {
+      var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      var timeout = timespec()
+      if let deadline {
+        let now = Clock.monotonicNanoseconds()
+        let left = deadline > now ? deadline - now : 0
+        timeout = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+      }
+      // SAFETY: ppoll reads one pollfd and one timespec, both alive across the call.
+      let result = unsafe withUnsafeMutablePointer(to: &entry) { entry in
+        unsafe withUnsafeMutablePointer(to: &timeout) { timeout in
+          unsafe systemCall(
+            Int(SYS_ppoll), UInt(bitPattern: entry), 1, deadline == nil ? 0 : UInt(bitPattern: timeout), 0)
+        }
+      }
+      if result == -Int(EINTR) { continue }
+      return try checked("ppoll", "\(descriptor)", result) > 0
+    }
+  }
+}

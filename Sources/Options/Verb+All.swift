@@ -1,0 +1,166 @@
+extension Verb {
+  static let format = Option("format", value: "table|json", "How to print")
+  static let naming = "SANDBOX"
+
+  /// Every verb in the order help lists them.
+  public static let all: [Verb] =
+    [
+      run, exec, ps, inspect, logs, attach, stop, kill, wait, pause, resume, remove, prune, stats, top, cp,
+    ] + workspace + [policyExplain, doctor] + images + [completion, manual, version]
+
+  static let exec = Verb(
+    "exec", "SANDBOX COMMAND [ARGUMENT…]", count: 2...(.max), "Run a further program in a running sandbox",
+    stopsAtOperand: true,
+    groups: [
+      OptionGroup(
+        "The program",
+        [
+          Option("interactive", "i", "Keep standard input open"),
+          Option("tty", "t", "Give the program a terminal"),
+          Option("env", "e", value: "NAME[=VALUE]", repeats: true, "Set an environment variable, or hand one over"),
+          Option("workdir", "w", value: "DIR", "Where the program starts"),
+          Option("user", "u", value: "USER[:GROUP]", "Who the program is inside"),
+          Option("detach-keys", value: "KEYS", "The keys that leave a terminal (ctrl-p,ctrl-q)"),
+        ])
+    ], examples: [Example("immure exec -it web sh", "a shell beside the program")])
+
+  static let ps = Verb(
+    "ps", "", "List sandboxes",
+    groups: [
+      OptionGroup(
+        "Listing",
+        [
+          Option("all", "a", "Ended ones too"), Option("quiet", "q", "Ids only"), format,
+        ])
+    ], examples: [Example("immure ps -a --format json", "every sandbox, for a program")])
+
+  static let inspect = Verb(
+    "inspect", "SANDBOX|IMAGE…", count: 1...(.max), "Show all that is known about a sandbox or an image, as JSON",
+    examples: [Example("immure inspect web", "its wall, limits and how each rule is enforced")])
+
+  static let logs = Verb(
+    "logs", naming, count: 1...1, "Print what a detached sandbox wrote",
+    groups: [
+      OptionGroup(
+        "What to print",
+        [
+          Option("follow", "f", "Go on as more is written, until the sandbox ends"),
+          Option("tail", "n", value: "NUMBER", "Only the last lines"),
+          Option("timestamps", "t", "When each line was written"),
+        ])
+    ], examples: [Example("immure logs -f web", "as it comes")])
+
+  static let attach = Verb(
+    "attach", naming, count: 1...1, "Connect the terminal to a detached sandbox",
+    groups: [
+      OptionGroup("Keys", [Option("detach-keys", value: "KEYS", "The keys that leave again (ctrl-p,ctrl-q)")])
+    ])
+
+  static let stop = Verb(
+    "stop", naming + "…", count: 1...(.max), "Ask sandboxes to end, then end them",
+    groups: [
+      OptionGroup("How", [Option("time", "t", value: "SECONDS", "How long to wait before the end is forced (10)")])
+    ])
+
+  static let kill = Verb(
+    "kill", naming + "…", count: 1...(.max), "Send a signal (KILL: end every process of the box)",
+    groups: [OptionGroup("How", [Option("signal", "s", value: "SIGNAL", "Which signal (KILL)")])])
+
+  static let wait = Verb(
+    "wait", naming + "…", count: 1...(.max), "Wait until sandboxes end and print their exit statuses")
+  static let pause = Verb("pause", naming + "…", count: 1...(.max), "Stop a sandbox's time")
+  static let resume = Verb("resume", naming + "…", count: 1...(.max), "Let a paused sandbox go on")
+
+  static let remove = Verb(
+    "rm", naming + "…", count: 0...(.max), "Remove ended sandboxes",
+    groups: [
+      OptionGroup(
+        "Which", [Option("force", "f", "Running ones too: they are ended first"), Option("all", "a", "Every one")])
+    ])
+
+  static let prune = Verb("prune", "", "Remove every ended sandbox and what crashed commands left behind")
+
+  static let stats = Verb(
+    "stats", naming + "…", count: 0...(.max), "Show what sandboxes use",
+    groups: [OptionGroup("Listing", [Option("no-stream", "Print once"), format])])
+
+  static let top = Verb(
+    "top", naming, count: 1...1, "List a sandbox's processes as the host numbers them",
+    groups: [OptionGroup("Listing", [format])])
+
+  static let cp = Verb(
+    "cp", "SOURCE TARGET", count: 2...2, "Copy files between the host and a running sandbox (SANDBOX:PATH)")
+
+  static let workspace: [Verb] = [
+    Verb(
+      "workspace list", "", "List the workspaces of ended and running sandboxes",
+      groups: [OptionGroup("Listing", [format])]),
+    Verb(
+      "workspace diff", "NAME", count: 1...1, "Show what a sandbox changed in its --workspace",
+      groups: [OptionGroup("Listing", [format, Option("summary", "Names only")])]),
+    Verb(
+      "workspace apply", "NAME", count: 1...1, "Carry the changes over to the host's folder",
+      groups: [OptionGroup("How", [Option("dry-run", "Only say what would be done")])]),
+    Verb("workspace discard", "NAME", count: 1...1, "Forget the changes"),
+  ]
+
+  static let policyExplain = Verb(
+    "policy explain", "", "Say rule by rule who enforces it, and with what",
+    groups: [
+      OptionGroup("Which", [Option("wall", value: "WALL", "One wall only"), format])
+    ] + run.groups.filter { $0.title == "Limits" || $0.title == "Network" || $0.title == "Files" }
+      + [OptionGroup("Rules", [Option("policy", value: "FILE", "Rules from a TOML file")])],
+    examples: [Example("immure policy explain --wall jail --memory 256m", "what the jail holds of it here")])
+
+  static let doctor = Verb(
+    "doctor", "", "Say which walls this machine can raise, what is missing and what to do about it",
+    groups: [OptionGroup("Listing", [format])])
+
+  static let images: [Verb] = [
+    Verb(
+      "pull", "IMAGE", count: 1...1, "Fetch an image", place: .front,
+      groups: [
+        OptionGroup(
+          "How",
+          [
+            Option("platform", value: "OS/ARCH", "Which of an image's platforms"),
+            Option("quiet", "q", "No progress"),
+            Option("creds", value: "USER:PASSWORD", "Who asks"),
+            Option("authfile", value: "FILE", "Credentials as `docker login` writes them"),
+            Option("cert-dir", value: "DIR", "Certificates of the registry (*.crt)"),
+            Option("tls-verify", value: "true|false", "Whether the registry must prove who it is (true)"),
+          ])
+      ]),
+    Verb(
+      "import", "FILE NAME", count: 2...2, "Make an image of a root file system in a tar file", place: .front,
+      groups: [
+        OptionGroup(
+          "Configuration",
+          [
+            Option("cmd", value: "COMMAND", "The default command, split at blanks"),
+            Option("entrypoint", value: "PROGRAM", "The entrypoint"),
+            Option("env", "e", value: "NAME=VALUE", repeats: true, "An environment variable"),
+            Option("workdir", "w", value: "DIR", "Where programs start"),
+            Option("user", "u", value: "USER", "Who programs are"),
+            Option("quiet", "q", "No progress"),
+          ])
+      ], examples: [Example("immure import debian.tar debian:12", "from mmdebstrap or debootstrap")]),
+    Verb(
+      "load", "FILE", count: 1...1, "Take images out of an OCI archive", place: .front,
+      groups: [OptionGroup("How", [Option("quiet", "q", "No progress")])]),
+    Verb(
+      "images", "", "List images", place: .front,
+      groups: [OptionGroup("Listing", [format, Option("quiet", "q", "Digests only")])]),
+    Verb(
+      "rmi", "IMAGE…", count: 1...(.max), "Remove images", place: .front,
+      groups: [OptionGroup("How", [Option("force", "f", "Also when a sandbox uses one")])]),
+    Verb("tag", "IMAGE NAME", count: 2...2, "Give an image another name", place: .front),
+    Verb("image inspect", "IMAGE", count: 1...1, "Show an image's configuration as JSON", place: .front),
+  ]
+
+  static let completion = Verb(
+    "completion", "bash|zsh|fish", count: 1...1, "Print completions for a shell", place: .front)
+  static let manual = Verb(
+    "manual", "[DIR]", count: 0...1, "Print the manual page, or write every page into a folder", place: .front)
+  static let version = Verb("version", "", "Say which immure this is")
+}
