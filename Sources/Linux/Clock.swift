@@ -14,7 +14,7 @@ public enum Clock {
     var time = timespec()
     // SAFETY: clock_gettime fills one timespec; these clocks exist on every kernel.
     _ = unsafe withUnsafeMutablePointer(to: &time) { pointer in
-      unsafe systemCall(Int(SYS_clock_gettime), word(clock), UInt(bitPattern: pointer))
+      systemCall(Int(SYS_clock_gettime), word(clock), UInt(bitPattern: pointer))
     }
     return (Int64(time.tv_sec), Int64(time.tv_nsec))
   }

@@ -16,7 +16,7 @@ public enum Readiness {
       // SAFETY: ppoll reads one pollfd and one timespec, both alive across the call.
       let result = unsafe withUnsafeMutablePointer(to: &entry) { entry in
         unsafe withUnsafeMutablePointer(to: &timeout) { timeout in
-          unsafe systemCall(
+          systemCall(
             Int(SYS_ppoll), UInt(bitPattern: entry), 1, deadline == nil ? 0 : UInt(bitPattern: timeout), 0)
         }
       }
