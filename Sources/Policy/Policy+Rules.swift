@@ -1,3 +1,5 @@
+import Formats
+
 extension Policy {
   /// Every rule in the order people read them: files, network, processes, limits, devices, environment.
   public var rules: [Rule] {
@@ -21,12 +23,10 @@ extension Policy {
       Rule(
         .userNamespace(processes.userNamespace.value), name: "processes.user_namespace",
         value: processes.userNamespace.value.rawValue, origin: processes.userNamespace.origin))
-    if let capabilities = processes.capabilities {
-      rules.append(
-        Rule(
-          .capabilities, name: "processes.capabilities", value: "0x" + String(capabilities.value, radix: 16),
-          origin: capabilities.origin))
-    }
+    rules.append(
+      Rule(
+        .capabilities, name: "processes.capabilities", value: processes.capabilitiesText,
+        origin: processes.capabilities?.origin ?? .builtIn))
     rules.append(
       Rule(
         .seccomp(processes.seccomp.value), name: "processes.seccomp", value: processes.seccomp.value,
@@ -38,7 +38,9 @@ extension Policy {
     if !environment.isEmpty {
       rules.append(
         Rule(
-          .environment, name: "environment", value: "\(environment.count) variables", origin: environment[0].origin))
+          .environment, name: "environment",
+          value: environment.count == 1 ? "1 variable" : "\(environment.count) variables",
+          origin: environment[0].origin))
     }
     return rules
   }
@@ -47,30 +49,31 @@ extension Policy {
 extension Limits {
   var rules: [Rule] {
     var rules: [Rule] = []
-    func add(_ setting: Setting<UInt64>?, _ key: Rule.Key, _ name: String, _ text: (UInt64) -> String) {
-      guard let setting else { return }
-      rules.append(Rule(key, name: "limits.\(name)", value: text(setting.value), origin: setting.origin))
+    for name in LimitName.allCases {
+      guard let setting = self[name] else { continue }
+      rules.append(
+        Rule(
+          name.ruleKey, name: "limits." + name.rawValue, value: name.text(setting.value), origin: setting.origin))
     }
-    add(memory, .memory, "memory", Quantity.bytes)
-    add(milliCPUs, .cpus, "cpus", Quantity.thousandths)
-    add(pids, .pids, "pids", { "\($0)" })
-    add(openFiles, .openFiles, "open_files", { "\($0)" })
-    add(coreSize, .coreSize, "core_size", Quantity.bytes)
-    add(fileSize, .fileSize, "file_size", Quantity.bytes)
-    add(scratch, .scratch, "scratch", Quantity.bytes)
-    add(log, .log, "log", Quantity.bytes)
-    add(timeout, .timeout, "timeout", Quantity.milliseconds)
-    add(output, .output, "output", Quantity.bytes)
-    add(cpuTime, .cpuTime, "cpu_time", Quantity.milliseconds)
-    add(diskBytesPerSecond, .diskBytes, "disk_bps", { Quantity.bytes($0) + "/s" })
-    add(diskOperationsPerSecond, .diskOperations, "disk_iops", { "\($0)/s" })
     return rules
+  }
+}
+
+extension ProcessRules {
+  /// "default", "none", "all", or the names without their CAP_.
+  var capabilitiesText: String {
+    guard let mask = capabilities?.value, mask != CapabilityName.dockerDefaultMask else { return "default" }
+    if mask == 0 { return "none" }
+    if mask == CapabilityName.everyMask { return "all" }
+    return CapabilityName.names(in: mask).map { $0.dropFirst(4).lowercased() }.joined(separator: " ")
   }
 }
 
 extension FileRule {
   /// "PATH" or "PATH at DESTINATION".
-  public var text: String { path == destination ? path : "\(path) at \(destination)" }
+  public var text: String {
+    (path == destination ? path : "\(path) at \(destination)") + (sockets ? ", sockets too" : "")
+  }
 }
 
 extension NetworkRule {
@@ -79,7 +82,7 @@ extension NetworkRule {
     case .none: return "none"
     case .host: return "host"
     case .user(let ports, let allowPrivate):
-      let forwards = ports.map { " \($0.hostPort):\($0.boxPort)" }.joined()
+      let forwards = ports.map { " " + $0.text }.joined()
       return "user" + forwards + (allowPrivate ? ", private addresses too" : "")
     }
   }

@@ -64,10 +64,14 @@ public struct FileRule: Sendable, Equatable {
   public var path: String
   /// Where it appears inside; the host's path by default.
   public var destination: String
-  public init(_ access: Access, _ path: String, at destination: String? = nil) {
+  /// Whether the code may talk to the host's services through sockets that the path shows; a wall refuses a source that is a socket, or
+  /// for which `reachesHostSockets` holds, where this is false.
+  public var sockets: Bool
+  public init(_ access: Access, _ path: String, at destination: String? = nil, sockets: Bool = false) {
     self.access = access
     self.path = path
     self.destination = destination ?? path
+    self.sockets = sockets
   }
 }
 

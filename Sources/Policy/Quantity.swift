@@ -28,7 +28,8 @@ public enum Quantity {
   public static func parseBytes(_ text: String) -> UInt64? {
     let suffixes: [(String, UInt64)] = [
       ("tib", 1 << 40), ("gib", 1 << 30), ("mib", 1 << 20), ("kib", 1 << 10), ("tb", 1 << 40), ("gb", 1 << 30),
-      ("mb", 1 << 20), ("kb", 1 << 10), ("t", 1 << 40), ("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10), ("b", 1), ("", 1),
+      ("mb", 1 << 20), ("kb", 1 << 10), ("t", 1 << 40), ("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10), ("b", 1),
+      ("", 1),
     ]
     var lower = text.lowercased()
     for (suffix, unit) in suffixes where lower.hasSuffix(suffix) {
