@@ -19,9 +19,11 @@ enum Front {
     return "immure-front is not installed (looked for \(places.joined(separator: ", "))): it pulls and lists images"
   }
 
-  /// Runs it as a child that shares this command's terminal and waits for it.
+  /// Runs it as a child and waits for it; what it prints on standard output goes to standard error, as it is not this
+  /// command's output.
   static func run(_ arguments: [String]) throws(SystemError) -> ExitStatus {
     guard let child = try Process.clone(CloneArguments(flags: 0)) else {
+      _ = systemCall(Int(SYS_dup2), 2, 1)
       Output.complain(execute(arguments))
       Process.exit(125)
     }

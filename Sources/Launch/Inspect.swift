@@ -51,7 +51,7 @@ enum Inspect {
     object["environment"] = .array(record.environment.map { .string($0) })
     object["workingDirectory"] = .string(record.workingDirectory)
     object["user"] = .string("\(record.user):\(record.group)")
-    object["stopSignal"] = .string(SignalName.name(record.stopSignal) ?? "\(record.stopSignal)")
+    object["stopSignal"] = .string(SignalName.name(record.stopSignal))
     object["notes"] = .array(record.notes.map { .string($0) })
     object["policy"] = .array(
       record.rules.map {

@@ -18,10 +18,11 @@ extension Verb {
         [
           Option(
             "wall", value: "WALL",
-            "jail or container; without it the thinnest that enforces every rule is not taken, container is"),
+            "jail or container; without it container, else jail, if it enforces every rule"),
           Option("policy", value: "FILE", "Rules from a TOML file, or \"untrusted\", \"build\" or another that ships"),
           Option("at-least", value: "WALL", "Refuse a thinner wall than this"),
           Option("allow-unenforced", value: "RULE", repeats: true, "Accept that the wall cannot hold this rule"),
+          Option("pid", value: "private|host", "Whether the host's processes are hidden"),
           Option("userns", value: "auto|host", "An own id range for the box's root (auto), or the host's ids (host)"),
           Option("cap-add", value: "CAPABILITY", repeats: true, "Give a capability within the box"),
           Option("cap-drop", value: "CAPABILITY", repeats: true, "Take a capability away; \"all\" takes every one"),
@@ -55,15 +56,15 @@ extension Verb {
       OptionGroup(
         "Files",
         [
-          Option("volume", "v", value: "SOURCE:TARGET[:ro]", repeats: true, "Show a host file or folder inside"),
-          Option("allow-sockets", "Let -v show the host's sockets"),
+          Option("volume", "v", value: "SOURCE:TARGET[:ro|sockets]", repeats: true, "Show a host file or folder inside"),
+          Option("hide", value: "PATH", repeats: true, "Nothing is there inside"),
           Option("tmpfs", value: "TARGET[:size=SIZE]", repeats: true, "An empty folder in memory"),
           Option("read-only", "No writable layer"),
           Option(
             "workspace", value: "DIR[:apply]", repeats: false,
             "A folder through a private overlay; see `immure workspace`"),
           Option("device", value: "PATH", repeats: true, "A host device"),
-          Option("disk", value: "SIZE", "The writable layer and /tmp may hold so much (1g)"),
+          Option("scratch", value: "SIZE", "The writable layer and /tmp may hold so much (1g)"),
         ]),
       OptionGroup(
         "Network",
@@ -80,13 +81,14 @@ extension Verb {
           Option("memory", "m", value: "SIZE", "Memory, without swap (256m)"),
           Option("cpus", value: "NUMBER", "CPU time as a number of CPUs (1.5)"),
           Option("pids", value: "NUMBER", "Processes and threads"),
+          Option("ulimit", value: "NAME=NUMBER", repeats: true, "nofile, core, fsize or cpu, as Docker spells them"),
           Option("open-files", value: "NUMBER", "Open files of one process"),
           Option("file-size", value: "SIZE", "The largest file that may be written"),
           Option("core-size", value: "SIZE", "The largest core file"),
           Option("cpu-time", value: "TIME", "CPU time of one process (10s)"),
           Option("timeout", value: "TIME", "Wall-clock time (30s)"),
           Option("output", value: "SIZE", "Bytes on stdout and stderr together (10m)"),
-          Option("log", value: "SIZE", "A detached sandbox's log, rotated (16m)"),
+          Option("log-size", value: "SIZE", "A detached sandbox's log, rotated (16m)"),
           Option("disk-bps", value: "SIZE", "Bytes a second to and from disk"),
           Option("disk-iops", value: "NUMBER", "Disk operations a second"),
         ]),

@@ -1,0 +1,10 @@
+import Launch
+import Linux
+
+/// The command a person types.
+@main
+enum Main {
+  static func main() {
+    Process.exit(Launch.main())
+  }
+}

@@ -1,0 +1,95 @@
+import Foundation
+import Testing
+
+/// The executables as a user has them, run from the outside. `IMMURE_BIN` names the folder they are in (`make test` sets it).
+struct Immure {
+  static let folder: String? = {
+    if let set = ProcessInfo.processInfo.environment["IMMURE_BIN"] { return set }
+    return nil
+  }()
+  static var path: String { (folder ?? "") + "/immure" }
+  /// For `.enabled(if:)`: without the executables the suite is skipped, and says so.
+  static var isBuilt: Bool { folder != nil && FileManager.default.isExecutableFile(atPath: path) }
+  static let whyNot: Comment = "IMMURE_BIN does not name a folder with the executables: `make test` builds them and sets it"
+  static var isRoot: Bool { geteuid() == 0 }
+
+  /// What a command printed and how it ended.
+  struct Result {
+    let status: Int32
+    let output: String
+    let error: String
+  }
+
+  /// A throw-away state root, removed when the test is over.
+  final class Root {
+    let path: String
+    init() {
+      path = NSTemporaryDirectory() + "immure-test-\(UUID().uuidString.prefix(8))"
+      try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      chmod(path, 0o711)
+    }
+    deinit {
+      _ = try? Immure.run(["--root", path, "rm", "-f", "--all"])
+      try? FileManager.default.removeItem(atPath: path)
+    }
+  }
+
+  let root: Root
+  init() { root = Root() }
+
+  /// Runs `immure --root ROOT ARGUMENTS` to its end, at most `seconds` long.
+  @discardableResult
+  func callAsFunction(
+    _ arguments: String..., input: String? = nil, environment: [String: String]? = nil, folder: String? = nil,
+    seconds: Int = 60
+  ) throws -> Result {
+    try Immure.run(
+      ["--root", root.path] + arguments, input: input, environment: environment, folder: folder, seconds: seconds)
+  }
+
+  /// Runs the command to its end; one that takes longer than `seconds` is killed and ends with 137.
+  static func run(
+    _ arguments: [String], input: String? = nil, environment: [String: String]? = nil, folder: String? = nil,
+    seconds: Int = 60
+  ) throws -> Result {
+    try command(
+      [path] + arguments, input: input, environment: environment, folder: folder, seconds: seconds)
+  }
+
+  /// Runs any command to its end, killed after `seconds`.
+  static func command(
+    _ words: [String], input: String? = nil, environment: [String: String]? = nil, folder: String? = nil,
+    seconds: Int = 60
+  ) throws -> Result {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+    process.arguments = ["-s", "KILL", "\(seconds)"] + words
+    if let environment { process.environment = environment }
+    process.currentDirectoryURL = URL(fileURLWithPath: folder ?? "/")
+    let output = Pipe()
+    let error = Pipe()
+    process.standardOutput = output
+    process.standardError = error
+    if let input {
+      let pipe = Pipe()
+      process.standardInput = pipe
+      try process.run()
+      pipe.fileHandleForWriting.write(Data(input.utf8))
+      try pipe.fileHandleForWriting.close()
+    } else {
+      process.standardInput = FileHandle.nullDevice
+      try process.run()
+    }
+    // Both at once: a full pipe would stop the command.
+    nonisolated(unsafe) var errorData = Data()
+    let reading = DispatchGroup()
+    DispatchQueue.global().async(group: reading) { errorData = error.fileHandleForReading.readDataToEndOfFile() }
+    let outputData = output.fileHandleForReading.readDataToEndOfFile()
+    reading.wait()
+    process.waitUntilExit()
+    let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+    return Result(
+      status: status, output: String(decoding: outputData, as: UTF8.self),
+      error: String(decoding: errorData, as: UTF8.self))
+  }
+}
