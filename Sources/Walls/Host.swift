@@ -1,5 +1,5 @@
 import CLinux
-public import Linux
+import Linux
 
 /// What this machine and this user have, looked up at most once each and only when asked for.
 public final class Host {
@@ -48,7 +48,7 @@ public final class Host {
 
   /// Tries it in a child, and names the setting that refuses it (user_namespaces(7); AppArmor's restriction of Ubuntu 23.10).
   public private(set) lazy var userNamespaces: UserNamespaces = {
-    do {
+    do throws(SystemError) {
       guard let child = try Process.clone(CloneArguments(flags: UInt64(UInt32(bitPattern: CLONE_NEWUSER)))) else {
         // The child proves more than the call: AppArmor lets it through and then takes the capabilities away.
         Process.exit(File.canMapItself() ? 0 : 2)

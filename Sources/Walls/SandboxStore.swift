@@ -37,7 +37,7 @@ public struct SandboxStore: Sendable {
     var word: UInt64 = 0
     // SAFETY: getrandom fills the eight bytes of `word`.
     let result = unsafe withUnsafeMutablePointer(to: &word) { pointer in
-      unsafe systemCall(Int(SYS_getrandom), UInt(bitPattern: pointer), 8, 0)
+      systemCall(Int(SYS_getrandom), UInt(bitPattern: pointer), 8, 0)
     }
     try checked("getrandom", "", result)
     let digits = String(word >> 16, radix: 16)

@@ -55,7 +55,11 @@ public struct WallError: Error, Sendable, CustomStringConvertible {
   public let kind: Kind
   public let message: String
 
-  public init(_ kind: Kind = .wall, _ message: String) {
+  public init(_ message: String) {
+    self.init(.wall, message)
+  }
+
+  public init(_ kind: Kind, _ message: String) {
     self.kind = kind
     self.message = message
   }
