@@ -1,0 +1,25 @@
+public import Formats
+import Linux
+public import Walls
+
+/// What `Confinement.enter` does to the process that calls it.
+public struct ConfinementPlan: Sendable, Equatable {
+  public var rlimits: [ResourceLimit] = []
+  /// Written to /proc/self/oom_score_adj; nil leaves it. Lowering it wants CAP_SYS_RESOURCE.
+  public var oomScoreAdjustment: Int32?
+  /// Whether the caller's keys are left behind (a new session keyring).
+  public var keyring = true
+  public var capabilities = CapabilityConfiguration()
+  public var user = UserConfiguration()
+  /// False where the namespace denies setgroups (one own id): the supplementary groups then stay as they are.
+  public var setGroups = true
+  public var landlock: LandlockRuleset?
+  public var filter: SeccompFilter?
+  public var noNewPrivileges = true
+  /// SECBIT_* (capabilities(7)); nil leaves them.
+  public var secureBits: UInt32?
+  /// The signal sent when the parent thread ends; set after the ids, which clear it.
+  public var parentDeathSignal: Int32?
+
+  public init() {}
+}
