@@ -1,0 +1,312 @@
+import CLinux
+
+/// One box's control groups: a folder in each hierarchy that its limits need, under a name that follows from the box's, so
+/// that what a killed command left can be found again.
+public struct Cgroup: Sendable, Equatable {
+  /// A folder of version 1, of one controller; or the one of version 2, of all.
+  public struct Place: Sendable, Equatable {
+    public let controller: CgroupController?
+    public let path: String
+    public init(controller: CgroupController?, path: String) {
+      self.controller = controller
+      self.path = path
+    }
+    public var isUnified: Bool { controller == nil }
+  }
+  public private(set) var places: [Place] = []
+  /// Limits whose file is not there (memory+swap where swap is not counted, for one).
+  public private(set) var missing: [CgroupLimits.Setting] = []
+
+  public init(places: [Place]) { self.places = places }
+
+  public func path(of controller: CgroupController) -> String? {
+    places.first { $0.controller == controller }?.path ?? unifiedPath
+  }
+  public var unifiedPath: String? { places.first { $0.isUnified }?.path }
+
+  // MARK: Making
+
+  /// Makes the folders and writes the limits. Nothing is left behind when it throws. `always` are controllers to stand in even
+  /// without a limit. EACCES, EPERM or EROFS mean that no hierarchy lets this user make groups.
+  public static func create(
+    _ name: String, limits: CgroupLimits, always: [CgroupController] = [], unified: Bool = false,
+    layout: CgroupLayout = .detect()
+  ) throws(SystemError) -> Cgroup {
+    var group = Cgroup(places: [])
+    do throws(SystemError) {
+      if layout.mode == .unified {
+        try group.createUnified(name, limits, layout)
+      } else {
+        for controller in limits.controllers + always.filter({ !limits.controllers.contains($0) }) {
+          guard let directory = layout.directory(of: controller) else {
+            throw SystemError("cgroup", "controller \(controller.rawValue)", .noDevice)
+          }
+          let path = try makeLegacy(name, in: directory, controller)
+          group.places.append(Place(controller: controller, path: path))
+          if controller == .cpuset { try inheritCPUSet(path) }
+        }
+        if unified, let directory = layout.unifiedDirectory {
+          group.places.append(
+            Place(controller: nil, path: try makeFirst(candidates(name, in: directory, own: nil))))
+        }
+        try group.apply(limits)
+      }
+    } catch {
+      // The folders are empty: nothing has joined yet, and the first error is the one that matters.
+      try? group.remove()
+      throw error
+    }
+    return group
+  }
+
+  /// Writes limits to folders that exist, now or later in the box's life.
+  public mutating func apply(_ limits: CgroupLimits) throws(SystemError) {
+    let isUnified = places.count == 1 && places[0].isUnified
+    for setting in isUnified ? limits.unifiedSettings : limits.legacySettings {
+      guard let path = path(of: setting.controller) else {
+        throw SystemError("cgroup", "\(setting.file) without the controller \(setting.controller.rawValue)", .noDevice)
+      }
+      do throws(SystemError) {
+        try File.writeExisting(path + "/" + setting.file, setting.value)
+      } catch  where error.errno == .noEntry && setting.file.contains("sw") {
+        // Swap is not counted in this kernel (memory.memsw, memory.swap): the caller says so.
+        missing.append(setting)
+      } catch {
+        throw SystemError("write \(setting.value)", error.subject, error.errno)
+      }
+    }
+  }
+
+  private mutating func createUnified(
+    _ name: String, _ limits: CgroupLimits, _ layout: CgroupLayout
+  ) throws(SystemError) {
+    let own = (try? CgroupMembership.of())?.unified
+    let path = try Cgroup.makeFirst(Cgroup.candidates(name, in: layout.mountPoint, own: own, unified: true))
+    places = [Place(controller: nil, path: path)]
+    let names = limits.controllers.compactMap(\.unifiedName)
+    let absent = names.filter { !File.exists(path + "/" + Cgroup.probeFile[$0, default: "cgroup.procs"]) }
+    if !absent.isEmpty { try Cgroup.enable(absent, above: path, mountPoint: layout.mountPoint) }
+    try apply(limits)
+  }
+
+  /// A file that is there exactly when the controller is on.
+  private static let probeFile = [
+    "memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max", "cpuset": "cpuset.cpus", "io": "io.max",
+  ]
+
+  /// Turns controllers on in every folder from the mount point down to the one above `path` (cgroup.subtree_control).
+  private static func enable(_ controllers: [String], above path: String, mountPoint: String) throws(SystemError) {
+    var folders: [String] = []
+    var folder = File.parent(of: path)
+    while let current = folder, current.hasPrefix(mountPoint) {
+      folders.append(current)
+      folder = current == mountPoint ? nil : File.parent(of: current)
+    }
+    let words = controllers.map { "+" + $0 }.joined(separator: " ")
+    var failure: SystemError?
+    for folder in folders.reversed() {
+      // A folder above that is not ours may have them on already; the last write decides.
+      do throws(SystemError) {
+        try File.writeExisting(folder + "/cgroup.subtree_control", words)
+        failure = nil
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private static func makeLegacy(_ name: String, in directory: String, _ controller: CgroupController)
+    throws(SystemError) -> String
+  {
+    let first = candidates(name, in: directory, own: nil)
+    do throws(SystemError) { return try makeFirst(first) } catch {
+      guard isRefusal(error.errno),
+        let own = (try? CgroupMembership.of())?.legacy[controller.rawValue], own != "/"
+      else { throw error }
+      return try makeFirst([directory + own + "/immure-" + name])
+    }
+  }
+
+  /// Where a group may be made, the best first: for root immure's own folder at the top; else (delegation, version 2) beside the
+  /// group this process is in, as deep as it can be, for a group with processes may have no controllers below it.
+  static func candidates(_ name: String, in directory: String, own: String?, unified: Bool = false) -> [String] {
+    var paths = [directory + "/immure/" + name]
+    guard unified, var above = own, above != "/" else { return paths }
+    while let parent = File.parent(of: above), parent != "/" {
+      paths.append(directory + parent + "/immure-" + name)
+      above = parent
+    }
+    return paths
+  }
+
+  private static func makeFirst(_ candidates: [String]) throws(SystemError) -> String {
+    var refusal = SystemError("mkdir", candidates.first ?? "", .accessDenied)
+    for path in candidates {
+      do throws(SystemError) {
+        try makeFolder(path)
+        return path
+      } catch {
+        guard isRefusal(error.errno) else { throw error }
+        refusal = error
+      }
+    }
+    throw refusal
+  }
+
+  private static func makeFolder(_ path: String) throws(SystemError) {
+    do throws(SystemError) {
+      try File.makeDirectory(path)
+    } catch  where error.errno == .noEntry {
+      if let parent = File.parent(of: path) {
+        do throws(SystemError) { try File.makeDirectory(parent) } catch  where error.errno == .exists {}
+      }
+      try File.makeDirectory(path)
+    } catch  where error.errno == .exists {
+      // Left by a command that was killed: only an empty group can be taken over.
+      try File.removeDirectory(path)
+      try File.makeDirectory(path)
+    }
+  }
+
+  static func isRefusal(_ errno: Errno) -> Bool {
+    errno == .accessDenied || errno == .notPermitted || errno == .readOnlyFileSystem
+  }
+
+  /// A new cpuset of version 1 has no CPUs and no memory nodes, and nothing can join it: it takes those above (cpuset(7)).
+  private static func inheritCPUSet(_ path: String) throws(SystemError) {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+      guard let parent = File.parent(of: path) else { continue }
+      var value = try File.text(parent + "/" + file)
+      if value.filter({ $0 != "\n" }).isEmpty {
+        try inheritCPUSet(parent)
+        value = try File.text(parent + "/" + file)
+      }
+      try File.writeExisting(path + "/" + file, value)
+    }
+  }
+
+  // MARK: Using
+
+  /// Moves a process into every folder; 0 is the caller.
+  public func join(pid: Int32) throws(SystemError) {
+    for place in places { try File.writeExisting(place.path + "/cgroup.procs", "\(pid)") }
+  }
+
+  /// The processes in the group.
+  public func processes() throws(SystemError) -> [Int32] {
+    guard let place = places.first else { return [] }
+    return try File.text(place.path + "/cgroup.procs").split(separator: "\n").compactMap { Int32($0) }
+  }
+
+  /// A file's only number: memory.current, pids.current; nil where it is not there or says "max".
+  public func number(_ controller: CgroupController, legacy: String, unified: String) -> UInt64? {
+    guard let place = places.first(where: { $0.controller == controller || $0.isUnified }) else { return nil }
+    guard let text = try? File.text(place.path + "/" + (place.isUnified ? unified : legacy)) else { return nil }
+    return UInt64(text.filter { $0 != "\n" })
+  }
+
+  /// How often the kernel killed a process here because the memory limit was hit (memory.events, memory.oom_control).
+  public func memoryKills() -> UInt64 {
+    guard let place = places.first(where: { $0.controller == .memory || $0.isUnified }) else { return 0 }
+    let file = place.isUnified ? "memory.events" : "memory.oom_control"
+    guard let text = try? File.text(place.path + "/" + file) else { return 0 }
+    return Cgroup.value(of: "oom_kill", in: text) ?? 0
+  }
+
+  /// CPU time used, in microseconds; nil where no controller counts it.
+  public func cpuMicroseconds() -> UInt64? {
+    if let path = unifiedPath, let text = try? File.text(path + "/cpu.stat") {
+      return Cgroup.value(of: "usage_usec", in: text)
+    }
+    return number(.cpuacct, legacy: "cpuacct.usage", unified: "").map { $0 / 1000 }
+  }
+
+  /// The number after a key in lines of "key value".
+  static func value(of key: String, in text: String) -> UInt64? {
+    for line in text.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count == 2, words[0] == key { return UInt64(words[1]) }
+    }
+    return nil
+  }
+
+  // MARK: Ending
+
+  /// Kills every process in the group, however often it forks: cgroup.kill (Linux 5.14), else frozen first, else again and
+  /// again until none is left. Bounded: EBUSY after 10 seconds.
+  public func killAll() throws(SystemError) {
+    if let path = unifiedPath, (try? File.writeExisting(path + "/cgroup.kill", "1")) != nil { return }
+    guard !places.isEmpty else { return }
+    let deadline = Clock.monotonicNanoseconds() + 10_000_000_000
+    while true {
+      let pids: [Int32]
+      do throws(SystemError) { pids = try processes() } catch  where error.errno == .noEntry { return }
+      if pids.isEmpty { return }
+      // One that has just ended needs no signal.
+      for pid in pids { try? Process.signal(pid: pid, SIGKILL) }
+      if Clock.monotonicNanoseconds() > deadline {
+        throw SystemError("kill", places[0].path, .busy)
+      }
+      Clock.pause(milliseconds: 1)
+    }
+  }
+
+  /// Removes the folders; those that are gone already are well. Processes that were just killed keep a folder busy for a moment.
+  public func remove() throws(SystemError) {
+    for place in places {
+      let deadline = Clock.monotonicNanoseconds() + 2_000_000_000
+      while true {
+        do throws(SystemError) {
+          try File.removeDirectory(place.path)
+          break
+        } catch  where error.errno == .noEntry {
+          break
+        } catch  where error.errno == .busy && Clock.monotonicNanoseconds() < deadline {
+          Clock.pause(milliseconds: 1)
+        }
+      }
+    }
+  }
+
+  // MARK: On paper
+
+  /// "memory=/sys/fs/cgroup/memory/immure/ID" and so on, a line each; "unified" for version 2.
+  public var text: String {
+    places.map { ($0.controller?.rawValue ?? "unified") + "=" + $0.path }.joined(separator: "\n")
+  }
+
+  /// From `text`; lines that make no sense are left out.
+  public init(text: String) {
+    for line in text.split(separator: "\n") {
+      let parts = line.split(separator: "=", maxSplits: 1)
+      guard parts.count == 2, parts[1].hasPrefix("/") else { continue }
+      if parts[0] == "unified" {
+        places.append(Place(controller: nil, path: String(parts[1])))
+      } else if let controller = CgroupController(rawValue: String(parts[0])) {
+        places.append(Place(controller: controller, path: String(parts[1])))
+      }
+    }
+  }
+
+  /// Every place where a group of this name may have been made, whoever made it and however far it came.
+  public static func leftovers(_ name: String, layout: CgroupLayout = .detect()) -> Cgroup {
+    let own = try? CgroupMembership.of()
+    var places: [Place] = []
+    func add(_ controller: CgroupController?, _ paths: [String]) {
+      for path in paths where File.exists(path) { places.append(Place(controller: controller, path: path)) }
+    }
+    if let unified = layout.unifiedDirectory {
+      add(nil, candidates(name, in: unified, own: own?.unified, unified: true))
+    }
+    if layout.mode != .unified {
+      for controller in CgroupController.allCases {
+        let directory = layout.mountPoint + "/" + controller.rawValue
+        let paths = candidates(name, in: directory, own: nil)
+        let beside = own?.legacy[controller.rawValue].map { [directory + $0 + "/immure-" + name] } ?? []
+        add(controller, paths + beside)
+      }
+    }
+    return Cgroup(places: places)
+  }
+}

@@ -1,0 +1,74 @@
+import CLinux
+
+/// Stopping every process of a box at once and letting it go on (freezer of version 1, cgroup.freeze of version 2). The group
+/// is made when a box is first paused: a box that is never paused pays nothing for it.
+public struct CgroupFreezer: Sendable, Equatable {
+  public let path: String
+  let isUnified: Bool
+
+  init(path: String, isUnified: Bool) {
+    self.path = path
+    self.isUnified = isUnified
+  }
+
+  /// The group itself where the box stands in version 2, else a folder made for it in the freezer or version 2 hierarchy.
+  public static func prepare(
+    for group: Cgroup, name: String, layout: CgroupLayout = .detect()
+  ) throws(SystemError) -> CgroupFreezer {
+    if let path = group.unifiedPath { return CgroupFreezer(path: path, isUnified: true) }
+    if let directory = layout.directory(of: .freezer) {
+      return CgroupFreezer(path: try make(name, in: directory), isUnified: false)
+    }
+    if let directory = layout.unifiedDirectory {
+      return CgroupFreezer(path: try make(name, in: directory), isUnified: true)
+    }
+    throw SystemError("cgroup", "controller freezer", .noDevice)
+  }
+
+  private static func make(_ name: String, in directory: String) throws(SystemError) -> String {
+    let path = directory + "/immure/" + name
+    do throws(SystemError) { try File.makeDirectories(path) } catch { throw SystemError("mkdir", path, error.errno) }
+    return path
+  }
+
+  /// Stops them; `processes` lists those that belong to the box now, and is asked again until none is outside the group, for
+  /// they may fork meanwhile.
+  public func freeze(_ processes: () throws(SystemError) -> [Int32]) throws(SystemError) {
+    while true {
+      let inside = Set(try members())
+      let outside = try processes().filter { !inside.contains($0) }
+      if outside.isEmpty { break }
+      for pid in outside {
+        do throws(SystemError) {
+          try File.writeExisting(path + "/cgroup.procs", "\(pid)")
+        } catch  where error.errno == .noProcess {}
+      }
+    }
+    try set(frozen: true)
+    let deadline = Clock.monotonicNanoseconds() + 10_000_000_000
+    while try !isFrozen() {
+      if Clock.monotonicNanoseconds() > deadline {
+        try set(frozen: false)
+        throw SystemError("freeze", path, .timedOut)
+      }
+      Clock.pause(milliseconds: 1)
+      if !isUnified { try set(frozen: true) }
+    }
+  }
+
+  public func thaw() throws(SystemError) { try set(frozen: false) }
+
+  public func isFrozen() throws(SystemError) -> Bool {
+    if isUnified { return Cgroup.value(of: "frozen", in: try File.text(path + "/cgroup.events")) == 1 }
+    return try File.text(path + "/freezer.state").hasPrefix("FROZEN")
+  }
+
+  private func set(frozen: Bool) throws(SystemError) {
+    if isUnified { return try File.writeExisting(path + "/cgroup.freeze", frozen ? "1" : "0") }
+    try File.writeExisting(path + "/freezer.state", frozen ? "FROZEN" : "THAWED")
+  }
+
+  private func members() throws(SystemError) -> [Int32] {
+    try File.text(path + "/cgroup.procs").split(separator: "\n").compactMap { Int32($0) }
+  }
+}
