@@ -205,7 +205,7 @@ extension Policy {
     }
   }
 
-  static func seccompProfile(_ text: String, from folder: String, _ subject: Subject) throws(PolicyError) -> String {
+  static func seccompProfile(_ text: String, from folder: String?, _ subject: Subject) throws(PolicyError) -> String {
     if text == "default" || text == "unconfined" { return text }
     return try HostPath.parse(text, from: folder, subject)
   }

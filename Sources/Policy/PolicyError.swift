@@ -12,9 +12,16 @@ public struct PolicyError: Error, Sendable, Equatable, CustomStringConvertible {
   public let problem: String
 
   public init(_ problem: String, offending: String = "", subject: String, origin: Origin) {
+    self.init(
+      problem: problem, shown: FormatError.presentable(offending), subject: FormatError.presentable(subject),
+      origin: origin)
+  }
+
+  /// - Parameters: texts that are fit to be shown.
+  init(problem: String, shown: String, subject: String, origin: Origin) {
     self.problem = problem
-    self.offending = FormatError.presentable(offending)
-    self.subject = FormatError.presentable(subject)
+    self.offending = shown
+    self.subject = subject
     self.origin = origin
   }
 

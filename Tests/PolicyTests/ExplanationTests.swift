@@ -36,7 +36,7 @@ struct ExplanationTests {
     explanation.write(to: &writer)
     let root = try JSONNode.parse(writer.bytes, source: "explain")
     #expect(try root.string("wall") == "jail")
-    let rows = try root.optionalArray("rules") ?? []
+    let rows = try root.optionalArray("rules")
     #expect(rows.count == explanation.rows.count)
     #expect(try rows[0].string("value") == "/srv/a\nb at /b")
     #expect(try rows[7].string("verdict") == "weaker")
