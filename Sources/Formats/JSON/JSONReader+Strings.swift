@@ -141,11 +141,6 @@ extension String {
 }
 
 extension [UInt8] {
-  mutating func append(contentsOf range: Range<Int>, of bytes: Span<UInt8>) {
-    reserveCapacity(count + range.count)
-    for index in range { append(bytes[index]) }
-  }
-
   mutating func appendUTF8(_ scalar: Unicode.Scalar) {
     append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
   }
