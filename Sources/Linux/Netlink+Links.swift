@@ -156,7 +156,8 @@ extension RouteSocket {
     // struct rtmsg: family, destination and source lengths, tos, table, protocol, scope, type, flags.
     var message = NetlinkMessage(
       type: UInt16(RTM_NEWROUTE), flags: Self.create | Self.exclusive | Self.acknowledge,
-      body: [UInt8(AF_INET), destination.length, 0, 0, mainTable, bootProtocol, scope, kind] + NetlinkMessage.raw(flags))
+      body: [UInt8(AF_INET), destination.length, 0, 0, mainTable, bootProtocol, scope, kind] + NetlinkMessage.raw(flags)
+    )
     if destination.length > 0 { message.attribute(UInt16(RTA_DST.rawValue), destination.address.bytes) }
     return message
   }
