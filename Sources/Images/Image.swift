@@ -1,0 +1,116 @@
+public import Formats
+import Linux
+public import Walls
+
+/// An image that is here whole: its configuration is read and every layer is unpacked.
+public struct Image: Sendable, Equatable {
+  /// The name it was found by, as a person writes it.
+  public let name: String
+  public let manifestDigest: Digest
+  public let configurationDigest: Digest
+  public let configuration: ImageConfiguration
+  /// The folders of the unpacked layers, the topmost first.
+  public let layerPaths: [String]
+
+  /// The image's files as a wall takes them.
+  public func rootFilesystem(scratch: Scratch) -> RootFilesystem { .layers(paths: layerPaths, scratch: scratch) }
+}
+
+/// Keeps an image's layers while a sandbox uses them: until it goes out of scope or the process that holds it dies. The
+/// descriptor is inherited by fork and closed by exec, so a monitor that is forked goes on holding it.
+public struct ImageLease: ~Copyable, Sendable {
+  private let lock: StoreLock
+  init(_ lock: consuming StoreLock) { self.lock = lock }
+
+  /// The lock's descriptor, for the one who hands it on.
+  public var descriptor: Int32 { lock.descriptor.rawValue }
+}
+
+extension ImageStore {
+  /// Finds an image by a name, `oci:DIR[:TAG]`, or an id: six or more digits of its configuration's or manifest's digest.
+  ///
+  /// - Parameter platform: nil takes whichever is here.
+  /// - Returns: nil where it is not here, not whole, for another platform, or (`oci:`) no longer what the folder holds.
+  /// - Throws: `ImageError` where the text is no image name, or the store cannot be read.
+  public func resolve(_ text: String, platform: Platform? = nil) throws(ImageError) -> Image? {
+    guard let found = try find(text) else { return nil }
+    if let platform, platform.distance(to: found.platform) == nil { return nil }
+    return try image(found)
+  }
+
+  /// The name's entry that a person's words mean.
+  func find(_ text: String) throws(ImageError) -> NamedImage? {
+    if let digits = Self.identifier(text, prefixed: true) { return try find(id: digits) }
+    let name = try ImageName(text)
+    if case .layout(let path, let tag) = name {
+      guard let known = try named(name.canonical) else { return nil }
+      // The folder is the user's and may have changed since.
+      let current = try LayoutDirectory(path: path).manifest(tag: tag, platform: known.platform).digest
+      return current == known.manifest ? known : nil
+    }
+    if let found = try named(name.canonical) { return found }
+    if let digits = Self.identifier(text, prefixed: false) { return try find(id: digits) }
+    return nil
+  }
+
+  /// The hexadecimal digits where the text may be an image's id.
+  private static func identifier(_ text: String, prefixed: Bool) -> String? {
+    let digits = prefixed ? text.dropFirst(7) : text[...]
+    guard prefixed ? text.hasPrefix("sha256:") : true, (6...64).contains(digits.utf8.count) else { return nil }
+    let isHex = digits.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }
+    return isHex ? String(digits) : nil
+  }
+
+  private func find(id digits: String) throws(ImageError) -> NamedImage? {
+    let matches = try list().filter { $0.configuration.hex.hasPrefix(digits) || $0.manifest.hex.hasPrefix(digits) }
+    guard let first = matches.first else { return nil }
+    guard matches.allSatisfy({ $0.configuration == first.configuration }) else {
+      throw ImageError(.usage, "\"\(digits)\" is the beginning of several images' ids: give more of it")
+    }
+    return first
+  }
+
+  /// The image with its configuration, or nil where a part is missing.
+  func image(_ found: NamedImage) throws(ImageError) -> Image? {
+    guard let manifest = try manifest(found.manifest), let bytes = try blob(found.configuration) else { return nil }
+    let configuration: ImageConfiguration
+    do throws(FormatError) { configuration = try ImageConfiguration.parse(bytes) } catch {
+      throw ImageError("image \(found.familiar)", error)
+    }
+    var paths: [String] = []
+    for layer in manifest.layers.reversed() {
+      let path = self.path(ofLayer: layer.digest)
+      guard File.exists(path) else { return nil }
+      paths.append(path)
+    }
+    return Image(
+      name: found.familiar, manifestDigest: found.manifest, configurationDigest: found.configuration,
+      configuration: configuration, layerPaths: paths)
+  }
+
+  func manifest(_ digest: Digest) throws(ImageError) -> ImageManifest? {
+    guard let bytes = try blob(digest) else { return nil }
+    do throws(FormatError) {
+      guard case .manifest(let manifest) = try ImageDocument.parse(bytes) else { return nil }
+      return manifest
+    } catch {
+      throw ImageError("the image store is damaged at \(digest)", error)
+    }
+  }
+
+  /// Keeps the image's layers from being removed while the lease lives.
+  /// - Throws: `notFound` where the image was removed since it was looked up.
+  public func lease(_ image: Image) throws(ImageError) -> ImageLease {
+    guard let lock = try lock(Self.leaseName(image.manifestDigest), exclusive: false) else {
+      throw ImageError("the image \(image.name) is locked by another command")
+    }
+    for path in image.layerPaths where !File.exists(path) {
+      throw ImageError(.notFound, "the image \(image.name) was removed by another command: try again")
+    }
+    return ImageLease(lock)
+  }
+
+  static func leaseName(_ manifest: Digest) -> String { "image-" + manifest.hex }
+
+  func path(ofLayer digest: Digest) -> String { layers + "/" + digest.hex + "/diff" }
+}

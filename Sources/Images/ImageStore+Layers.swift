@@ -1,0 +1,136 @@
+import CLinux
+public import Formats
+public import Linux
+
+/// What is known about an unpacked layer (`layer.json`).
+public struct LayerRecord: Sendable, Equatable {
+  /// The digest of the uncompressed tar.
+  public var diffID: Digest
+  /// What was written: files' bytes and entries.
+  public var bytes: Int64
+  public var entries: Int64
+  /// What could not be kept as the archive had it, as lines ("owners dropped").
+  public var notes: [String]
+
+  public init(diffID: Digest, bytes: Int64, entries: Int64, notes: [String]) {
+    self.diffID = diffID
+    self.bytes = bytes
+    self.entries = entries
+    self.notes = notes
+  }
+
+  init(_ node: JSONNode) throws(FormatError) {
+    diffID = try node.required("diffID").digest()
+    bytes = try node.integer("bytes")
+    entries = try node.integer("entries")
+    notes = try node.strings("notes")
+  }
+
+  var json: JSONValue {
+    [
+      "diffID": .string(diffID.description), "bytes": .integer(bytes), "entries": .integer(entries),
+      "notes": .array(notes.map { .string($0) }),
+    ]
+  }
+}
+
+/// A layer that is being made; the lock keeps other commands from making the same one and from clearing it away.
+public struct IncomingLayer: ~Copyable, Sendable {
+  public let digest: Digest
+  let entry: String
+  let lock: StoreLock
+  /// The empty tree to fill.
+  public let tree: FileDescriptor
+}
+
+/// A folder in `incoming` for other things in the making.
+public struct IncomingFolder: ~Copyable, Sendable {
+  public let path: String
+  let lock: StoreLock
+}
+
+extension ImageStore {
+  /// What is known about a layer that is here, or nil.
+  public func layer(_ digest: Digest) throws(ImageError) -> LayerRecord? {
+    let path = layers + "/" + digest.hex + "/layer.json"
+    let bytes: [UInt8]
+    do throws(SystemError) { bytes = try File.contents(path) } catch {
+      if error.errno == .noEntry { return nil }
+      throw ImageError("cannot read the image store", error)
+    }
+    do throws(FormatError) { return try LayerRecord(try JSONNode.parse(bytes, source: path)) } catch {
+      throw ImageError("the image store is damaged", error)
+    }
+  }
+
+  /// Begins a layer, or finds it done: where another command makes the same one, waits for it.
+  /// - Returns: nil where the layer is here already.
+  public func beginLayer(_ digest: Digest, waiting: () -> Void = {}) throws(ImageError) -> IncomingLayer? {
+    if try layer(digest) != nil { return nil }
+    let name = "layer-" + digest.hex
+    let lock: StoreLock
+    if let free = try self.lock(name, wait: false) {
+      lock = free
+    } else {
+      waiting()
+      guard let later = try self.lock(name) else { throw ImageError("cannot lock the layer \(digest)") }
+      lock = later
+    }
+    if try layer(digest) != nil {
+      lock.end()
+      return nil
+    }
+    let entry = name + "." + String(Clock.monotonicNanoseconds(), radix: 36)
+    let tree = try system("cannot make the layer \(digest.short)") { () throws(SystemError) in
+      try File.makeDirectory(incoming + "/" + entry, mode: 0o700)
+      try File.makeDirectory(incoming + "/" + entry + "/diff", mode: 0o755)
+      return try File.open(incoming + "/" + entry + "/diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    }
+    return IncomingLayer(digest: digest, entry: entry, lock: lock, tree: tree)
+  }
+
+  /// Makes a finished layer part of the store: all of it is on the disk before its name is.
+  public func commit(_ layer: consuming IncomingLayer, _ record: LayerRecord) throws(ImageError) {
+    let folder = incoming + "/" + layer.entry
+    try system("cannot keep the layer \(layer.digest.short)") { () throws(SystemError) in
+      let open = try File.open(folder, O_RDONLY | O_DIRECTORY)
+      try File.replaceAtomically("layer.json", record.json.bytes(), at: open.rawValue)
+      try File.syncFileSystem(of: open.rawValue)
+      try File.rename(folder, to: layers + "/" + layer.digest.hex)
+      let parent = try File.open(layers, O_RDONLY | O_DIRECTORY)
+      try File.sync(parent.rawValue)
+    }
+    layer.lock.end()
+  }
+
+  /// Gives an unfinished layer up: its tree goes at the next command that clears the store.
+  public func abandon(_ layer: consuming IncomingLayer) {
+    // The lock ends with the value; the entry stays for `clearLeftovers`, which may need other rights than are held here.
+    _ = consume layer
+  }
+
+  /// A private folder in the store, cleared by the next command after this one ends.
+  public func beginFolder(_ kind: String) throws(ImageError) -> IncomingFolder {
+    let name = "\(kind)-\(Process.id)-\(String(Clock.monotonicNanoseconds(), radix: 36))"
+    guard let lock = try lock(name) else { throw ImageError("cannot lock the image store") }
+    let path = incoming + "/" + name
+    try system("cannot write the image store") { () throws(SystemError) in
+      try File.makeDirectory(path, mode: 0o700)
+    }
+    return IncomingFolder(path: path, lock: lock)
+  }
+
+  /// Held while content is added that no name leads to yet, so that nobody collects it as garbage.
+  public func beginAdding() throws(ImageError) -> Adding {
+    try prepare()
+    guard let lock = try storeLock(exclusive: false, wait: true) else {
+      throw ImageError("cannot lock the image store")
+    }
+    return Adding(lock: lock)
+  }
+}
+
+/// See `ImageStore.beginAdding`.
+public struct Adding: ~Copyable, Sendable {
+  let lock: StoreLock
+}

@@ -1,0 +1,461 @@
+import CLinux
+public import Formats
+import Linux
+
+/// Writes a layer's entries as files into a folder that nobody else uses: the fallback of root filesystem sources, where a layer
+/// cannot be mounted as it is.
+///
+/// Nothing the entries say is trusted. Every path is resolved by the kernel as if the folder were "/" (openat2(2),
+/// RESOLVE_IN_ROOT); names are created with O_EXCL, links made or linked, never followed at their end. Whiteouts become what
+/// overlayfs reads (a 0:0 character device, `opaque` attributes) once everything else is there: they hide what lies in lower layers
+/// and nothing of their own (image-spec layer.md, "Whiteouts"). Folders get their mode and time last.
+public struct LayerWriter: ~Copyable {
+  public struct Options: Sendable, Equatable {
+    /// False gives everything to the caller, as for a namespace with a single id.
+    public var keepsOwners = true
+    /// Bytes of file content at most.
+    public var bytes: Int64 = 64 << 30
+    public var entries: Int64 = 2_000_000
+    public init() {}
+  }
+
+  let root: Int32
+  let options: Options
+  var notes = LayerNotes()
+  private(set) var bytes: Int64 = 0
+  private(set) var entries: Int64 = 0
+
+  /// The folder of the entry before this one: archives are in order, so it is mostly the next one's too.
+  private var parentPath: [UInt8]?
+  private var parent: FileDescriptor?
+  private var file: OpenFile?
+  private var folders: [FolderMetadata] = []
+  private var whiteouts: [[UInt8]] = []
+  private var opaque: [[UInt8]] = []
+  /// Bytes of paths that are kept until the end.
+  private var keptBytes = 0
+  static let maximumKeptBytes = 256 << 20
+
+  private struct OpenFile: ~Copyable {
+    let entry: TarEntry
+    let descriptor: FileDescriptor
+    var end: Int64 = 0
+  }
+
+  private struct FolderMetadata {
+    let path: [UInt8]
+    let mode: UInt32
+    let seconds: Int64
+    let nanoseconds: UInt32
+  }
+
+  /// - Parameter root: an empty folder, open for reading; it stays the caller's.
+  public init(root: Int32, options: Options = Options()) {
+    self.root = root
+    self.options = options
+  }
+
+  // MARK: Entries
+
+  /// Makes the next entry; a file's content follows with `write`.
+  public mutating func add(_ entry: TarEntry) throws(ImageError) {
+    try finishFile()
+    try count()
+    let path = try Self.clean(entry.path)
+    do throws(SystemError) { try make(entry, path) } catch { throw Self.failure(entry.path, error) }
+  }
+
+  /// Content of the file that was added last.
+  public mutating func write(_ content: Span<UInt8>, at offset: Int64) throws(ImageError) {
+    guard var open = file.take() else { throw ImageError(.damaged, "the layer has content that belongs to no file") }
+    let (end, overflow) = offset.addingReportingOverflow(Int64(content.count))
+    guard offset >= open.end, !overflow, end <= open.entry.size else {
+      throw Self.failure(open.entry.path, "has content outside its \(open.entry.size) bytes")
+    }
+    bytes += Int64(content.count)
+    guard bytes <= options.bytes else {
+      throw ImageError(
+        .damaged, "the layer unpacks to more than \(options.bytes) bytes: refused as a bomb (--layer-limit raises it)")
+    }
+    do throws(SystemError) { try LayerTree.write(open.descriptor.rawValue, content, at: offset) } catch {
+      throw Self.failure(open.entry.path, error)
+    }
+    open.end = end
+    file = consume open
+  }
+
+  /// Hides a name of the layers below.
+  public mutating func addWhiteout(_ path: [UInt8]) throws(ImageError) {
+    try finishFile()
+    try count()
+    let clean = try Self.clean(path)
+    guard !clean.isEmpty else { throw Self.failure(path, "would hide the whole root: refused") }
+    try keep(clean)
+    whiteouts.append(clean)
+  }
+
+  /// Hides all that the layers below have in a folder.
+  public mutating func addOpaque(_ path: [UInt8]) throws(ImageError) {
+    try finishFile()
+    try count()
+    let clean = try Self.clean(path)
+    try keep(clean)
+    opaque.append(clean)
+  }
+
+  /// Finishes the last file, the whiteouts and the folders.
+  public mutating func finish() throws(ImageError) {
+    try finishFile()
+    for path in whiteouts {
+      do throws(SystemError) { try makeWhiteout(path) } catch { throw Self.failure(path, error) }
+    }
+    for path in opaque {
+      do throws(SystemError) { try makeOpaque(path) } catch { throw Self.failure(path, error) }
+    }
+    parent = nil
+    for folder in folders {
+      do throws(SystemError) { try finish(folder) } catch { throw Self.failure(folder.path, error) }
+    }
+  }
+
+  /// What was written, for the layer's record.
+  public func record(diffID: Digest) -> LayerRecord {
+    LayerRecord(diffID: diffID, bytes: bytes, entries: entries, notes: notes.lines)
+  }
+
+  // MARK: Making
+
+  private mutating func make(_ entry: TarEntry, _ path: [UInt8]) throws(SystemError) {
+    guard let name = Self.lastComponent(path) else {
+      // The root itself is never replaced: only a folder may speak of it.
+      guard entry.kind == .directory else { throw SystemError("replace", "the root", .invalid) }
+      if options.keepsOwners {
+        try LayerTree.changeOwner([], user: entry.uid, group: entry.gid, at: root)
+      }
+      try set(entry.attributes, of: root)
+      return try keepFolder(entry, path)
+    }
+    let folder = try openParent(of: path)
+    switch entry.kind {
+    case .directory:
+      try makeFolder(name, at: folder)
+      if options.keepsOwners { try LayerTree.changeOwner(name, user: entry.uid, group: entry.gid, at: folder) }
+      if !entry.attributes.isEmpty {
+        let open = try LayerTree.openDirectory(name, at: folder)
+        try set(entry.attributes, of: open.rawValue)
+      }
+      try keepFolder(entry, path)
+    case .file:
+      try clear(name, at: folder)
+      file = OpenFile(entry: entry, descriptor: try LayerTree.create(name, at: folder))
+    case .symbolicLink:
+      try clear(name, at: folder)
+      try LayerTree.makeLink(entry.linkTarget, name, at: folder)
+      try finishNode(entry, name, at: folder)
+    case .hardLink:
+      try makeHardLink(entry, name, at: folder)
+    case .fifo:
+      try clear(name, at: folder)
+      try LayerTree.makeNode(name, mode: UInt32(S_IFIFO) | 0o600, at: folder)
+      try finishNode(entry, name, at: folder)
+    case .characterDevice, .blockDevice:
+      try clear(name, at: folder)
+      try makeDevice(entry, name, at: folder)
+    }
+  }
+
+  private mutating func makeDevice(_ entry: TarEntry, _ name: [UInt8], at folder: Int32) throws(SystemError) {
+    let isCharacter = entry.kind == .characterDevice
+    // What overlayfs itself reads as a whiteout is no device of anybody's.
+    if isCharacter && entry.deviceMajor == 0 && entry.deviceMinor == 0 {
+      throw SystemError("mknod", "character device 0:0, which overlayfs reads as a whiteout", .invalid)
+    }
+    do throws(SystemError) {
+      try LayerTree.makeNode(
+        name, mode: UInt32(isCharacter ? S_IFCHR : S_IFBLK) | 0o600,
+        device: immure_makedev(entry.deviceMajor, entry.deviceMinor), at: folder)
+    } catch {
+      // Only root of the machine makes devices; a box gets its own /dev in any case.
+      guard error.errno == .notPermitted else { throw error }
+      notes.devicesSkipped += 1
+      return
+    }
+    try finishNode(entry, name, at: folder)
+  }
+
+  private mutating func makeHardLink(_ entry: TarEntry, _ name: [UInt8], at folder: Int32) throws(SystemError) {
+    let target: [UInt8]
+    do throws(ImageError) { target = try Self.clean(entry.linkTarget) } catch {
+      throw SystemError("link", "to \(String(decoding: entry.linkTarget.prefix(80), as: UTF8.self))", .invalid)
+    }
+    guard let targetName = Self.lastComponent(target) else { throw SystemError("link", "to the root", .invalid) }
+    if target == (try? Self.clean(entry.path)) { return }
+    let targetFolder = try LayerTree.open(
+      Self.folder(of: target), O_PATH_FLAG | O_DIRECTORY, root: root,
+      resolve: [.inRoot, .noMagicLinks, .noMountCrossing])
+    // The target may be a folder that removing the old name would empty: look first.
+    guard let kind = try LayerTree.kind(targetName, at: targetFolder.rawValue) else {
+      throw SystemError(
+        "link", "to \(String(decoding: entry.linkTarget.prefix(80), as: UTF8.self)), which this layer does not have",
+        .noEntry)
+    }
+    guard kind != UInt32(S_IFDIR) else { throw SystemError("link", "to a folder", .notPermitted) }
+    try clear(name, at: folder)
+    try LayerTree.makeHardLink(targetName, at: targetFolder.rawValue, name, at: folder)
+  }
+
+  /// Makes a folder; one that is there stays with all that is in it, anything else gives way.
+  private mutating func makeFolder(_ name: [UInt8], at folder: Int32) throws(SystemError) {
+    do throws(SystemError) { return try LayerTree.makeDirectory(name, mode: 0o700, at: folder) } catch {
+      guard error.errno == .exists else { throw error }
+    }
+    if try LayerTree.kind(name, at: folder) == UInt32(S_IFDIR) { return }
+    try clear(name, at: folder)
+    try LayerTree.makeDirectory(name, mode: 0o700, at: folder)
+  }
+
+  /// Removes what an earlier entry made under the name.
+  private mutating func clear(_ name: [UInt8], at folder: Int32) throws(SystemError) {
+    do throws(SystemError) { return try LayerTree.remove(name, at: folder) } catch {
+      if error.errno == .noEntry { return }
+      guard error.errno == .isDirectory || error.errno == .notPermitted else { throw error }
+    }
+    let open = try LayerTree.openDirectory(name, at: folder)
+    try LayerTree.empty(open.rawValue)
+    try LayerTree.removeDirectory(name, at: folder)
+    // `folder` itself stands: only what is below it has gone. But the kept descriptor may be below.
+    forgetParent(unless: folder)
+  }
+
+  private mutating func finishNode(_ entry: TarEntry, _ name: [UInt8], at folder: Int32) throws(SystemError) {
+    if options.keepsOwners { try LayerTree.changeOwner(name, user: entry.uid, group: entry.gid, at: folder) }
+    if entry.kind != .symbolicLink { try LayerTree.changeMode(name, entry.mode & 0o7777, at: folder) }
+    for attribute in entry.attributes { notes.refuse(attribute.name) }
+    try LayerTree.changeTime(
+      name, seconds: entry.modified, nanoseconds: entry.modifiedNanoseconds, at: folder)
+  }
+
+  private mutating func finishFile() throws(ImageError) {
+    guard let open = file.take() else { return }
+    let entry = open.entry
+    let descriptor = open.descriptor.rawValue
+    do throws(SystemError) {
+      if open.end < entry.size { try LayerTree.setSize(descriptor, entry.size) }
+      // chown clears setuid and file capabilities: owner, mode, attributes, in this order (chown(2)).
+      if options.keepsOwners { try LayerTree.changeOwner([], user: entry.uid, group: entry.gid, at: descriptor) }
+      try LayerTree.changeMode(descriptor, entry.mode & 0o7777)
+      try set(entry.attributes, of: descriptor)
+      try LayerTree.changeTime(nil, seconds: entry.modified, nanoseconds: entry.modifiedNanoseconds, at: descriptor)
+    } catch {
+      throw Self.failure(entry.path, error)
+    }
+  }
+
+  /// `security.capability`, POSIX ACLs and `user.*` but overlayfs's own; anything else (`trusted.*`, labels of a security module)
+  /// would speak to the host and is refused and noted.
+  private mutating func set(_ attributes: [TarEntry.Attribute], of descriptor: Int32) throws(SystemError) {
+    for attribute in attributes {
+      let name = String(decoding: attribute.name, as: UTF8.self)
+      let isKnown =
+        name == "security.capability" || name == "system.posix_acl_access" || name == "system.posix_acl_default"
+        || (name.hasPrefix("user.") && !name.hasPrefix("user.overlay."))
+      guard isKnown else {
+        notes.refuse(attribute.name)
+        continue
+      }
+      do throws(SystemError) { try LayerTree.setAttribute(attribute.name, attribute.value, descriptor) } catch {
+        // The file system of the store, or a namespace without that right, does not have it.
+        guard error.errno == .notSupported || error.errno == .notPermitted else { throw error }
+        notes.refuse(attribute.name)
+      }
+    }
+  }
+
+  // MARK: The end
+
+  private mutating func makeWhiteout(_ path: [UInt8]) throws(SystemError) {
+    guard let name = Self.lastComponent(path) else { return }
+    let folder = try openParent(of: path)
+    switch try LayerTree.kind(name, at: folder) {
+    case UInt32(S_IFDIR): try makeOpaque(path)
+    case nil: try LayerTree.makeNode(name, mode: UInt32(S_IFCHR), at: folder)
+    default: break
+    }
+  }
+
+  private mutating func makeOpaque(_ path: [UInt8]) throws(SystemError) {
+    let folder: FileDescriptor
+    if let name = Self.lastComponent(path) {
+      let parent = try openParent(of: path)
+      try makeOpaqueFolder(name, at: parent)
+      folder = try LayerTree.openDirectory(name, at: parent)
+    } else {
+      folder = try FileDescriptor.duplicate(root)
+    }
+    var isTold = false
+    do throws(SystemError) {
+      try LayerTree.setAttribute(Array("trusted.overlay.opaque".utf8), [UInt8(ascii: "y")], folder.rawValue)
+      isTold = true
+    } catch  where error.errno == .notPermitted || error.errno == .notSupported {}
+    do throws(SystemError) {
+      // Mounts in a user namespace read this one (overlayfs.rst, "userxattr").
+      try LayerTree.setAttribute(Array("user.overlay.opaque".utf8), [UInt8(ascii: "y")], folder.rawValue)
+    } catch {
+      guard isTold, error.errno == .notSupported || error.errno == .notPermitted else { throw error }
+    }
+  }
+
+  private mutating func makeOpaqueFolder(_ name: [UInt8], at folder: Int32) throws(SystemError) {
+    do throws(SystemError) { try LayerTree.makeDirectory(name, mode: 0o755, at: folder) } catch {
+      guard error.errno == .exists else { throw error }
+    }
+  }
+
+  private func finish(_ folder: FolderMetadata) throws(SystemError) {
+    let open: FileDescriptor
+    do throws(SystemError) {
+      open =
+        folder.path.isEmpty
+        ? try FileDescriptor.duplicate(root)
+        : try LayerTree.open(
+          folder.path, O_RDONLY | O_DIRECTORY, root: root, resolve: [.beneath, .noSymlinks, .noMagicLinks])
+    } catch {
+      // A later entry took its place.
+      if error.errno == .noEntry || error.errno == .notDirectory || error.errno == .loop { return }
+      throw error
+    }
+    try LayerTree.changeMode(open.rawValue, folder.mode)
+    try LayerTree.changeTime(nil, seconds: folder.seconds, nanoseconds: folder.nanoseconds, at: open.rawValue)
+  }
+
+  private mutating func keepFolder(_ entry: TarEntry, _ path: [UInt8]) throws(SystemError) {
+    keptBytes += path.count + 64
+    guard keptBytes <= Self.maximumKeptBytes else { throw SystemError("keep", "too many folders", .noMemory) }
+    folders.append(
+      FolderMetadata(
+        path: path, mode: entry.mode & 0o7777, seconds: entry.modified, nanoseconds: entry.modifiedNanoseconds))
+  }
+
+  // MARK: Paths
+
+  /// The folder that a path's last name is in, made where it is not there. Valid until the next call.
+  private mutating func openParent(of path: [UInt8]) throws(SystemError) -> Int32 {
+    let wanted = Self.folder(of: path)
+    if wanted == parentPath, let open = parent?.rawValue { return open }
+    parentPath = nil
+    if wanted == [UInt8(ascii: ".")] {
+      parent = try FileDescriptor.duplicate(root)
+    } else {
+      parent = try openFolder(wanted)
+    }
+    parentPath = wanted
+    return parent?.rawValue ?? root
+  }
+
+  private func openFolder(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
+    let flags = O_PATH_FLAG | O_DIRECTORY
+    let resolve: ResolveFlags = [.inRoot, .noMagicLinks, .noMountCrossing]
+    do throws(SystemError) { return try LayerTree.open(path, flags, root: root, resolve: resolve) } catch {
+      guard error.errno == .noEntry else { throw error }
+    }
+    // Archives may leave folders out; the deepest that is there gets the rest.
+    var folder = try FileDescriptor.duplicate(root)
+    var prefix: [UInt8] = []
+    for name in path.split(separator: UInt8(ascii: "/")) {
+      if !prefix.isEmpty { prefix.append(UInt8(ascii: "/")) }
+      prefix += name
+      do throws(SystemError) {
+        folder = try LayerTree.open(prefix, flags, root: root, resolve: resolve)
+      } catch {
+        guard error.errno == .noEntry else { throw error }
+        try LayerTree.makeDirectory(Array(name), mode: 0o755, at: folder.rawValue)
+        folder = try LayerTree.openDirectory(Array(name), at: folder.rawValue)
+      }
+    }
+    return folder
+  }
+
+  private mutating func forgetParent(unless folder: Int32) {
+    if parent?.rawValue != folder {
+      parent = nil
+      parentPath = nil
+    }
+  }
+
+  /// The components joined by single slashes, empty for the root; `..` is refused, also where it would stay inside.
+  static func clean(_ path: [UInt8]) throws(ImageError) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(path.count)
+    for name in path.split(separator: UInt8(ascii: "/")) where name != [UInt8(ascii: ".")] {
+      if name.elementsEqual("..".utf8) { throw failure(path, "has \"..\" in it: refused") }
+      if name.contains(0) || name.count > 255 { throw failure(path, "has a name that no file can have") }
+      if !result.isEmpty { result.append(UInt8(ascii: "/")) }
+      result += name
+    }
+    return result
+  }
+
+  static func lastComponent(_ path: [UInt8]) -> [UInt8]? {
+    path.split(separator: UInt8(ascii: "/")).last.map(Array.init)
+  }
+
+  static func folder(of path: [UInt8]) -> [UInt8] {
+    guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else { return [UInt8(ascii: ".")] }
+    return Array(path[..<slash])
+  }
+
+  // MARK: Bounds and errors
+
+  private mutating func count() throws(ImageError) {
+    entries += 1
+    guard entries <= options.entries else {
+      throw ImageError(.damaged, "the layer has more than \(options.entries) entries: refused as a bomb")
+    }
+  }
+
+  private mutating func keep(_ path: [UInt8]) throws(ImageError) {
+    keptBytes += path.count + 32
+    guard keptBytes <= Self.maximumKeptBytes else {
+      throw ImageError(.damaged, "the layer hides more names than can be remembered: refused as a bomb")
+    }
+  }
+
+  static func failure(_ path: [UInt8], _ problem: String) -> ImageError {
+    ImageError(
+      .damaged,
+      "layer entry \"\(FormatError.presentable(String(decoding: path.prefix(512), as: UTF8.self)))\" \(problem)")
+  }
+
+  static func failure(_ path: [UInt8], _ error: SystemError) -> ImageError {
+    let shown = FormatError.presentable(String(decoding: path.prefix(512), as: UTF8.self))
+    return ImageError("cannot unpack layer entry \"\(shown)\"", error)
+  }
+}
+
+/// O_PATH (fcntl.h has it under _GNU_SOURCE only as a macro that does not import everywhere).
+let O_PATH_FLAG: Int32 = 0o10000000
+
+/// What could not be kept as the archive had it.
+struct LayerNotes: Sendable {
+  var devicesSkipped = 0
+  var ownersDropped = false
+  private var attributes: [String: Int] = [:]
+
+  init() {}
+
+  mutating func refuse(_ attribute: [UInt8]) {
+    let name = FormatError.presentable(String(decoding: attribute.prefix(64), as: UTF8.self))
+    if attributes.count < 16 || attributes[name] != nil { attributes[name, default: 0] += 1 }
+  }
+
+  /// As a person reads them.
+  var lines: [String] {
+    var lines: [String] = []
+    if ownersDropped { lines.append("owners dropped: everything belongs to the caller (one id to map)") }
+    if devicesSkipped > 0 { lines.append("\(devicesSkipped) device nodes skipped: only root makes devices") }
+    for (name, count) in attributes.sorted(by: { $0.key < $1.key }) {
+      lines.append("attribute \(name) not kept on \(count) files")
+    }
+    return lines
+  }
+}
