@@ -81,7 +81,7 @@ private func file(_ path: String, size: Int64 = 0) -> TarEntry {
     for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
       f = io.BytesIO()
       t = tarfile.open(fileobj=f, mode="w", format=form, encoding="utf-8", errors="surrogateescape",
-        pax_headers={"comment": "g", "SCHILY.xattr.user.all": "g"} if form == tarfile.PAX_FORMAT else None)
+        pax_headers={"comment": "g", "gname": "g"} if form == tarfile.PAX_FORMAT else None)
       def add(name, data=b"", **k):
         m = tarfile.TarInfo(name); m.size = len(data); m.mtime = 1700000000
         for key, value in k.items(): setattr(m, key, value)
@@ -323,6 +323,7 @@ private func file(_ path: String, size: Int64 = 0) -> TarEntry {
         "xattr count", try pax(UInt8(ascii: "x"), (0...256).map { record("SCHILY.xattr.user.\($0)", "v") }.joined()),
         "too many"
       ),
+      ("global xattr", try pax(UInt8(ascii: "g"), record("SCHILY.xattr.user.a", "v")), "in a global header"),
       ("sparse overlap", try sparse("2\n0\n512\n256\n512\n", realsize: 4096, stored: 1536), "overlaps"),
       ("sparse outside", try sparse("1\n4000\n512\n", realsize: 4096, stored: 1024), "leaves the file"),
       (

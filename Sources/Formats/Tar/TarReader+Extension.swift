@@ -128,6 +128,12 @@ extension TarReader {
         throw FormatError("the global headers have more than \(limits.metadata) bytes", at: .offset(Int(headerOffset)))
       }
       for (key, value) in try Self.records(body, offset) {
+        // A mebibyte of attributes on every 512-byte member would be a bomb, and nobody writes them.
+        if key.hasPrefix("SCHILY.xattr.") || key.hasPrefix("GNU.sparse.") {
+          throw FormatError(
+            "stands in a global header, where it would hold for every member; not supported", offending: key,
+            at: .offset(Int(offset)))
+        }
         if let place = globals.firstIndex(where: { $0.key.hasSameBytes(as: key) }) {
           globals[place].value = value
         } else {

@@ -1,0 +1,148 @@
+/// From a layer's tar to the records of a layer stream: names made relative and plain, whiteouts told apart, hostile names
+/// refused (image-spec, layer.md). This is what the confined worker runs; it makes no system call.
+///
+/// A leading slash is dropped, as every tool that unpacks layers does; `..` anywhere in a name or a hard link's target is
+/// refused. A symbolic link's text is kept as it is: it is never followed here.
+public struct LayerTranslator: ~Copyable, Sendable {
+  private var reader: TarReader
+  /// Bytes to be written to the pipe stand in `encoder.bytes`; take them after each `feed` and call `encoder.removeAll()`.
+  public var encoder: LayerStreamEncoder
+  private var filePosition: Int64 = 0
+  private var fileSize: Int64 = 0
+
+  public init(limits: LayerLimits = LayerLimits()) {
+    var tarLimits = TarLimits()
+    // Extended headers count as members of the archive, up to three before each.
+    tarLimits.entries = limits.entries > Int.max / 4 ? .max : 4 * limits.entries
+    tarLimits.fileSize = limits.fileSize
+    tarLimits.attributes = limits.attributes
+    reader = TarReader(limits: tarLimits)
+    encoder = LayerStreamEncoder(limits: limits)
+  }
+
+  /// Translates the next bytes of the uncompressed tar.
+  public mutating func feed(_ chunk: Span<UInt8>) throws(FormatError) {
+    var position = 0
+    while true {
+      switch try reader.next(chunk, at: &position) {
+      case .entry(let entry):
+        try finishFile()
+        try translate(entry)
+      case .data(let offset, let range):
+        try encoder.hole(offset - filePosition)
+        try encoder.data(chunk.extracting(range))
+        filePosition = offset + Int64(range.count)
+      case .end: break
+      case .needsInput: return
+      }
+    }
+  }
+
+  /// Says that the tar is at its end, with its SHA-256.
+  public mutating func finish(digest: Digest) throws(FormatError) {
+    try reader.finish()
+    try finishFile()
+    try encoder.end(digest: digest)
+  }
+
+  /// A sparse file may end in a hole.
+  private mutating func finishFile() throws(FormatError) {
+    try encoder.hole(fileSize - filePosition)
+    (filePosition, fileSize) = (0, 0)
+  }
+
+  private mutating func translate(_ entry: TarEntry) throws(FormatError) {
+    let path = try Self.normalised(entry.path, of: entry, "name")
+    let parent = path.dropLast()
+    let name = path.last ?? []
+    let deletion = ".wh."
+    let whole = Self.joined(path)
+
+    if name.starts(with: deletion.utf8) {
+      // An empty file says it; whatever else the entry carries means nothing.
+      guard entry.kind == .file || entry.kind == .hardLink, entry.size == 0 else {
+        throw Self.wrong(entry, "is a whiteout and not an empty file")
+      }
+      if name.elementsEqual(".wh..wh..opq".utf8) {
+        return try encoder.entry(LayerRecord(kind: .opaque, path: Self.joined(parent)))
+      }
+      if name.starts(with: ".wh..wh.".utf8) {
+        throw Self.wrong(entry, "is bookkeeping of AUFS, not a part of an image; refused")
+      }
+      let victim = name.dropFirst(deletion.utf8.count)
+      guard !victim.isEmpty, !victim.elementsEqual(".".utf8), !victim.elementsEqual("..".utf8) else {
+        throw Self.wrong(entry, "is a whiteout of nothing that can be deleted")
+      }
+      return try encoder.entry(LayerRecord(kind: .whiteout, path: Self.joined(parent + [victim])))
+    }
+    // Below a whiteout's name nothing can be: the writer would make a directory of that name.
+    if parent.contains(where: { $0.starts(with: deletion.utf8) }) {
+      throw Self.wrong(entry, "lies below a whiteout")
+    }
+
+    var record = LayerRecord(kind: Self.kind(entry.kind), path: whole)
+    if entry.kind != .directory {
+      if path.isEmpty { throw Self.wrong(entry, "names the layer's root and is not a directory") }
+      if entry.path.last == UInt8(ascii: "/") { throw Self.wrong(entry, "ends in a slash and is not a directory") }
+    }
+    switch entry.kind {
+    case .hardLink:
+      let target = try Self.normalised(entry.linkTarget, of: entry, "hard link's target")
+      if target.isEmpty { throw Self.wrong(entry, "is a hard link to the layer's root") }
+      if target.contains(where: { $0.starts(with: deletion.utf8) }) {
+        throw Self.wrong(entry, "is a hard link to a whiteout")
+      }
+      record.target = Self.joined(target)
+      // A link to itself says nothing; some writers emit it.
+      if record.target == record.path { throw Self.wrong(entry, "is a hard link to itself") }
+    case .symbolicLink: record.target = entry.linkTarget
+    case .file:
+      record.size = entry.size
+      fileSize = entry.size
+    default: break
+    }
+    record.mode = entry.mode
+    record.uid = entry.uid
+    record.gid = entry.gid
+    record.modified = entry.modified
+    record.modifiedNanoseconds = entry.modifiedNanoseconds
+    record.attributes = entry.attributes
+    record.deviceMajor = entry.deviceMajor
+    record.deviceMinor = entry.deviceMinor
+    try encoder.entry(record)
+  }
+
+  private static func kind(_ kind: TarEntry.Kind) -> LayerRecord.Kind {
+    switch kind {
+    case .file: .file
+    case .hardLink: .hardLink
+    case .symbolicLink: .symbolicLink
+    case .characterDevice: .characterDevice
+    case .blockDevice: .blockDevice
+    case .directory: .directory
+    case .fifo: .fifo
+    }
+  }
+
+  /// The names of a path without empty ones and `.`; refuses `..`.
+  private static func normalised(
+    _ path: [UInt8], of entry: TarEntry, _ what: String
+  ) throws(FormatError) -> [ArraySlice<UInt8>] {
+    var names: [ArraySlice<UInt8>] = []
+    for name in path.split(separator: UInt8(ascii: "/")) where !name.elementsEqual(".".utf8) {
+      if name.elementsEqual("..".utf8) {
+        throw wrong(entry, "has .. in its \(what), which could lead out of the layer")
+      }
+      names.append(name)
+    }
+    return names
+  }
+
+  private static func joined(_ names: some Sequence<ArraySlice<UInt8>>) -> [UInt8] {
+    Array(names.joined(separator: [UInt8(ascii: "/")]))
+  }
+
+  private static func wrong(_ entry: TarEntry, _ problem: String) -> FormatError {
+    FormatError(problem, offending: String(decoding: entry.path.prefix(256), as: UTF8.self))
+  }
+}
