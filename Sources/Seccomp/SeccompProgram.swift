@@ -24,7 +24,8 @@ struct ProgramAssembly {
       root = graph.test(
         Opcode.jumpIfEqual, word: SeccompDataOffset.architecture, entry.token, then: entry.node, else: root)
     }
-    let program = Emitter.emit(graph, from: graph.enter(root))
+    root = graph.enter(root)
+    let program = Emitter.emit(graph, from: root)
     try Validator.check(program)
     return program
   }

@@ -5,24 +5,29 @@ import Seccomp
 struct Meaning {
   private let rules: ProfileRules
   private let machine: Architecture
-  private let names: [Architecture: [UInt32: Set<String>]]
+  /// The rules that name a call, in order.
+  private let rulesOf: [Architecture: [UInt32: [Int]]]
 
   init(_ rules: ProfileRules, on machine: Architecture) {
     self.rules = rules
     self.machine = machine
-    var names: [Architecture: [UInt32: Set<String>]] = [:]
-    for architecture in machine.family ?? [] {
-      for (number, name) in SyscallTable.calls(of: architecture) {
-        names[architecture, default: [:]][number, default: []].insert(name)
-      }
+    var naming: [String: [Int]] = [:]
+    for (position, rule) in rules.rules.enumerated() {
+      for name in Set(rule.names) { naming[name, default: []].append(position) }
     }
-    self.names = names
+    var rulesOf: [Architecture: [UInt32: [Int]]] = [:]
+    for architecture in machine.family ?? [] {
+      var calls: [UInt32: [Int]] = [:]
+      for (number, name) in SyscallTable.calls(of: architecture) { calls[number, default: []] += naming[name] ?? [] }
+      rulesOf[architecture] = calls.mapValues { Set($0).sorted() }
+    }
+    self.rulesOf = rulesOf
   }
 
   func action(of call: SeccompData) -> Action {
     guard let architecture = architecture(of: call) else { return rules.foreignAction }
-    let called = names[architecture]?[call.number] ?? []
-    for rule in rules.rules where !called.isDisjoint(with: rule.names) {
+    for position in rulesOf[architecture]?[call.number] ?? [] {
+      let rule = rules.rules[position]
       if rule.conditions.allSatisfy({ holds($0, call, architecture) }) { return rule.action }
     }
     return rules.defaultAction
