@@ -1,0 +1,59 @@
+# Immure's one way in. `make help` lists what a person does here.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+SWIFT ?= swift
+BIN := .build/release
+PREFIX ?= /usr/local
+SECONDS_EACH ?= 60
+# The guest is built by the clang that comes with Swift.
+CLANG ?= $(dir $(realpath $(shell command -v $(SWIFT))))clang
+
+.PHONY: help packages guest build build-tests test test-all bench fuzz demo install dist lint clean
+
+help: ## List these
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+guest: # The program that is the first process in a box; carried by immure.
+	@$(MAKE) -C guest guest GUEST_CC="$(CLANG)"
+
+packages-%: # The Debian packages that a task needs.
+	@Scripts/install-packages.sh $*
+
+build: packages-build guest ## Release executables and their links in .build/release
+	$(SWIFT) build -c release
+	@Scripts/link-names.sh $(BIN)
+
+# One release build serves executables and tests: nothing is compiled twice.
+build-tests: packages-test guest
+	$(SWIFT) build -c release --build-tests
+	@Scripts/link-names.sh $(BIN)
+
+test: build-tests ## Build, and run every suite within its budget; SUITES="PolicyTests …" for some
+	@Scripts/test.sh $(SUITES)
+
+test-all: build-tests ## The same with nothing sampled; writes docs/test-results.md
+	@Scripts/test-all.sh
+
+bench: packages-bench build ## Measure start, memory and filters against bubblewrap, crun, runc and the floor
+	@Scripts/bench.sh $(BIN)
+
+fuzz: packages-build ## Run each fuzz target SECONDS_EACH=60; NAMES="FuzzTar …" for some
+	@Scripts/fuzz.sh --seconds $(SECONDS_EACH) $(NAMES)
+
+demo: packages-demo build ## One hostile program behind each wall, and what a canary outside saw
+	@Scripts/demo.sh $(BIN)
+
+install: build ## Into PREFIX=/usr/local
+	@Scripts/install.sh $(BIN) "$(DESTDIR)$(PREFIX)"
+
+dist: packages-dist build ## A tar.gz and a .deb that need nothing, in dist/
+	@Scripts/dist.sh $(BIN)
+
+lint: ## Check the format of every Swift file
+	@$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests $(wildcard Fuzz)
+
+clean: ## Remove what was built
+	rm -rf .build .build-fuzz .deps dist

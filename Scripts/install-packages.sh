@@ -1,0 +1,44 @@
+#!/bin/bash
+# Installs the Debian packages that a task needs and that are missing, by name: install-packages.sh build|test|demo|dist|bench …
+# Says nothing where all are there. Needs root or sudo only where one is missing.
+set -euo pipefail
+
+build=(make git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev libzstd-dev libssl-dev)
+# What the tests hold immure against, and what serves them: registries, other runtimes, a static root, namespaces' tools.
+test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bsdutils iproute2 iptables attr libcap2-bin
+  uidmap passt slirp4netns bubblewrap crun runc skopeo umoci docker-registry apache2-utils mmdebstrap libseccomp-dev)
+demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
+bench=(bubblewrap crun runc podman libseccomp-dev gcc python3 uidmap)
+dist=(dpkg gzip tar)
+
+wanted=("${build[@]}")
+for task in "$@"; do
+  case $task in
+    build) ;;
+    test) wanted+=("${test[@]}") ;;
+    demo) wanted+=("${demo[@]}") ;;
+    bench) wanted+=("${bench[@]}") ;;
+    dist) wanted+=("${dist[@]}") ;;
+    *) echo "install-packages.sh: \"$task\" is not a task: build, test, demo, bench, dist" >&2; exit 2 ;;
+  esac
+done
+
+command -v dpkg-query >/dev/null || { echo "install-packages.sh: not a Debian system; needed are: ${wanted[*]}" >&2; exit 1; }
+missing=()
+for package in "${wanted[@]}"; do
+  # A library's package may be installed for more than one architecture; one of them is enough.
+  dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "installing: ${missing[*]}" >&2
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install-packages.sh: run as root: apt-get install ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+}
+# The lists of a fresh machine are empty or old; those of one that was just set up are not fetched again.
+install 2>/dev/null || { "${as_root[@]}" apt-get update -q >&2 && install; }

@@ -1,0 +1,69 @@
+#!/bin/bash
+# Runs every test suite of the release build, one after the other, each within its budget, and prints what each took.
+# `make test` builds first. test.sh SUITE… runs some; IMMURE_TEST_ALL=1 lets walks and generators take everything, not a sample.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Seconds that a suite may take on two cores. One that takes longer is named; one that takes twice as long is ended and fails.
+declare -A budgets=(
+  [HouseTests]=20 [FormatsTests]=90 [SeccompTests]=120 [PolicyTests]=20 [LinuxTests]=60 [WallsTests]=60 [GuestTests]=30
+  [ConfinementTests]=60 [SupervisionTests]=60 [NetworkTests]=60 [WorkspaceTests]=90 [ImagesTests]=90 [OptionsTests]=20
+  [RegistryTests]=180 [CommandTests]=420 [Fuzz]=240
+)
+factor=1
+[ "${IMMURE_TEST_ALL:-}" = 1 ] && factor=10
+export IMMURE_BIN="${IMMURE_BIN:-$PWD/.build/release}"
+logs=.build/test-logs
+mkdir -p "$logs"
+
+suites=("$@")
+if [ ${#suites[@]} -eq 0 ]; then
+  for folder in Tests/*Tests; do suites+=("$(basename "$folder")"); done
+  [ -d Fuzz ] && suites+=(Fuzz)
+fi
+
+failed=()
+table=()
+total=$SECONDS
+for suite in "${suites[@]}"; do
+  budget=${budgets[$suite]:-}
+  if [ -z "$budget" ]; then
+    echo "test.sh: $suite has no budget: give it one in Scripts/test.sh" >&2
+    failed+=("$suite")
+    continue
+  fi
+  budget=$((budget * factor))
+  if [ "$suite" = Fuzz ]; then
+    command=(Scripts/fuzz.sh --seconds 5)
+  else
+    command=(swift test -c release --skip-build --filter "^$suite\\.")
+  fi
+  start=$SECONDS
+  status=0
+  timeout -k 10 $((budget * 2)) "${command[@]}" >"$logs/$suite.log" 2>&1 </dev/null || status=$?
+  took=$((SECONDS - start))
+  said=$(sed -nE 's/.*Test run with ([0-9]+ tests?.*) (passed|failed).*/\1/p' "$logs/$suite.log" | tail -1)
+  # Nothing run is no success: a filter that matches nothing ends with 0.
+  if [ $status -eq 0 ] && [ "$suite" != Fuzz ] && ! grep -qE 'Test run with [1-9]' "$logs/$suite.log"; then status=1; fi
+  verdict=passed
+  [ $took -gt $budget ] && verdict="passed, over its budget"
+  if [ $status -ne 0 ]; then
+    verdict=FAILED
+    [ $status -eq 124 ] || [ $status -eq 137 ] && verdict="FAILED: ended after twice its budget"
+    failed+=("$suite")
+    echo "== $suite: $verdict; from $logs/$suite.log:" >&2
+    grep -E '✘|↳|error:|ERROR|Fatal|SUMMARY' "$logs/$suite.log" | head -60 >&2 || tail -20 "$logs/$suite.log" >&2
+    echo "== again with: Scripts/test.sh $suite" >&2
+  fi
+  table+=("$(printf '%-18s %5d s of %4d s  %s%s' "$suite" "$took" "$budget" "$verdict" "${said:+ ($said)}")")
+  echo "${table[-1]}"
+done
+
+echo
+echo "Suites, time of budget (release build, $(nproc) cores, $(uname -sr), $([ "$(id -u)" -eq 0 ] && echo root || echo user)):"
+printf '  %s\n' "${table[@]}"
+echo "  total: $((SECONDS - total)) s"
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "failed: ${failed[*]}" >&2
+  exit 1
+fi
