@@ -121,7 +121,7 @@ public struct Cgroup: Sendable, Equatable {
   {
     let first = candidates(name, in: directory, own: nil)
     do throws(SystemError) { return try makeFirst(first) } catch {
-      guard isRefusal(error.errno),
+      guard isRefused(error.errno),
         let own = (try? CgroupMembership.of())?.legacy[controller.rawValue], own != "/"
       else { throw error }
       return try makeFirst([directory + own + "/immure-" + name])
@@ -147,7 +147,7 @@ public struct Cgroup: Sendable, Equatable {
         try makeFolder(path)
         return path
       } catch {
-        guard isRefusal(error.errno) else { throw error }
+        guard isRefused(error.errno) else { throw error }
         refusal = error
       }
     }
@@ -169,7 +169,7 @@ public struct Cgroup: Sendable, Equatable {
     }
   }
 
-  static func isRefusal(_ errno: Errno) -> Bool {
+  public static func isRefused(_ errno: Errno) -> Bool {
     errno == .accessDenied || errno == .notPermitted || errno == .readOnlyFileSystem
   }
 
@@ -191,6 +191,11 @@ public struct Cgroup: Sendable, Equatable {
   /// Moves a process into every folder; 0 is the caller.
   public func join(pid: Int32) throws(SystemError) {
     for place in places { try File.writeExisting(place.path + "/cgroup.procs", "\(pid)") }
+  }
+
+  /// Moves a process that clone3 has put into the version 2 folder already into those of version 1.
+  public func joinLegacy(pid: Int32) throws(SystemError) {
+    for place in places where !place.isUnified { try File.writeExisting(place.path + "/cgroup.procs", "\(pid)") }
   }
 
   /// The processes in the group.
@@ -308,5 +313,21 @@ public struct Cgroup: Sendable, Equatable {
       }
     }
     return Cgroup(places: places)
+  }
+}
+
+extension Cgroup {
+  /// Removes the folders, and first whoever is still in them.
+  public func removeKilling() throws(SystemError) {
+    for place in places {
+      do throws(SystemError) {
+        try File.removeDirectory(place.path)
+      } catch  where error.errno == .noEntry {
+      } catch  where error.errno == .busy {
+        let group = Cgroup(places: [place])
+        try group.killAll()
+        try group.remove()
+      }
+    }
   }
 }

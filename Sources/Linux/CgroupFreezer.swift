@@ -72,3 +72,26 @@ public struct CgroupFreezer: Sendable, Equatable {
     try File.text(path + "/cgroup.procs").split(separator: "\n").compactMap { Int32($0) }
   }
 }
+
+extension CgroupFreezer {
+  /// The group of a box that stands in version 2.
+  public init(group path: String) { self.init(path: path, isUnified: true) }
+
+  /// Freezer groups that were made for a box of this name.
+  public static func leftovers(_ name: String, layout: CgroupLayout = .detect()) -> [CgroupFreezer] {
+    guard layout.mode != .unified else { return [] }
+    var found: [CgroupFreezer] = []
+    for (directory, isUnified) in [(layout.mountPoint + "/freezer", false), (layout.mountPoint + "/unified", true)] {
+      let path = directory + "/immure/" + name
+      if File.exists(path) { found.append(CgroupFreezer(path: path, isUnified: isUnified)) }
+    }
+    return found
+  }
+
+  /// Removes them; their processes have been killed.
+  public static func removeLeftovers(_ name: String) throws(SystemError) {
+    for freezer in leftovers(name) {
+      try Cgroup(places: [Cgroup.Place(controller: freezer.isUnified ? nil : .freezer, path: freezer.path)]).remove()
+    }
+  }
+}

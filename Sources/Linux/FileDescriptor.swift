@@ -92,3 +92,11 @@ public struct DescriptorPair: ~Copyable, Sendable {
     (first.release(), second.release())
   }
 }
+
+extension FileDescriptor {
+  /// Makes `number` another name for the open file `raw`, not close-on-exec, closing what it was before (dup3(2)).
+  public static func replace(_ number: Int32, with raw: Int32) throws(SystemError) {
+    if number == raw { return try setCloseOnExec(raw, false) }
+    try checked("dup3", "\(raw) -> \(number)", systemCall(Int(SYS_dup3), word(raw), word(number), 0))
+  }
+}

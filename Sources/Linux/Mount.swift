@@ -196,3 +196,28 @@ public enum Mount {
     try checked("umount", path, path.withPathAddress { systemCall(Int(SYS_umount2), $0, UInt(MNT_DETACH) | noFollow) })
   }
 }
+
+extension Mount {
+  /// `DetachedMount.mapIDs` for a mount that is known by its descriptor.
+  public static func mapIDs(
+    _ descriptor: Int32, through userNamespace: Int32, set: MountAttributes = [],
+    propagation: MountPropagation = .unchanged, recursive: Bool
+  ) throws(SystemError) {
+    try change(
+      descriptor, rawSet: set.rawValue | MountAttributes.idMapped, clear: 0, propagation: propagation,
+      userNamespace: userNamespace, recursive: recursive)
+  }
+
+  /// `DetachedMount.attach` for a mount that is known by its descriptor.
+  public static func attach(_ mount: Int32, onto target: Int32) throws(SystemError) {
+    let result = "".withPathAddress { empty in
+      systemCall(Int(IMMURE_SYS_move_mount), word(mount), empty, word(target), empty, 0x04 | 0x40)
+    }
+    try checked("move_mount", "\(target)", result)
+  }
+}
+
+extension DetachedMount {
+  /// Gives the descriptor up without closing it.
+  public consuming func release() -> Int32 { descriptor.release() }
+}

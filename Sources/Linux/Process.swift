@@ -125,7 +125,8 @@ public enum Process {
     var descriptor: Int32 = -1
     var raw = immure_clone_args()
     raw.flags = arguments.flags | IMMURE_CLONE_PIDFD
-    raw.exit_signal = UInt64(SIGCHLD)
+    // A child of this process's parent tells that one as this one does (clone(2), CLONE_PARENT).
+    raw.exit_signal = arguments.flags & UInt64(CLONE_PARENT) != 0 ? 0 : UInt64(SIGCHLD)
     if let cgroup = arguments.cgroup {
       raw.flags |= IMMURE_CLONE_INTO_CGROUP
       raw.cgroup = UInt64(cgroup)

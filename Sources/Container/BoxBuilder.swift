@@ -1,0 +1,218 @@
+import CLinux
+import Confinement
+import Formats
+import Linux
+import Walls
+
+/// All that the child needs to know, settled before the clone.
+struct BoxBuilder {
+  let bundle: Bundle
+  let identity: BoxIdentity
+  let trees: HostTrees
+  let root: RootAssembly
+  let mounts: MountPlan
+  let devices: DeviceTree
+  let cgroup: Cgroup?
+  let plan: ConfinementPlan
+  let streams: Streams
+  /// Whether the parent has opened the host's trees.
+  let parentOpens: Bool
+
+  /// Descriptors for the child: set-up, init's socket and program.
+  struct Descriptors {
+    var channel: Int32
+    var initSocket: Int32
+    var initProgram: Int32
+    /// The parent's ends, which the child must not hold open: their end tells it that the parent died.
+    var parents: [Int32]
+  }
+
+  private var configuration: RuntimeConfiguration { bundle.configuration }
+  private func has(_ kind: NamespaceKind) -> Bool { configuration.namespaces.contains { $0.kind == kind } }
+
+  /// Runs in the child of the clone, from its first instruction to exec. Ends the process where it fails.
+  func run(_ descriptors: Descriptors) -> Never {
+    for descriptor in descriptors.parents { _ = FileDescriptor(owning: descriptor) }
+    do throws(WallError) {
+      try build(descriptors)
+    } catch {
+      SetupChannel.report(descriptors.channel, error)
+    }
+    Process.exit(125)
+  }
+
+  private func build(_ descriptors: Descriptors) throws(WallError) {
+    let channel = descriptors.channel
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      try SetupChannel.await(channel, .mapped)
+      // Nobody in the box may look into this process; the map could not have been written before.
+      try Identity.setDumpable(false)
+      Identity.setUmask(0)
+      if identity.map != nil {
+        if identity.setGroups { try Identity.setGroups([]) }
+        try Identity.setGroup(identity.builder.group)
+        try Identity.setUser(identity.builder.user)
+      }
+      // Nothing that is mounted here reaches the host, nothing mounted there comes in.
+      try Mount.makeAllPrivate()
+    }
+    if !parentOpens {
+      try trees.open()
+      try trees.finish(userNamespace: nil)
+    }
+    let terminal = try buildRoot(channel)
+    try nameBox()
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      if let terminal { try StandardStreams.take(terminal) } else { try takeStreams(descriptors) }
+    }
+    try enter(descriptors)
+  }
+
+  /// Returns the far end of the terminal where there is one.
+  private func buildRoot(_ channel: Int32) throws(WallError) -> Int32? {
+    let root = try self.root.build(trees)
+    let boxMounts = BoxMounts(
+      plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: cgroup,
+      hasNetworkNamespace: has(.network))
+    try boxMounts.attach(to: root, late: false)
+    var far: Int32?
+    if case .terminal(let size) = streams {
+      do throws(SystemError) {
+        let user = configuration.process.user.user
+        let terminal = try BoxTerminal.open(
+          in: root.descriptor, size: size, owner: user == identity.builder.user ? nil : user)
+        try BoxTerminal.makeConsole(terminal.number, in: root)
+        try SetupChannel.hand(channel, terminal: terminal.near.rawValue)
+        far = try terminal.far.duplicate(atLeast: 10).release()
+      } catch {
+        throw WallError("terminal", error)
+      }
+    }
+    try Sysctl.apply(configuration, root)
+    try ProtectedPaths(masked: configuration.maskedPaths, readOnly: configuration.readonlyPaths).apply(root)
+    do throws(SystemError) {
+      try Mount.pivot(to: root.descriptor)
+      try SetupChannel.await(channel, .joined)
+      if has(.cgroup) { try Namespaces.unshare(Namespaces.cgroup) }
+    } catch {
+      throw WallError("root filesystem", error)
+    }
+    try boxMounts.attach(to: root, late: true)
+    if isReadOnly {
+      try step("read-only root") { () throws(SystemError) in try root.mount.change(set: .readOnly) }
+    }
+    return far
+  }
+
+  private var isReadOnly: Bool {
+    if configuration.rootReadOnly { return true }
+    switch bundle.root {
+    case .directory(_, let readOnly): return readOnly
+    case .layers(_, let scratch), .host(_, let scratch): return scratch == .none
+    }
+  }
+
+  private func nameBox() throws(WallError) {
+    try step("names and network") { () throws(SystemError) in
+      if has(.uts) {
+        try Namespaces.setHostName(configuration.hostname ?? String(bundle.id.prefix(63)))
+        if let name = configuration.domainname { try Namespaces.setDomainName(name) }
+      }
+      if has(.network) { try Namespaces.raiseLoopback() }
+    }
+  }
+
+  /// 0, 1 and 2 from what the caller gave; copied out of the way first, for they may be each other's numbers.
+  private func takeStreams(_ descriptors: Descriptors) throws(SystemError) {
+    guard case .descriptors(let input, let output, let error) = streams else { return }
+    if input == 0 && output == 1 && error == 2 { return }
+    let copies = [
+      try FileDescriptor.duplicate(input, atLeast: 10).release(),
+      try FileDescriptor.duplicate(output, atLeast: 10).release(),
+      try FileDescriptor.duplicate(error, atLeast: 10).release(),
+    ]
+    for (number, copy) in copies.enumerated() { try FileDescriptor.replace(Int32(number), with: copy) }
+  }
+
+  private func enter(_ descriptors: Descriptors) throws(WallError) {
+    let channel = descriptors.channel
+    if bundle.usesInit {
+      try step("set-up of the sandbox") { () throws(SystemError) in
+        // The channel and the program were made above 10, so that nothing here runs over them.
+        try handOver([descriptors.initSocket] + bundle.preservedDescriptors)
+        Identity.setUmask(configuration.process.user.umask ?? 0o022)
+        try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
+        try Confinement.enter(plan)
+      }
+      let error = Process.execute(descriptor: descriptors.initProgram, "", arguments: ["init"], environment: [])
+      throw WallError("init of the sandbox", error)
+    }
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      try handOver(bundle.preservedDescriptors)
+      Identity.setUmask(configuration.process.user.umask ?? 0o022)
+      try checkedSession()
+      try FileDescriptor.closeRange(from: UInt32(3 + bundle.preservedDescriptors.count))
+      try SetupChannel.tellReady(channel)
+      try SetupChannel.await(channel, .start)
+      try Confinement.enter(plan)
+    }
+    try BoxDirectory.enter(configuration.process.workingDirectory)
+    throw BoxProgram.run(configuration.process)
+  }
+
+  /// A session of its own, with the terminal as its controlling one.
+  private func checkedSession() throws(SystemError) {
+    try StandardStreams.beginSession(hasTerminal: configuration.process.terminal)
+  }
+
+  /// These descriptors become 3, 4, 5 …
+  private func handOver(_ given: [Int32]) throws(SystemError) {
+    var copies: [Int32] = []
+    for descriptor in given {
+      copies.append(try FileDescriptor.duplicate(descriptor, atLeast: 64).release())
+    }
+    for (index, copy) in copies.enumerated() { try FileDescriptor.replace(Int32(3 + index), with: copy) }
+  }
+
+  private func step(_ what: String, _ body: () throws(SystemError) -> Void) throws(WallError) {
+    do throws(SystemError) { try body() } catch { throw WallError(what, error) }
+  }
+}
+
+/// Descriptors 0, 1 and 2, and the session they belong to.
+enum StandardStreams {
+  /// The far end of a terminal becomes 0, 1 and 2.
+  static func take(_ far: Int32) throws(SystemError) {
+    for number in [0, 1, 2] as [Int32] { try FileDescriptor.replace(number, with: far) }
+    _ = FileDescriptor(owning: far)
+  }
+
+  /// setsid(2), and with a terminal TIOCSCTTY on descriptor 0.
+  static func beginSession(hasTerminal: Bool) throws(SystemError) {
+    // A group leader already (EPERM) has no session to leave.
+    _ = systemCall(Int(SYS_setsid))
+    if hasTerminal {
+      try checked("ioctl(TIOCSCTTY)", "0", systemCall(Int(SYS_ioctl), 0, IMMURE_TIOCSCTTY, 0))
+    }
+  }
+}
+
+/// The working directory, which must lie inside the box.
+enum BoxDirectory {
+  static func enter(_ path: String) throws(WallError) {
+    do throws(SystemError) {
+      try checked("chdir", path, path.withPathAddress { systemCall(Int(SYS_chdir), $0) })
+    } catch {
+      throw WallError("working directory \(path): \(error.errno)")
+    }
+    // "(unreachable)…" is what the kernel says of a folder outside the root (getcwd(2)).
+    var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    // SAFETY: getcwd fills at most the capacity.
+    let result = unsafe bytes.withUnsafeMutableBufferPointer {
+      systemCall(Int(SYS_getcwd), UInt(bitPattern: $0.baseAddress), UInt($0.count))
+    }
+    if result <= 0 || bytes[0] != UInt8(ascii: "/") {
+      throw WallError("working directory \(path): it is not inside the sandbox")
+    }
+  }
+}

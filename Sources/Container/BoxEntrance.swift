@@ -1,0 +1,98 @@
+import CLinux
+import Confinement
+import Formats
+import Linux
+import Walls
+
+/// The way of another program into a running box, in two processes: one that joins, and its child inside, which becomes the program.
+struct BoxEntrance {
+  let sandbox: ContainerSandbox
+  let process: ProcessConfiguration
+  let streams: Streams
+  let channel: Int32
+
+  /// In the helper. Nothing of immure's may be read from within: not dumpable, no arguments, no environment.
+  func run(_ pidfd: Int32) -> Never {
+    do throws(WallError) {
+      do throws(SystemError) {
+        try Identity.setDumpable(false)
+        Process.wipeArguments()
+        try sandbox.cgroup?.join(pid: 0)
+        try Namespaces.join(sandbox.namespaces, of: pidfd)
+        guard let inside = try Process.clone(CloneArguments(flags: UInt64(UInt32(bitPattern: CLONE_PARENT)))) else {
+          enter()
+        }
+        try SetupChannel.tell(channel, process: inside.pid)
+      } catch  where error.errno == .noProcess {
+        throw WallError(.gone, "sandbox \(sandbox.id): it has ended")
+      } catch {
+        throw WallError("exec in sandbox \(sandbox.id)", error)
+      }
+    } catch {
+      SetupChannel.report(channel, error)
+    }
+    Process.exit(0)
+  }
+
+  /// In the process inside.
+  private func enter() -> Never {
+    do throws(WallError) {
+      do throws(SystemError) {
+        try enterSandbox()
+      } catch {
+        throw WallError("exec in sandbox \(sandbox.id)", error)
+      }
+      try BoxDirectory.enter(process.workingDirectory)
+      throw BoxProgram.run(process)
+    } catch {
+      SetupChannel.report(channel, error)
+    }
+    Process.exit(125)
+  }
+
+  private func enterSandbox() throws(SystemError) {
+    // Ids of the box: this process is nobody in it until now.
+    if sandbox.namespaces & Namespaces.user != 0 {
+      if sandbox.setGroups {
+        try Identity.setGroups([])
+        try Identity.setGroup(0)
+        try Identity.setUser(0)
+      }
+    }
+    let hasTerminal = try takeStreams()
+    try StandardStreams.beginSession(hasTerminal: hasTerminal)
+    Identity.setUmask(process.user.umask ?? 0o022)
+    try FileDescriptor.closeRange(from: 3)
+    var plan = ConfinementPlan()
+    plan.rlimits = process.rlimits
+    plan.oomScoreAdjustment = process.oomScoreAdjustment
+    plan.capabilities = process.capabilities
+    plan.user = process.user
+    plan.user.umask = nil
+    plan.setGroups = sandbox.setGroups
+    plan.filter = sandbox.filter
+    plan.noNewPrivileges = process.noNewPrivileges
+    plan.parentDeathSignal = SIGKILL
+    try Confinement.enter(plan)
+  }
+
+  private func takeStreams() throws(SystemError) -> Bool {
+    switch streams {
+    case .descriptors(let input, let output, let error):
+      let copies = [
+        try FileDescriptor.duplicate(input, atLeast: 64).release(),
+        try FileDescriptor.duplicate(output, atLeast: 64).release(),
+        try FileDescriptor.duplicate(error, atLeast: 64).release(),
+      ]
+      for (number, copy) in copies.enumerated() { try FileDescriptor.replace(Int32(number), with: copy) }
+      return false
+    case .terminal(let size):
+      let root = try File.open("/", O_PATH | O_DIRECTORY)
+      let terminal = try BoxTerminal.open(
+        in: root.rawValue, size: size, owner: process.user.user == 0 || !sandbox.setGroups ? nil : process.user.user)
+      try SetupChannel.hand(channel, terminal: terminal.near.rawValue)
+      for number in [0, 1, 2] as [Int32] { try FileDescriptor.replace(number, with: terminal.far.rawValue) }
+      return true
+    }
+  }
+}

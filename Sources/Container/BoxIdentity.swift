@@ -1,0 +1,90 @@
+import Formats
+import Linux
+import Walls
+
+/// Who the box's ids are outside.
+struct BoxIdentity {
+  /// Nil where the box shares the host's user namespace (`--userns host`).
+  var map: UserNamespaceMap?
+  var lease: IDRangeLease?
+  /// The ids that build the box: 0 inside, or the only id that is mapped.
+  var builder: (user: UInt32, group: UInt32) = (0, 0)
+  var notes: [String] = []
+
+  /// Whether files' owners can be translated: the caller has power over the file systems and the box a map of its own.
+  var mapsFiles: Bool { lease != nil }
+  var setGroups: Bool { map?.means != .single }
+
+  /// As root a range of its own; else what /etc/subuid gives; else the single own id.
+  static func choose(_ bundle: Bundle, on host: Host) throws(WallError) -> BoxIdentity {
+    let configuration = bundle.configuration
+    if !configuration.namespaces.contains(where: { $0.kind == .user }) {
+      if !host.isRoot {
+        throw WallError(
+          .unavailable, "the host's user namespace (--userns host) is for root: leave the option out, or run as root")
+      }
+      return BoxIdentity(map: nil)
+    }
+    if !configuration.userMappings.isEmpty || !configuration.groupMappings.isEmpty {
+      func ranges(_ mappings: [IDMapping]) -> [IDRange] {
+        mappings.map { IDRange(inside: $0.inside, outside: $0.outside, count: $0.count) }
+      }
+      return BoxIdentity(
+        map: UserNamespaceMap(
+          users: ranges(configuration.userMappings), groups: ranges(configuration.groupMappings),
+          means: host.isRoot ? .direct : .helpers))
+    }
+    if host.isRoot {
+      do throws(SystemError) {
+        let lease = try IDRangeLease.take(for: bundle.directory)
+        let range = [IDRange(inside: 0, outside: lease.base, count: IDRangeLease.size)]
+        return BoxIdentity(map: UserNamespaceMap(users: range, groups: range, means: .direct), lease: lease)
+      } catch {
+        throw WallError("no range of ids for the sandbox", error)
+      }
+    }
+    return unprivileged(configuration.process.user, on: host)
+  }
+
+  private static func unprivileged(_ user: UserConfiguration, on host: Host) -> BoxIdentity {
+    let setuid = 7
+    let setgid = 6
+    if !host.inInitialUserNamespace && host.hasCapability(setuid) && host.hasCapability(setgid),
+      let users = try? File.text("/proc/self/uid_map"), let groups = try? File.text("/proc/self/gid_map")
+    {
+      // Root of an outer container: the ids it has, as they are.
+      return BoxIdentity(
+        map: UserNamespaceMap(users: sameRanges(users), groups: sameRanges(groups), means: .direct),
+        notes: ["the sandbox's ids are those of the container around it"])
+    }
+    if let map = SubordinateIDs.mapForCaller() { return BoxIdentity(map: map) }
+    let map = UserNamespaceMap(
+      users: [IDRange(inside: user.user, outside: Process.effectiveUser, count: 1)],
+      groups: [IDRange(inside: user.group, outside: Process.effectiveGroup, count: 1)], means: .single)
+    var identity = BoxIdentity(
+      map: map,
+      notes: [
+        "one user id only: /etc/subuid has no range for this user, or newuidmap is not installed (package uidmap)"
+      ])
+    identity.builder = (user.user, user.group)
+    return identity
+  }
+
+  /// The ranges of a map's text, each onto itself.
+  private static func sameRanges(_ text: String) -> [IDRange] {
+    text.split(separator: "\n").compactMap { line in
+      let numbers = line.split(separator: " ").compactMap { UInt32($0) }
+      return numbers.count == 3 ? IDRange(inside: numbers[0], outside: numbers[0], count: numbers[2]) : nil
+    }
+  }
+
+  /// Whether an id inside is some id outside.
+  func hasGroup(_ group: UInt32) -> Bool {
+    guard let map else { return true }
+    return map.groups.contains { $0.outside(of: group) != nil }
+  }
+  func hasUser(_ user: UInt32) -> Bool {
+    guard let map else { return true }
+    return map.users.contains { $0.outside(of: user) != nil }
+  }
+}

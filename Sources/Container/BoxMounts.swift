@@ -1,0 +1,142 @@
+import CLinux
+import Formats
+import Linux
+import Walls
+
+/// Puts the mounts into the root, in the child, each by descriptor onto a place that was resolved within the root.
+struct BoxMounts {
+  let plan: MountPlan
+  let trees: HostTrees
+  let identity: BoxIdentity
+  let devices: DeviceTree
+  let cgroup: Cgroup?
+  let hasNetworkNamespace: Bool
+
+  private static let procMagic = 0x9fa0
+  /// What other tools are known to put over files of /proc (lxcfs); anything else there could deceive the box's builder.
+  private static let procFiles: Set<String> = [
+    "cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
+  ]
+
+  /// Control group mounts come late, when the box stands in its groups and has its cgroup namespace.
+  func attach(to root: borrowing BoxRoot, late: Bool) throws(WallError) {
+    for item in plan.items where isLate(item) == late {
+      do throws(SystemError) {
+        try attach(item, root)
+      } catch {
+        throw WallError("mount \(item.destination): \(error)")
+      }
+    }
+  }
+
+  private func isLate(_ item: MountPlan.Item) -> Bool {
+    if case .fileSystem(let type) = item.source { return type.hasPrefix("cgroup") }
+    return false
+  }
+
+  private func attach(_ item: MountPlan.Item, _ root: borrowing BoxRoot) throws(SystemError) {
+    switch item.source {
+    case .tree(let index):
+      let target = try place(item, root, isFile: trees.isFile[index])
+      try Mount.attach(trees.descriptors[index], onto: target.rawValue)
+    case .devices:
+      let target = try kernelPlace(item.destination, root)
+      try devices.attach(onto: target.rawValue)
+    case .overlay(let lower, let scratch, let upper, let work):
+      let target = try place(item, root, isFile: false)
+      try overlay(item, lower, scratch, upper, work).attach(onto: target.rawValue)
+    case .fileSystem(let type):
+      let isKernels = type != "tmpfs" || item.destination.hasPrefix("/dev/")
+      let target = try isKernels ? kernelPlace(item.destination, root) : place(item, root, isFile: false)
+      switch type {
+      case "sysfs": try sysfs(item).attach(onto: target.rawValue)
+      case "cgroup", "cgroup2": try cgroups(item, target.rawValue)
+      default: try fileSystem(type, item).attach(onto: target.rawValue)
+      }
+    }
+  }
+
+  /// /proc, /sys and /dev of a hostile image may be links; they are never followed.
+  private func kernelPlace(_ path: String, _ root: borrowing BoxRoot) throws(SystemError) -> FileDescriptor {
+    try root.make(path, .directory, noSymlinks: true)
+  }
+
+  private func place(_ item: MountPlan.Item, _ root: borrowing BoxRoot, isFile: Bool) throws(SystemError)
+    -> FileDescriptor
+  {
+    let target = try root.make(item.destination, isFile ? .file : .directory)
+    if try File.fileSystemKind(target.rawValue) == Self.procMagic,
+      !Self.procFiles.contains(where: { item.destination == "/proc/" + $0 })
+    {
+      throw SystemError("mount", "onto /proc", .notPermitted)
+    }
+    return target
+  }
+
+  private func fileSystem(_ type: String, _ item: MountPlan.Item) throws(SystemError) -> DetachedMount {
+    let context = try FileSystemContext(type)
+    for option in item.options.data {
+      let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+      if parts.count == 2 {
+        // An id that the box's map does not have cannot own anything in it.
+        if parts[0] == "gid", let group = UInt32(parts[1]), !identity.hasGroup(group) { continue }
+        if parts[0] == "uid", let user = UInt32(parts[1]), !identity.hasUser(user) { continue }
+        try context.set(parts[0], parts[1])
+      } else if option != "newinstance" {
+        try context.set(option)
+      }
+    }
+    return try context.mount(item.options.attributes)
+  }
+
+  private func overlay(_ item: MountPlan.Item, _ lower: [Int], _ scratch: Int?, _ upper: String, _ work: String)
+    throws(SystemError) -> DetachedMount
+  {
+    var overlay = OverlayMount(
+      lower: lower.map { trees.descriptors[$0] }, userAttributes: identity.map != nil,
+      attributes: item.options.attributes, options: item.options.data.filter { $0 != "userxattr" })
+    guard let scratch else { return try overlay.make() }
+    let folder = trees.descriptors[scratch]
+    let upperFolder = try File.open(upper, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: folder)
+    let workFolder = try File.open(work, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: folder)
+    overlay.upper = upperFolder.rawValue
+    overlay.work = workFolder.rawValue
+    let mount = try overlay.make()
+    _ = consume upperFolder
+    _ = consume workFolder
+    return mount
+  }
+
+  /// A new sysfs shows the box's own network only, and wants a network namespace that the box owns; else the host's, read-only.
+  private func sysfs(_ item: MountPlan.Item) throws(SystemError) -> DetachedMount {
+    if hasNetworkNamespace || identity.map == nil {
+      do throws(SystemError) { return try fileSystem("sysfs", item) } catch  where error.errno == .notPermitted {}
+    }
+    let host = try DetachedMount.clone("/sys", recursive: true)
+    try host.change(
+      set: item.options.attributes.union(.readOnly), propagation: .private, recursive: true)
+    return host
+  }
+
+  /// The box's own groups, read-only: the one of version 2, or of version 1 a folder for each controller it stands in.
+  private func cgroups(_ item: MountPlan.Item, _ target: Int32) throws(SystemError) {
+    guard let cgroup, !cgroup.places.isEmpty else { return }
+    let attributes = item.options.attributes.union(.readOnly)
+    if cgroup.places.count == 1, cgroup.places[0].isUnified {
+      return try FileSystemContext("cgroup2").mount(attributes).attach(onto: target)
+    }
+    let memory = try FileSystemContext("tmpfs")
+    try memory.set("mode", "755")
+    let folders = try memory.mount(attributes.subtracting(.readOnly))
+    try folders.attach(onto: target)
+    for place in cgroup.places {
+      guard let controller = place.controller else { continue }
+      try File.makeDirectory(controller.rawValue, at: folders.descriptor.rawValue)
+      let folder = try File.open(controller.rawValue, O_PATH | O_DIRECTORY, at: folders.descriptor.rawValue)
+      let context = try FileSystemContext("cgroup")
+      try context.set(controller.rawValue)
+      try context.mount(attributes).attach(onto: folder.rawValue)
+    }
+    try folders.change(set: .readOnly)
+  }
+}

@@ -1,0 +1,248 @@
+import CLinux
+import Confinement
+import Formats
+import Guest
+import Linux
+import Policy
+import Walls
+
+/// The parent's part in raising a box: groups and limits, one clone, maps, joining, and waiting for the child to be ready.
+struct BoxRaiser {
+  let bundle: Bundle
+  let streams: Streams
+  let host: Host
+
+  private var configuration: RuntimeConfiguration { bundle.configuration }
+
+  func raise() throws(WallError) -> ContainerSandbox {
+    try check()
+    let identity = try BoxIdentity.choose(bundle, on: host)
+    var cgroup: Cgroup?
+    do throws(WallError) {
+      var notes = identity.notes
+      cgroup = try makeCgroup(identity, &notes)
+      return try raise(identity, cgroup, notes)
+    } catch {
+      // Nothing is left behind; what cannot be removed now is empty, and `destroy` of the record tries again.
+      try? cgroup?.remove()
+      identity.lease?.release()
+      throw error
+    }
+  }
+
+  private func check() throws(WallError) {
+    for namespace in configuration.namespaces where namespace.path != nil {
+      throw WallError("joining the \(namespace.kind.rawValue) namespace \(namespace.path ?? "") is not supported")
+    }
+    guard configuration.namespaces.contains(where: { $0.kind == .mount }) else {
+      throw WallError("a container without a mount namespace of its own is not supported")
+    }
+    guard configuration.namespaces.contains(where: { $0.kind == .pid }) else {
+      throw WallError("a container without a process namespace of its own is not supported")
+    }
+  }
+
+  /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
+  private func makeCgroup(_ identity: BoxIdentity, _ notes: inout [String]) throws(WallError) -> Cgroup? {
+    let limits = BoxLimits.cgroup(configuration.resources, identity)
+    if limits.controllers.isEmpty { return nil }
+    do throws(SystemError) {
+      let group = try Cgroup.create(bundle.id, limits: limits)
+      for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
+      return group
+    } catch  where Cgroup.isRefused(error.errno) || error.errno == .noDevice {
+      notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
+      return nil
+    } catch {
+      throw WallError("limits", error)
+    }
+  }
+
+  private func raise(_ identity: BoxIdentity, _ cgroup: Cgroup?, _ notes: [String]) throws(WallError)
+    -> ContainerSandbox
+  {
+    let trees = HostTrees()
+    let root = try RootAssembly.plan(bundle, trees, identity)
+    let mounts = try MountPlan.plan(bundle, trees, identity)
+    let parentOpens = host.isRoot && identity.map != nil
+    if parentOpens { try trees.open() }
+    var devices = try DeviceTree(configuration)
+    if host.isRoot, mounts.hasDevices, let made = try devices.make(owner: outside(identity)) { devices = made }
+    defer { if let made = devices.made { _ = FileDescriptor(owning: made) } }
+    let builder = BoxBuilder(
+      bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
+      plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens)
+    let descriptors = try Preparation(usesInit: bundle.usesInit)
+    try fixPipes(identity)
+    let child = try clone(builder, descriptors, cgroup)
+    var terminal: Int32?
+    let process: ProcessIdentity
+    do throws(WallError) {
+      try attend(child, trees, identity, cgroup, parentOpens, descriptors.channel.near.rawValue)
+      terminal = try awaitChild(descriptors)
+      guard let identity = ProcessIdentity(pid: child.pid) else {
+        throw WallError("set-up of the sandbox: its first process died")
+      }
+      process = identity
+    } catch {
+      if let terminal { _ = FileDescriptor(owning: terminal) }
+      // It waits for us or has failed already; its namespaces go with it.
+      try? child.signal(SIGKILL)
+      _ = try? child.wait()
+      throw error
+    }
+    return ContainerSandbox(
+      bundle: bundle, child: child, process: process, cgroup: cgroup, terminal: terminal,
+      channel: bundle.usesInit ? nil : descriptors.channel.near, socket: descriptors.socket?.near,
+      setGroups: identity.setGroups, notes: notes)
+  }
+
+  private func outside(_ identity: BoxIdentity) -> (user: UInt32, group: UInt32) {
+    guard let map = identity.map else { return (0, 0) }
+    func first(_ ranges: [IDRange]) -> UInt32 { ranges.lazy.compactMap { $0.outside(of: 0) }.first ?? 0 }
+    return (first(map.users), first(map.groups))
+  }
+
+  private func confinement(_ identity: BoxIdentity, _ cgroup: Cgroup?) -> ConfinementPlan {
+    let process = configuration.process
+    var plan = ConfinementPlan()
+    plan.rlimits = process.rlimits
+    if cgroup == nil { plan.rlimits += BoxLimits.substitutes(configuration.resources, process.rlimits) }
+    plan.oomScoreAdjustment = process.oomScoreAdjustment
+    plan.capabilities = process.capabilities
+    plan.user = process.user
+    plan.user.umask = nil
+    plan.setGroups = identity.setGroups
+    plan.filter = bundle.filter
+    plan.noNewPrivileges = process.noNewPrivileges
+    if bundle.usesInit { plan.parentDeathSignal = SIGKILL }
+    return plan
+  }
+
+  /// Sockets and init's program, above the numbers that the child gives away.
+  struct Preparation {
+    let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
+    let socket: (near: OwnedDescriptor, far: OwnedDescriptor)?
+    let program: OwnedDescriptor?
+
+    init(usesInit: Bool) throws(WallError) {
+      do throws(SystemError) {
+        channel = try OwnedDescriptor.pair(packets: true)
+        socket = usesInit ? try OwnedDescriptor.pair(packets: false) : nil
+        program = usesInit ? OwnedDescriptor(try GuestInit.image().duplicate(atLeast: 64)) : nil
+      } catch {
+        throw WallError("set-up of the sandbox", error)
+      }
+    }
+
+  }
+
+  private func clone(_ builder: BoxBuilder, _ prepared: Preparation, _ cgroup: Cgroup?) throws(WallError)
+    -> Child
+  {
+    var flags: UInt64 = 0
+    for namespace in configuration.namespaces where namespace.kind != .cgroup { flags |= namespace.kind.cloneFlag }
+    do throws(SystemError) {
+      var folder: FileDescriptor?
+      if let path = cgroup?.unifiedPath { folder = try File.open(path, O_PATH | O_DIRECTORY) }
+      let arguments = CloneArguments(flags: flags, cgroup: folder?.rawValue)
+      guard let child = try Process.clone(arguments) else {
+        builder.run(
+          BoxBuilder.Descriptors(
+            channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,
+            initProgram: prepared.program?.rawValue ?? -1,
+            parents: [prepared.channel.near.rawValue] + (prepared.socket.map { [$0.near.rawValue] } ?? [])))
+      }
+      prepared.channel.far.close()
+      prepared.socket?.far.close()
+      prepared.program?.close()
+      return child
+    } catch {
+      throw WallError("namespaces", error)
+    }
+  }
+
+  /// Maps first, for the child can do nothing without; groups while it is building.
+  private func attend(
+    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ cgroup: Cgroup?, _ parentOpens: Bool,
+    _ channel: Int32
+  ) throws(WallError) {
+    do throws(SystemError) {
+      if let map = identity.map { try map.write(pid: child.pid) }
+    } catch {
+      throw WallError("user namespace", error)
+    }
+    if parentOpens {
+      var userNamespace: FileDescriptor?
+      if identity.mapsFiles {
+        do throws(SystemError) { userNamespace = try File.open("/proc/\(child.pid)/ns/user", O_RDONLY) } catch {
+          throw WallError("user namespace", error)
+        }
+      }
+      try trees.finish(userNamespace: userNamespace?.rawValue)
+      trees.close()
+    }
+    do throws(SystemError) {
+      try SetupChannel.tell(channel, .mapped)
+      if let cgroup { try cgroup.joinLegacy(pid: child.pid) }
+      try SetupChannel.tell(channel, .joined)
+    } catch  where error.errno == .brokenPipe {
+      // The child has failed already, and says why.
+    } catch {
+      throw WallError("control groups", error)
+    }
+  }
+
+  /// Until the child has done all it can; returns the near end of the box's terminal.
+  private func awaitChild(_ prepared: Preparation) throws(WallError) -> Int32? {
+    var terminal: Int32?
+    do throws(WallError) {
+      while true {
+        switch try SetupChannel.listen(prepared.channel.near.rawValue) {
+        case .failed(let error): throw error
+        case .terminal(let descriptor): terminal = descriptor
+        case .ready: return terminal
+        case .process: throw WallError("set-up of the sandbox: the child said something unknown")
+        case .closed:
+          // Closed by exec where init is the program, by death otherwise.
+          if bundle.usesInit { return terminal }
+          throw WallError("set-up of the sandbox: the child died")
+        }
+      }
+    } catch {
+      if let terminal { _ = FileDescriptor(owning: terminal) }
+      throw error
+    }
+  }
+
+  /// A pipe of the caller's belongs to a user whom the box does not know, who could not open /dev/stdout again: it is given to
+  /// the box's user. Only nameless pipes; a file or a terminal keeps its owner.
+  private func fixPipes(_ identity: BoxIdentity) throws(WallError) {
+    guard host.isRoot, case .descriptors(let input, let output, let error) = streams else { return }
+    let pipefs = 0x5049_5045
+    let user = configuration.process.user.user
+    guard let owner = identity.map == nil ? user : identity.map?.users.lazy.compactMap({ $0.outside(of: user) }).first
+    else { return }
+    for descriptor in [input, output, error] {
+      guard (try? File.fileSystemKind(descriptor)) == pipefs else { continue }
+      // Where it cannot be given away, only opening it again by name fails.
+      try? File.changeOwner("", user: owner, group: UInt32.max, at: descriptor)
+    }
+  }
+}
+
+extension NamespaceKind {
+  /// CLONE_NEW* (namespaces(7)).
+  var cloneFlag: UInt64 {
+    switch self {
+    case .user: Namespaces.user
+    case .mount: Namespaces.mount
+    case .pid: Namespaces.pid
+    case .network: Namespaces.network
+    case .ipc: Namespaces.ipc
+    case .uts: Namespaces.uts
+    case .cgroup: Namespaces.cgroup
+    case .time: Namespaces.time
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import CLinux
+import Confinement
+import Formats
+import Guest
+import Linux
+public import Policy
+public import Walls
+
+/// A Linux container: namespaces, a root of its own, control groups, capabilities, seccomp. One kernel with the host.
+public struct ContainerWall: Wall {
+  public init() {}
+  public var name: WallName { .container }
+
+  public func create(_ bundle: Bundle, streams: Streams, on host: Host) throws(WallError) -> any Sandbox {
+    try BoxRaiser(bundle: bundle, streams: streams, host: host).raise()
+  }
+
+  public func open(_ record: SandboxRecord, on host: Host) throws(WallError) -> any Sandbox {
+    try ContainerSandbox(record, on: host)
+  }
+}

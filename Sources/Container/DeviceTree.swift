@@ -1,0 +1,126 @@
+import CLinux
+import Formats
+import Linux
+import Walls
+
+/// The box's /dev: the few nodes that every program may have, the links that programs expect, and nothing of the host's.
+struct DeviceTree {
+  struct Node: Equatable {
+    var path: String
+    var isBlock = false
+    var major: UInt32
+    var minor: UInt32
+    var mode: UInt32 = 0o666
+    var device: UInt64 { immure_makedev(major, minor) }
+    var kind: UInt32 { UInt32(isBlock ? S_IFBLK : S_IFCHR) }
+  }
+  /// runtime-spec config-linux.md, "Default Devices" (numbers: Documentation/admin-guide/devices.txt).
+  static let standard: [Node] = [
+    Node(path: "null", major: 1, minor: 3), Node(path: "zero", major: 1, minor: 5),
+    Node(path: "full", major: 1, minor: 7), Node(path: "random", major: 1, minor: 8),
+    Node(path: "urandom", major: 1, minor: 9), Node(path: "tty", major: 5, minor: 0),
+  ]
+
+  let nodes: [Node]
+  /// Made by the parent as root, with real nodes; nil where the child makes it of bind mounts.
+  let made: Int32?
+
+  init(_ configuration: RuntimeConfiguration) throws(WallError) {
+    var nodes = Self.standard
+    for device in configuration.devices {
+      guard device.path.hasPrefix("/dev/"), !device.path.split(separator: "/").contains("..") else {
+        throw WallError("device \(device.path): its path must be below /dev")
+      }
+      let path = String(device.path.dropFirst(5))
+      nodes.removeAll { $0.path == path }
+      nodes.append(
+        Node(
+          path: path, isBlock: device.isBlock, major: device.major, minor: device.minor, mode: device.mode & 0o777))
+    }
+    self.nodes = nodes
+    made = nil
+  }
+
+  private init(nodes: [Node], made: Int32?) {
+    self.nodes = nodes
+    self.made = made
+  }
+
+  /// As root: a file system of the host's own, so that its nodes work in a box that could not have made them, owned by the
+  /// box's root. Nil where making nodes is refused (a container around us).
+  func make(owner: (user: UInt32, group: UInt32)) throws(WallError) -> DeviceTree? {
+    let mask = Identity.setUmask(0)
+    defer { Identity.setUmask(mask) }
+    do throws(SystemError) {
+      let context = try FileSystemContext("tmpfs")
+      try context.set("size", "64k")
+      try context.set("mode", "755")
+      if owner.user != 0 || owner.group != 0 {
+        try context.set("uid", "\(owner.user)")
+        try context.set("gid", "\(owner.group)")
+      }
+      let mount = try context.mount([.noSetUserID, .noExecute])
+      let folder = mount.descriptor.rawValue
+      for node in nodes {
+        try makeParents(of: node.path, at: folder)
+        do throws(SystemError) {
+          try File.makeNode(node.path, mode: node.kind | node.mode, device: node.device, at: folder)
+        } catch  where error.errno == .notPermitted {
+          return nil
+        }
+        // The standard ones are everyone's; one that was asked for is the box's own.
+        if !Self.standard.contains(node) {
+          try File.changeOwner(node.path, user: owner.user, group: owner.group, at: folder)
+        }
+      }
+      try makeFixtures(folder)
+      return DeviceTree(nodes: nodes, made: mount.release())
+    } catch {
+      throw WallError("/dev", error)
+    }
+  }
+
+  /// Attaches it, made before or now of the host's nodes.
+  func attach(onto target: Int32) throws(SystemError) {
+    if let made { return try Mount.attach(made, onto: target) }
+    let context = try FileSystemContext("tmpfs")
+    try context.set("size", "64k")
+    try context.set("mode", "755")
+    let mount = try context.mount([.noSetUserID, .noExecute])
+    let folder = mount.descriptor.rawValue
+    try mount.attach(onto: target)
+    for node in nodes {
+      try makeParents(of: node.path, at: folder)
+      let tree = try hostNode(node)
+      let place = try File.open(node.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o666, at: folder)
+      try tree.attach(onto: place.rawValue)
+    }
+    try makeFixtures(folder)
+  }
+
+  /// The host's node of that path, if it is the device that it should be.
+  private func hostNode(_ node: Node) throws(SystemError) -> DetachedMount {
+    let tree = try DetachedMount.clone("/dev/" + node.path, recursive: false)
+    let status = try File.status("", at: tree.descriptor.rawValue)
+    guard UInt32(status.st_mode) & UInt32(S_IFMT) == node.kind, UInt64(status.st_rdev) == node.device else {
+      throw SystemError("open", "/dev/\(node.path): not the device \(node.major):\(node.minor)", .noDevice)
+    }
+    try tree.change(set: [.noSetUserID, .noExecute], propagation: .private)
+    return tree
+  }
+
+  private func makeParents(of path: String, at folder: Int32) throws(SystemError) {
+    guard let parent = File.parent(of: path) else { return }
+    try makeParents(of: parent, at: folder)
+    do throws(SystemError) { try File.makeDirectory(parent, at: folder) } catch  where error.errno == .exists {}
+  }
+
+  private func makeFixtures(_ folder: Int32) throws(SystemError) {
+    for name in ["pts", "shm", "mqueue"] { try File.makeDirectory(name, at: folder) }
+    try File.symlink("pts/ptmx", at: "ptmx", in: folder)
+    try File.symlink("/proc/self/fd", at: "fd", in: folder)
+    try File.symlink("/proc/self/fd/0", at: "stdin", in: folder)
+    try File.symlink("/proc/self/fd/1", at: "stdout", in: folder)
+    try File.symlink("/proc/self/fd/2", at: "stderr", in: folder)
+  }
+}

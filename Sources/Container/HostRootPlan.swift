@@ -1,0 +1,112 @@
+import CLinux
+import Formats
+import Linux
+import Walls
+
+/// This machine's own root by an allowlist: what is not named is not there, names that are links stay links.
+enum HostRootPlan {
+  /// Present and empty in every box.
+  private static let emptyFolders: [(path: String, mode: UInt32)] = [
+    ("dev", 0o755), ("home", 0o755), ("mnt", 0o755), ("proc", 0o555), ("root", 0o700), ("run", 0o755), ("srv", 0o755),
+    ("sys", 0o555), ("tmp", 0o1777), ("var", 0o755), ("var/tmp", 0o1777), ("var/log", 0o755), ("var/lib", 0o755),
+    ("run/lock", 0o1777),
+  ]
+
+  static func make(
+    _ root: HostRoot, _ scratch: Scratch, _ trees: HostTrees, _ identity: BoxIdentity
+  ) throws(WallError) -> RootAssembly.Shape {
+    let limit: UInt64
+    switch scratch {
+    case .memory(let bytes): limit = bytes
+    case .none: limit = 16 << 20
+    case .directory(let path):
+      throw WallError("writable layer \(path): the host's own root is kept in memory only; use an image to keep changes")
+    }
+    var parts: [RootAssembly.Part] = []
+    var links: [(path: String, target: String)] = []
+    for path in root.visible {
+      guard let kind = (try? File.status(path, followSymlinks: false))?.st_mode else { continue }
+      if UInt32(kind) & UInt32(S_IFMT) == UInt32(S_IFLNK) {
+        guard let target = try? File.readLink(path) else { continue }
+        links.append((String(path.dropFirst()), target))
+        continue
+      }
+      parts.append(part(path, scratch, root.hidden, trees, identity))
+    }
+    if let directory = root.workingDirectory, !isVisible(directory, in: root) {
+      let tree = trees.add(
+        HostTrees.Request(
+          path: directory, what: "working directory", recursive: true,
+          owners: identity.mapsFiles ? .translatedIfPossible : .asTheyAre,
+          set: [.readOnly, .noSetUserID, .noDevices], attributesBelow: true))
+      parts.append(RootAssembly.Part(path: directory, tree: tree, overlay: false))
+    }
+    return .host(parts: parts, links: links, folders: emptyFolders, limit: limit)
+  }
+
+  /// Programs are translated, so that the box's root may replace them in its throw-away layer. /etc is not: what only root may
+  /// read there stays unreadable, whether or not a pattern names it; new files and replacements are possible all the same.
+  private static func part(
+    _ path: String, _ scratch: Scratch, _ patterns: [String], _ trees: HostTrees, _ identity: BoxIdentity
+  ) -> RootAssembly.Part {
+    let hidden = PathPattern.expand(patterns, below: path)
+    let isTranslated = identity.mapsFiles && path != "/etc"
+    let writable = scratch != .none && (identity.lease != nil || identity.map == nil || path == "/etc")
+    let overlay = writable || !hidden.isEmpty
+    let tree = trees.add(
+      HostTrees.Request(
+        path: path, what: "host folder", recursive: !overlay || identity.lease == nil && identity.map != nil,
+        owners: isTranslated ? .translatedIfPossible : .asTheyAre,
+        set: [.readOnly, .noSetUserID, .noDevices], attributesBelow: true))
+    return RootAssembly.Part(path: path, tree: tree, overlay: overlay, hidden: hidden)
+  }
+
+  /// Whether the folder is there anyway, below a visible path.
+  private static func isVisible(_ directory: String, in root: HostRoot) -> Bool {
+    root.visible.contains { directory == $0 || directory.hasPrefix($0 + "/") }
+  }
+}
+
+/// Path patterns in which "*" stands for any run of characters but "/".
+enum PathPattern {
+  /// The existing paths below `folder` that patterns name, relative to it, parents before children and none twice.
+  static func expand(_ patterns: [String], below folder: String) -> [String] {
+    var found: [String] = []
+    var listings: [String: [String]] = [:]
+    for pattern in patterns where pattern.hasPrefix(folder + "/") {
+      let words = pattern.dropFirst(folder.utf8.count + 1).split(separator: "/").map(String.init)
+      for path in matches(words, in: folder, &listings) where !found.contains(path) { found.append(path) }
+    }
+    return found.filter { path in !found.contains { path.hasPrefix($0 + "/") } }
+  }
+
+  private static func matches(_ words: [String], in folder: String, _ listings: inout [String: [String]]) -> [String] {
+    guard let word = words.first else { return [] }
+    var names: [String]
+    if word.utf8.contains(UInt8(ascii: "*")) {
+      // A folder that cannot be read here cannot be read in the box either.
+      let all = listings[folder] ?? ((try? File.names(inDirectory: folder)) ?? [])
+      listings[folder] = all
+      names = all.filter { matches(Array(word.utf8)[...], Array($0.utf8)[...]) }
+    } else {
+      names = (try? File.status(folder + "/" + word, followSymlinks: false)) == nil ? [] : [word]
+    }
+    if words.count == 1 { return names }
+    return names.flatMap { name in
+      matches(Array(words.dropFirst()), in: folder + "/" + name, &listings).map { name + "/" + $0 }
+    }
+  }
+
+  private static func matches(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
+    guard let first = pattern.first else { return name.isEmpty }
+    if first == UInt8(ascii: "*") {
+      var rest = name
+      while true {
+        if matches(pattern.dropFirst(), rest) { return true }
+        if rest.isEmpty { return false }
+        rest = rest.dropFirst()
+      }
+    }
+    return name.first == first && matches(pattern.dropFirst(), name.dropFirst())
+  }
+}

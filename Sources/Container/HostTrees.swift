@@ -1,0 +1,98 @@
+import CLinux
+import Linux
+import Walls
+
+/// Parts of the host's tree that the box will see, as detached copies of mounts. As root the parent opens them before the clone
+/// (the box's builder is nobody to the host's folders), and translates their owners once the box's user namespace has its map;
+/// a user's builder opens them itself, for only it may clone mounts.
+final class HostTrees {
+  enum Owners {
+    /// As on the host: whoever is not mapped appears as nobody.
+    case asTheyAre
+    /// As the box's own ids where the file system can, else as they are.
+    case translatedIfPossible
+    /// As the box's own ids, or an error.
+    case translated
+  }
+  struct Request {
+    var path: String
+    /// How messages name it: "volume /srv/data".
+    var what: String
+    var recursive = true
+    var owners = Owners.asTheyAre
+    var set: MountAttributes = []
+    var clear: MountAttributes = []
+    var attributesBelow = false
+    var propagation = MountPropagation.private
+  }
+
+  private(set) var requests: [Request] = []
+  private(set) var descriptors: [Int32] = []
+  private(set) var isFile: [Bool] = []
+  /// Which have their owners translated.
+  private(set) var isTranslated: [Bool] = []
+
+  deinit { close() }
+
+  /// Closes the descriptors; the mounts live on where they were attached.
+  func close() {
+    for descriptor in descriptors where descriptor >= 0 { _ = FileDescriptor(owning: descriptor) }
+    descriptors = []
+  }
+
+  func add(_ request: Request) -> Int {
+    requests.append(request)
+    isTranslated.append(false)
+    return requests.count - 1
+  }
+
+  /// Opens every tree. Links at the end of a path are followed: it is the host's path, as the user gave it.
+  func open() throws(WallError) {
+    for request in requests {
+      do throws(SystemError) {
+        let source = try File.open(request.path, O_PATH)
+        let kind = UInt32(try File.status("", at: source.rawValue).st_mode) & UInt32(S_IFMT)
+        isFile.append(kind != UInt32(S_IFDIR))
+        let tree = try DetachedMount.clone("", at: source.rawValue, recursive: request.recursive)
+        descriptors.append(tree.release())
+      } catch {
+        throw WallError("\(request.what): \(request.path): \(error.errno) (\(error.call))")
+      }
+    }
+  }
+
+  /// Gives each its attributes, and translates owners where that is asked for and `userNamespace` is one to do it through.
+  func finish(userNamespace: Int32?) throws(WallError) {
+    for (index, request) in requests.enumerated() {
+      do throws(SystemError) {
+        if let userNamespace, request.owners != .asTheyAre {
+          if try translate(index, request, through: userNamespace) { continue }
+        }
+        let changesBelow = request.attributesBelow && request.recursive
+        if !request.set.isEmpty || !request.clear.isEmpty {
+          try Mount.change(
+            descriptors[index], set: request.set, clear: request.clear, recursive: changesBelow)
+        }
+        try Mount.change(descriptors[index], propagation: request.propagation, recursive: request.recursive)
+      } catch {
+        throw WallError("\(request.what): \(request.path)", error)
+      }
+    }
+  }
+
+  private func translate(_ index: Int, _ request: Request, through userNamespace: Int32) throws(SystemError) -> Bool {
+    do throws(SystemError) {
+      try Mount.mapIDs(
+        descriptors[index], through: userNamespace, set: request.set, propagation: request.propagation,
+        recursive: request.recursive)
+      isTranslated[index] = true
+      return true
+    } catch  where error.errno == .invalid || error.errno == .notPermitted || error.errno == .notSupported {
+      if request.owners == .translatedIfPossible { return false }
+      throw SystemError(
+        "mount_setattr(MOUNT_ATTR_IDMAP)",
+        "(its file system cannot translate owners: use --userns host, or a folder on ext4, xfs, btrfs or tmpfs)",
+        error.errno)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import CLinux
+import Formats
+import Linux
+import Walls
+
+/// The configuration's mounts, with the host's part of them asked for.
+struct MountPlan {
+  enum Source {
+    case tree(Int)
+    case devices
+    case fileSystem(String)
+    /// Layers, the topmost first, and the folder that `upper` and `work` are in, with their names.
+    case overlay(lower: [Int], scratch: Int?, upper: String, work: String)
+  }
+  struct Item {
+    var destination: String
+    var source: Source
+    var options: MountOptions
+  }
+  var items: [Item] = []
+  var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }
+
+  /// What every box with an init of ours has without being told (runtime-spec config-linux.md, "Default Filesystems").
+  static let standard: [MountConfiguration] = [
+    MountConfiguration(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "nodev", "noexec"]),
+    MountConfiguration(
+      destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "mode=755", "size=65536k"]),
+    MountConfiguration(
+      destination: "/dev/pts", type: "devpts", source: "devpts",
+      options: ["nosuid", "noexec", "ptmxmode=0666", "mode=0620", "gid=5"]),
+    MountConfiguration(
+      destination: "/dev/shm", type: "tmpfs", source: "shm",
+      options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+    MountConfiguration(
+      destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"]),
+    MountConfiguration(
+      destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"]),
+    MountConfiguration(
+      destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "ro"]),
+  ]
+
+  static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError) -> MountPlan {
+    var plan = MountPlan()
+    let given = bundle.configuration.mounts
+    if bundle.usesInit {
+      for mount in standard where !given.contains(where: { $0.destination == mount.destination }) {
+        try plan.add(mount, bundle, trees, identity)
+      }
+    }
+    for mount in given { try plan.add(mount, bundle, trees, identity) }
+    return plan
+  }
+
+  private mutating func add(
+    _ mount: MountConfiguration, _ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity
+  ) throws(WallError) {
+    guard mount.destination.hasPrefix("/"), mount.destination != "/" else {
+      throw WallError("mount \"\(mount.destination)\": the destination must be an absolute path below /")
+    }
+    let options = try MountOptions(mount)
+    var item = Item(destination: mount.destination, source: .fileSystem(mount.type), options: options)
+    if options.isBind {
+      item.source = .tree(try bind(mount, options, bundle, trees, identity))
+    } else if mount.type == "tmpfs" && mount.destination == "/dev" {
+      item.source = .devices
+    } else if mount.type == "overlay" {
+      item = try overlay(mount, item, trees, identity)
+    } else if !["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"].contains(mount.type) {
+      throw WallError(
+        "mount \(mount.destination): the type \"\(mount.type)\" is not supported: use bind, tmpfs, overlay, proc, sysfs, devpts, mqueue or cgroup"
+      )
+    }
+    items.append(item)
+  }
+
+  private func bind(
+    _ mount: MountConfiguration, _ options: MountOptions, _ bundle: Bundle, _ trees: HostTrees,
+    _ identity: BoxIdentity
+  ) throws(WallError) -> Int {
+    guard mount.source.hasPrefix("/") else {
+      throw WallError("mount \(mount.destination): the source \"\(mount.source)\" must be an absolute path")
+    }
+    // A read-only volume that cannot be translated shows its files as nobody's; a writable one would only refuse every write.
+    let owners: HostTrees.Owners =
+      !identity.mapsFiles || !(bundle.usesInit || options.isIDMapped)
+      ? .asTheyAre : options.attributes.contains(.readOnly) ? .translatedIfPossible : .translated
+    return trees.add(
+      HostTrees.Request(
+        path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes,
+        clear: options.cleared, attributesBelow: options.recursiveAttributes || options.isRecursive,
+        propagation: options.propagation))
+  }
+
+  private func overlay(
+    _ mount: MountConfiguration, _ item: Item, _ trees: HostTrees, _ identity: BoxIdentity
+  ) throws(WallError) -> Item {
+    var item = item
+    func value(_ key: String) -> String? {
+      guard let option = item.options.data.first(where: { $0.hasPrefix(key + "=") }) else { return nil }
+      item.options.data.removeAll { $0 == option }
+      return String(option.dropFirst(key.utf8.count + 1))
+    }
+    let owners: HostTrees.Owners = identity.mapsFiles ? .translated : .asTheyAre
+    func tree(_ path: String, _ what: String) -> Int {
+      trees.add(HostTrees.Request(path: path, what: what, recursive: false, owners: owners))
+    }
+    guard let lower = value("lowerdir"), !lower.isEmpty else {
+      throw WallError("mount \(mount.destination): an overlay needs the option lowerdir=PATH[:PATH…]")
+    }
+    let layers = lower.split(separator: ":").map { tree(String($0), "overlay's lower folder") }
+    let upper = value("upperdir")
+    let work = value("workdir")
+    guard (upper == nil) == (work == nil) else {
+      throw WallError("mount \(mount.destination): an overlay needs upperdir and workdir both, or neither")
+    }
+    guard let upper, let work else {
+      item.source = .overlay(lower: layers, scratch: nil, upper: "", work: "")
+      return item
+    }
+    guard let above = File.parent(of: upper), above == File.parent(of: work), above != "/" else {
+      throw WallError("mount \(mount.destination): upperdir \(upper) and workdir \(work) must lie in one folder")
+    }
+    item.source = .overlay(
+      lower: layers, scratch: tree(above, "overlay's upper folder"),
+      upper: String(upper.dropFirst(above.utf8.count + 1)), work: String(work.dropFirst(above.utf8.count + 1)))
+    return item
+  }
+}

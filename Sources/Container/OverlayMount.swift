@@ -1,0 +1,48 @@
+import CLinux
+import Linux
+
+/// An overlay of layers known by descriptors (Documentation/filesystems/overlayfs.rst).
+struct OverlayMount {
+  /// The topmost first; each the root of a mount, attached or not.
+  var lower: [Int32]
+  /// Folders on one mount.
+  var upper: Int32?
+  var work: Int32?
+  /// Attributes in user.overlay.*, for a mount made in a user namespace (Linux 5.11).
+  var userAttributes: Bool
+  var attributes: MountAttributes = []
+  /// Further options, such as "volatile".
+  var options: [String] = []
+
+  /// Mounts it, with the layers as descriptors (Linux 6.13), else by their names under /proc/self/fd.
+  func make() throws(SystemError) -> DetachedMount {
+    do throws(SystemError) {
+      return try make(byDescriptor: true)
+    } catch  where error.errno == .invalid && error.subject.hasSuffix("(descriptor)") {
+      return try make(byDescriptor: false)
+    }
+  }
+
+  private func make(byDescriptor: Bool) throws(SystemError) -> DetachedMount {
+    let context = try FileSystemContext("overlay")
+    if userAttributes { try context.set("userxattr") }
+    if byDescriptor {
+      for layer in lower { try context.set("lowerdir+", descriptor: layer) }
+      if let upper, let work {
+        try context.set("upperdir", descriptor: upper)
+        try context.set("workdir", descriptor: work)
+      }
+    } else {
+      try context.set("lowerdir", lower.map { "/proc/self/fd/\($0)" }.joined(separator: ":"))
+      if let upper, let work {
+        try context.set("upperdir", "/proc/self/fd/\(upper)")
+        try context.set("workdir", "/proc/self/fd/\(work)")
+      }
+    }
+    for option in options {
+      let parts = option.split(separator: "=", maxSplits: 1)
+      if parts.count == 2 { try context.set(String(parts[0]), String(parts[1])) } else { try context.set(option) }
+    }
+    return try context.mount(attributes)
+  }
+}

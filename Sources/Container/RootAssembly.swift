@@ -1,0 +1,180 @@
+import CLinux
+import Formats
+import Linux
+import Walls
+
+/// Builds the box's root file system. The plan is made before the clone, by the parent, which asks for the host's trees; the
+/// child then puts them together in its own mount namespace.
+struct RootAssembly {
+  /// A tree that appears at a path of a root made of memory.
+  struct Part {
+    var path: String
+    var tree: Int
+    /// Under a writable layer of its own.
+    var overlay: Bool
+    /// Paths below it that are hidden, relative to it.
+    var hidden: [String] = []
+  }
+  enum Shape {
+    case directory(tree: Int, readOnly: Bool)
+    case layers(trees: [Int], scratch: Scratch, scratchTree: Int?)
+    case host(parts: [Part], links: [(path: String, target: String)], folders: [(path: String, mode: UInt32)], limit: UInt64)
+  }
+  let shape: Shape
+  let isUserNamespace: Bool
+
+  // MARK: Planning
+
+  static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError) -> RootAssembly {
+    let shape: Shape
+    let owners: HostTrees.Owners = identity.mapsFiles ? .translated : .asTheyAre
+    switch bundle.root {
+    case .directory(let path, let readOnly):
+      let tree = trees.add(HostTrees.Request(path: path, what: "root filesystem", recursive: true, owners: owners))
+      shape = .directory(tree: tree, readOnly: readOnly)
+    case .layers(let paths, let scratch):
+      if paths.isEmpty { throw WallError("root filesystem: no layers") }
+      var layers: [Int] = []
+      for path in paths {
+        layers.append(
+          trees.add(HostTrees.Request(path: path, what: "image layer", recursive: false, owners: owners)))
+      }
+      var scratchTree: Int?
+      if case .directory(let path) = scratch {
+        scratchTree = trees.add(
+          HostTrees.Request(path: path, what: "writable layer", recursive: false, owners: owners))
+      }
+      shape = .layers(trees: layers, scratch: scratch, scratchTree: scratchTree)
+    case .host(let root, let scratch):
+      shape = try HostRootPlan.make(root, scratch, trees, identity)
+    }
+    return RootAssembly(shape: shape, isUserNamespace: identity.map != nil)
+  }
+
+  // MARK: Building, in the child
+
+  /// The finished tree, attached over "/" of the child's mount namespace.
+  func build(_ trees: HostTrees) throws(WallError) -> BoxRoot {
+    switch shape {
+    case .directory(let tree, _):
+      return try attach { () throws(SystemError) in
+        DetachedMount(owning: try FileDescriptor.duplicate(trees.descriptors[tree]))
+      }
+    case .layers(let layers, let scratch, let scratchTree):
+      return try attach { () throws(SystemError) in
+        try overlay(layers.map { trees.descriptors[$0] }, scratch, scratchTree.map { trees.descriptors[$0] })
+      }
+    case .host(let parts, let links, let folders, let limit):
+      return try buildHost(parts, links, folders, limit, trees)
+    }
+  }
+
+  private func attach(_ make: () throws(SystemError) -> DetachedMount) throws(WallError) -> BoxRoot {
+    do throws(SystemError) {
+      let mount = try make()
+      try mount.attach(onto: "/", at: File.currentDirectory)
+      return BoxRoot(mount: mount)
+    } catch {
+      throw WallError("root filesystem", error)
+    }
+  }
+
+  private func overlay(_ layers: [Int32], _ scratch: Scratch, _ scratchTree: Int32?) throws(SystemError)
+    -> DetachedMount
+  {
+    var overlay = OverlayMount(lower: layers, userAttributes: isUserNamespace)
+    switch scratch {
+    case .none:
+      if layers.count == 1 { return DetachedMount(owning: try FileDescriptor.duplicate(layers[0])) }
+      return try overlay.make()
+    case .memory(let limit):
+      let memory = try RootAssembly.memory(limit)
+      try File.makeDirectory("upper", mode: 0o755, at: memory.descriptor.rawValue)
+      try File.makeDirectory("work", mode: 0o755, at: memory.descriptor.rawValue)
+      return try finish(&overlay, memory.descriptor.rawValue)
+    case .directory:
+      guard let scratchTree else { throw SystemError("overlay", "no writable layer", .invalid) }
+      return try finish(&overlay, scratchTree)
+    }
+  }
+
+  private func finish(_ overlay: inout OverlayMount, _ scratch: Int32) throws(SystemError) -> DetachedMount {
+    let upper = try File.open("upper", O_PATH | O_DIRECTORY | O_NOFOLLOW, at: scratch)
+    let work = try File.open("work", O_PATH | O_DIRECTORY | O_NOFOLLOW, at: scratch)
+    overlay.upper = upper.rawValue
+    overlay.work = work.rawValue
+    let mount = try overlay.make()
+    _ = consume upper
+    _ = consume work
+    return mount
+  }
+
+  /// A file system in memory of at most so many bytes; they count as the box's own memory too.
+  static func memory(
+    _ limit: UInt64, mode: String = "755", attributes: MountAttributes = [.noSetUserID, .noDevices]
+  ) throws(SystemError) -> DetachedMount {
+    let context = try FileSystemContext("tmpfs")
+    try context.set("size", "\(limit)")
+    if mode != "1777" { try context.set("mode", mode) }
+    return try context.mount(attributes)
+  }
+
+  /// One file system in memory holds the root's own folders (`root/`) and the writable layers of the parts (`1/`, `2/` …).
+  private func buildHost(
+    _ parts: [Part], _ links: [(path: String, target: String)], _ folders: [(path: String, mode: UInt32)],
+    _ limit: UInt64, _ trees: HostTrees
+  ) throws(WallError) -> BoxRoot {
+    let memory = try doing("root filesystem") { () throws(SystemError) in try RootAssembly.memory(limit) }
+    let root = try doing("root filesystem") { () throws(SystemError) in
+      let base = memory.descriptor.rawValue
+      try File.makeDirectory("root", mode: 0o755, at: base)
+      let mount = try DetachedMount.clone("root", at: base, recursive: false)
+      try mount.attach(onto: "/", at: File.currentDirectory)
+      let root = BoxRoot(mount: mount)
+      for folder in folders { try File.makeDirectory(folder.path, mode: folder.mode, at: root.descriptor) }
+      for link in links { try File.symlink(link.target, at: link.path, in: root.descriptor) }
+      return root
+    }
+    for (index, part) in parts.enumerated() {
+      do throws(SystemError) {
+        let target = try root.make(part.path, trees.isFile[part.tree] ? .file : .directory)
+        let tree = trees.descriptors[part.tree]
+        if part.overlay {
+          try attachLayered(part, tree, memory.descriptor.rawValue, "\(index)", target.rawValue)
+        } else {
+          try Mount.attach(tree, onto: target.rawValue)
+        }
+      } catch {
+        throw WallError("root filesystem: \(part.path)", error)
+      }
+    }
+    return root
+  }
+
+  private func attachLayered(_ part: Part, _ tree: Int32, _ memory: Int32, _ name: String, _ target: Int32)
+    throws(SystemError)
+  {
+    try File.makeDirectory(name, mode: 0o755, at: memory)
+    let scratch = try File.open(name, O_PATH | O_DIRECTORY, at: memory)
+    try File.makeDirectory("upper", mode: 0o755, at: scratch.rawValue)
+    try File.makeDirectory("work", mode: 0o755, at: scratch.rawValue)
+    for hidden in part.hidden { try hide(hidden, scratch.rawValue) }
+    var overlay = OverlayMount(
+      lower: [tree], userAttributes: isUserNamespace, attributes: [.noSetUserID, .noDevices])
+    try finish(&overlay, scratch.rawValue).attach(onto: target)
+  }
+
+  /// A whiteout in the writable layer: the name is not there, and comes back by no means (overlayfs.rst, "whiteouts and opaque
+  /// directories"). A character device 0:0 may be made in a user namespace too (Linux 5.8).
+  private func hide(_ path: String, _ scratch: Int32) throws(SystemError) {
+    var folder = "upper"
+    let names = path.split(separator: "/")
+    for name in names.dropLast() {
+      folder += "/" + name
+      do throws(SystemError) {
+        try File.makeDirectory(folder, mode: 0o755, at: scratch)
+      } catch  where error.errno == .exists {}
+    }
+    try File.makeNode(folder + "/" + (names.last ?? ""), mode: UInt32(S_IFCHR), device: 0, at: scratch)
+  }
+}

@@ -1,0 +1,79 @@
+import CLinux
+import Linux
+import Walls
+
+/// What the parent and the child say to each other while a box is raised, one packet each. The child's end closes at exec.
+enum SetupChannel {
+  /// To the child: the maps are written; every group is joined; run the program.
+  enum Step: UInt8 { case mapped = 77, joined = 67, start = 83 }
+
+  static func tell(_ socket: Int32, _ step: Step) throws(SystemError) {
+    try PacketSocket.send(socket, [step.rawValue])
+  }
+
+  /// Waits for that step; an end of the stream means that the parent has died.
+  static func await(_ socket: Int32, _ step: Step) throws(SystemError) {
+    var descriptors: [Int32] = []
+    let bytes = try PacketSocket.receive(socket, limit: 16, descriptors: &descriptors)
+    if bytes != [step.rawValue] { throw SystemError("set-up", "the parent went away", .brokenPipe) }
+  }
+
+  enum Reply {
+    case failed(WallError)
+    /// The near end of the box's terminal.
+    case terminal(Int32)
+    /// Everything is done but running the program.
+    case ready
+    /// A process that was started: its pid as the host numbers it.
+    case process(Int32)
+    /// The child runs another program now, or is gone.
+    case closed
+  }
+
+  static func report(_ socket: Int32, _ error: WallError) {
+    let kind: UInt8 =
+      switch error.kind {
+      case .wall: 0
+      case .notExecutable: 1
+      case .notFound: 2
+      case .unavailable: 3
+      case .gone: 4
+      }
+    // With nobody left to tell, there is nothing to do but end.
+    try? PacketSocket.send(socket, [69, kind] + Array(error.message.utf8.prefix(3000)))
+  }
+
+  static func hand(_ socket: Int32, terminal: Int32) throws(SystemError) {
+    try PacketSocket.send(socket, [84], descriptors: [terminal])
+  }
+  static func tellReady(_ socket: Int32) throws(SystemError) { try PacketSocket.send(socket, [82]) }
+  static func tell(_ socket: Int32, process: Int32) throws(SystemError) {
+    try PacketSocket.send(socket, [80] + Array("\(process)".utf8))
+  }
+
+  /// The child's next word. It comes before any untrusted instruction.
+  static func listen(_ socket: Int32) throws(WallError) -> Reply {
+    var descriptors: [Int32] = []
+    let bytes: [UInt8]
+    do throws(SystemError) {
+      bytes = try PacketSocket.receive(socket, descriptors: &descriptors)
+    } catch {
+      throw WallError("set-up of the sandbox", error)
+    }
+    switch bytes.first {
+    case nil: return .closed
+    case 84 where descriptors.count == 1: return .terminal(descriptors[0])
+    case 82: return .ready
+    case 80:
+      guard let pid = Int32(String(decoding: bytes.dropFirst(), as: UTF8.self)) else { break }
+      return .process(pid)
+    case 69 where bytes.count >= 2:
+      let kinds: [WallError.Kind] = [.wall, .notExecutable, .notFound, .unavailable, .gone]
+      let text = String(decoding: bytes.dropFirst(2), as: UTF8.self)
+      return .failed(WallError(kinds[min(Int(bytes[1]), 4)], text))
+    default: break
+    }
+    for descriptor in descriptors { _ = FileDescriptor(owning: descriptor) }
+    throw WallError("set-up of the sandbox: the child said something unknown")
+  }
+}
