@@ -21,7 +21,7 @@ extension FileRule {
     }
     let isPath = parts[0].hasPrefix("/") || parts[0].hasPrefix(".")
     if !isPath {
-      throw subject.failure("names a volume, which is not supported: write a path of the host (./\(parts[0]))", text)
+      throw subject.failure("names a volume, which is not supported: write a path of the host (./…)", text)
     }
     let source = try HostPath.parse(parts[0], from: folder, subject)
     let destination = try HostPath.parseDestination(parts.count > 1 ? parts[1] : source, subject)
@@ -48,7 +48,7 @@ extension FileRule {
     if access == .hidden || sockets || !FileRule.reachesHostSockets(path) { return }
     let remedy =
       if case .option = subject.origin { "add :sockets" } else {
-        "write { path = \"\(path)\", sockets = true }"
+        "write { path = …, sockets = true }"
       }
     throw subject.failure(
       "would let the box talk to the host's services through their sockets: \(remedy) if you mean it", path)

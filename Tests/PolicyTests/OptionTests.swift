@@ -117,7 +117,7 @@ struct OptionTests {
   @Test(
     "volumes that are refused",
     arguments: [
-      ("data:/data", "names a volume, which is not supported: write a path of the host (./data)"),
+      ("data:/data", "names a volume, which is not supported: write a path of the host (./…)"),
       (":/data", "is not SRC:DST"),
       ("/srv:/data:ro:x", "is not SRC:DST"), ("/srv:data", "is not an absolute path"),
       ("/srv:/", "would replace the root"),
@@ -127,6 +127,7 @@ struct OptionTests {
       ("../../../../x:/x", "\"..\""),
       ("/run/docker.sock:/d", "services"), ("/var/run:/d", "services"), ("/run/user/1000/bus:/b:ro", "services"),
       ("/:/host:ro", "services"), ("/var:/host:ro", "services"), ("", "is not SRC:DST"),
+      ("a\nb:/x", "\"a\\nb:/x\" names a volume"),
     ])
   func refusedVolumes(text: String, expected: String) {
     let message = Self.error(.volume, text)

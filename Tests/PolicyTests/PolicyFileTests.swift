@@ -170,7 +170,10 @@ struct PolicyFileTests {
         "[files]\nread = [\"/a:/x\"]\nwrite = [\n\"/b:/x\"]",
         "p.toml:4: files.write[0]: \"/x\" already has a rule on line 2"
       ),
-      ("[files]\nread = [\"/run/docker.sock\"]", "write { path = \"/run/docker.sock\", sockets = true }"),
+      (
+        "[files]\nread = [\"/run/docker.sock\"]",
+        "\"/run/docker.sock\" would let the box talk to the host's services through their sockets: write { path = …, sockets = true }"
+      ),
       ("[files]\nhidden = [\"x\"]", "files.hidden[0]: \"x\" is not an absolute path"),
       (
         "[processes]\ncapabilities = [\"CAP_CHWON\"]",
