@@ -16,7 +16,7 @@ struct CompilerTests {
     let program = try profile.compile(for: machine)
     let proof = try Proof(profile.rules, program.instructions, on: machine)
     #expect(proof.differences == [])
-    #expect(proof.calls > 10_000)
+    #expect(proof.calls > 9000)
   }
 
   @Test("our own profiles spelt out compile to the same meaning", arguments: ownProfiles, machines)
@@ -73,7 +73,7 @@ struct CompilerTests {
   @Test("a program past 255 instructions reaches its far ends")
   func far() throws {
     var rules = ProfileRules(defaultAction: .killProcess, architectures: [.x86, .x32])
-    for (position, call) in SyscallTable.calls(of: .x86_64).enumerated() {
+    for (position, call) in SyscallTable.calls(of: .x86_64).prefix(250).enumerated() {
       rules.rules.append(ProfileRule([call.name], .errno(UInt16(position)), [ArgumentCondition(0, .greater, 7)]))
       rules.rules.append(ProfileRule([call.name], .trace(UInt16(position))))
     }
@@ -116,15 +116,15 @@ extension ProfileRules {
     let crowded = (0..<4).map { _ in names.randomElement(using: &generator)! }
     var rules: [ProfileRule] = []
     for _ in 0..<Int.random(in: 0...60, using: &generator) {
-      let some =
-        Bool.random(using: &generator)
-        ? [crowded.randomElement(using: &generator)!]
-        : (0..<Int.random(in: 1...30, using: &generator)).map { _ in names.randomElement(using: &generator)! }
       let conditions = (0..<Int.random(in: 0...3, using: &generator)).map { _ in
         ArgumentCondition(
           UInt8.random(in: 0...(Bool.random(using: &generator) ? 1 : 5), using: &generator),
           Comparison.allCases.randomElement(using: &generator)!, value(&generator), value(&generator))
       }
+      let some =
+        conditions.isEmpty
+        ? (0..<Int.random(in: 1...30, using: &generator)).map { _ in names.randomElement(using: &generator)! }
+        : [crowded.randomElement(using: &generator)!, names.randomElement(using: &generator)!]
       rules.append(ProfileRule(some, actions.randomElement(using: &generator)!, conditions))
     }
     return ProfileRules(

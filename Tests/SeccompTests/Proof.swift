@@ -6,7 +6,6 @@ struct Proof {
   private(set) var calls = 0
   private(set) var differences: [String] = []
 
-  /// - Parameter argumentsFor: nil for all numbers, or those on which arguments are tried.
   init(_ rules: ProfileRules, _ program: [FilterInstruction], on machine: Architecture) throws {
     let meaning = Meaning(rules, on: machine)
     let tokens = Set(Architecture.allCases.compactMap(\.auditToken)).sorted() + [0, 0xC000_003F, .max]
@@ -16,15 +15,17 @@ struct Proof {
         try compare(meaning, program, data)
       }
     }
+    var about: [String: [ArgumentCondition]] = [:]
+    for rule in rules.rules where !rule.conditions.isEmpty {
+      for name in Set(rule.names) { about[name, default: []] += rule.conditions }
+    }
+    let vectors = about.mapValues { Self.arguments($0) }
     for architecture in machine.family ?? [] {
-      guard let token = architecture.auditToken else { continue }
-      for rule in rules.rules where !rule.conditions.isEmpty {
-        for name in rule.names {
-          guard let number = SyscallTable.number(of: name, architecture: architecture) else { continue }
-          let about = rules.rules.filter { $0.names.contains(name) }.flatMap(\.conditions)
-          for arguments in Self.arguments(about) {
-            try compare(meaning, program, SeccompData(number: number, architecture: token, arguments: arguments))
-          }
+      guard let token = architecture.auditToken, let index = SyscallIndex(architecture) else { continue }
+      for (name, vectors) in vectors {
+        guard let number = index.number(of: name) else { continue }
+        for arguments in vectors {
+          try compare(meaning, program, SeccompData(number: number, architecture: token, arguments: arguments))
         }
       }
     }
@@ -41,8 +42,7 @@ struct Proof {
     Array(0...600) + Array(0x3fff_fff0...0x4000_0258) + Array(0x000f_0000...0x000f_0010)
     + [0x7fff_ffff, 0x8000_0000, 0xbfff_ffff, 0xc000_0000, 0xc000_0001, 0xffff_fffe, 0xffff_ffff]
 
-  /// Argument vectors at the edges of the conditions: each argument's edges with the others held at each of a few
-  /// combinations, and all combinations where they are few.
+  /// Argument vectors at the edges of the conditions: all combinations where they are few, else a seeded sample of them.
   static func arguments(_ conditions: [ArgumentCondition]) -> [[UInt64]] {
     var edges = [[UInt64]](repeating: [0], count: 6)
     for condition in conditions {
@@ -56,12 +56,12 @@ struct Proof {
     }
     edges = edges.map { Array(Set($0)).sorted() }
     let combinations = edges.reduce(1) { min($0 * $1.count, 1 << 20) }
-    if combinations <= 20_000 {
+    if combinations <= 3_000 {
       return edges.reduce([[]]) { vectors, values in vectors.flatMap { vector in values.map { vector + [$0] } } }
     }
     var vectors: [[UInt64]] = []
     var random = SeededGenerator(seed: UInt64(combinations))
-    for _ in 0..<20_000 { vectors.append(edges.map { $0[Int(random.next() % UInt64($0.count))] }) }
+    for _ in 0..<1_500 { vectors.append(edges.map { $0[Int(random.next() % UInt64($0.count))] }) }
     return vectors
   }
 }
