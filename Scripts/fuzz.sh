@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds the fuzz targets with libFuzzer and AddressSanitizer and runs each: fuzz.sh [--seconds N] [NAME…]. A crash leaves its input
-# in .build-fuzz/crashes and the command that repeats it. Seeds stand in Fuzz/Corpus (FuzzTar: Tar) and are never changed.
+# in .build-fuzz/crashes and the command that repeats it. Seeds stand in Fuzz/Corpus/NAME and are never changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=60
@@ -25,7 +25,7 @@ for name in "${names[@]}"; do
   grown="$scratch/corpus/$name"
   mkdir -p "$grown"
   seeds=()
-  [ -d "Fuzz/Corpus/${name#Fuzz}" ] && seeds=("Fuzz/Corpus/${name#Fuzz}")
+  [ -d "Fuzz/Corpus/$name" ] && seeds=("Fuzz/Corpus/$name")
   if "$scratch/release/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
     -artifact_prefix="$scratch/crashes/$name-" -print_final_stats=1 "$grown" "${seeds[@]}" >"$scratch/$name.log" 2>&1; then
     echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$scratch/$name.log") runs in $seconds s, no crash"
