@@ -81,7 +81,11 @@ extension Policy {
     case .network:
       network = subject.setting(try network.value.mode(text, subject))
     case .publish:
-      network = subject.setting(try network.value.adding(port: try PortForward.parse(text, subject), subject))
+      let port = try PortForward.parse(text, subject)
+      // A port asks for the network that forwards it, unless somebody chose another one.
+      let chosen =
+        network.origin == .builtIn && network.value == .none ? .user(ports: [], allowPrivate: false) : network.value
+      network = subject.setting(try chosen.adding(port: port, subject))
     case .allowPrivate:
       network = subject.setting(try network.value.allowingPrivate(subject))
     case .processes:

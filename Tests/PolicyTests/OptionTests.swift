@@ -78,7 +78,7 @@ struct OptionTests {
       (.atLeast, "jial", "\"jial\" is not a wall: jail, container, sentry, microvm, emulator"),
       (.network, "bridge", "\"bridge\" is not supported: \"user\""),
       (.network, "off", "is not a network: none, host or user"),
-      (.publish, "80:80", "needs --network user"), (.allowPrivate, "", "needs --network user"),
+      (.allowPrivate, "", "needs --network user"),
       (.userNamespace, "keep-id", "is neither \"auto\" nor \"host\""), (.processes, "container:x", "is neither"),
       (.securityOption, "apparmor=x", "is not supported"), (.securityOption, "secomp=x", "is not a security option"),
       (.securityOption, "no-new-privileges=maybe", "is neither"), (.device, "/dev/fuse:/dev/x", "not supported"),
@@ -182,6 +182,12 @@ struct OptionTests {
     try policy.apply(.publish, "53:53")
     try policy.apply(.network, "none")
     #expect(policy.network == Setting(.none, .option("--network")))
+    #expect(Self.error(.publish, "80:80", before: policy).contains("--publish: \"80:80\" needs --network user"))
+    var implied = Policy()
+    try implied.apply(.publish, "80:80", spelled: "-p")
+    #expect(
+      implied.network
+        == Setting(.user(ports: [PortForward(hostPort: 80, boxPort: 80)], allowPrivate: false), .option("-p")))
   }
 
   @Test(

@@ -243,4 +243,32 @@ struct PolicyFileTests {
     #expect(policy.limits.memory?.origin.isBinding == true)
     #expect(!policy.processes.newPrivileges.value)
   }
+
+  // MARK: The page about them
+
+  static func page() throws -> String {
+    try String(contentsOf: folder.appending(path: "../docs/policy.md").standardized, encoding: .utf8)
+  }
+
+  @Test("docs/policy.md shows every key, in files that are read")
+  func documented() throws {
+    let parts = try Self.page().components(separatedBy: "```")
+    let examples = parts.filter { $0.hasPrefix("toml\n") }.map { String($0.dropFirst(5)) }
+    #expect(!examples.isEmpty)
+    var seen: Set<String> = []
+    for example in examples {
+      let policy = try Self.read(example)
+      seen.formUnion(policy.rules.filter { $0.origin.isBinding }.map(\.name))
+      #expect(policy.floor != nil)
+    }
+    #expect(seen == Set(WallChoice.ruleNames))
+  }
+
+  @Test("docs/policy.md names every rule and every policy that ships")
+  func documentedNames() throws {
+    let page = try Self.page()
+    for name in WallChoice.ruleNames where !name.hasPrefix("limits.") { #expect(page.contains("`\(name)`"), "\(name)") }
+    for name in LimitName.allCases { #expect(page.contains("\n\(name.rawValue) = "), "\(name)") }
+    for name in ["untrusted", "build", "inspect"] { #expect(page.contains(name)) }
+  }
 }
