@@ -111,6 +111,10 @@ let coreTests: [Target] = [
   tests("Policy", ["Policy", "Formats"]),
   tests("Walls", ["Walls", "Policy", "Linux", "CLinux", "Formats"]),
   tests("Network", ["Network", "Walls", "Policy", "Linux", "Formats"]),
+  // A start forks, which a test process with its threads must not.
+  .executableTarget(
+    name: "NetworkProbe", dependencies: ["Network", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",
+    swiftSettings: strict),
   tests("Workspace", ["Workspace", "Walls", "Policy", "Linux", "Formats"]),
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),

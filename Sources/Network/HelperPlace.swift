@@ -25,15 +25,16 @@ struct HelperPlace {
     try Identity.setUser(0)
   }
 
-  /// In a session of its own: a terminal's Ctrl-C and the end of a login are not the helper's. No signal is blocked, and a
-  /// closed pipe is an error and no death (the one who reads stderr does so only until the helper is ready).
-  static func detachFromTerminal() throws(SystemError) {
+  /// In a session of its own: a terminal's Ctrl-C and the end of a login are not the helper's. No signal is blocked.
+  /// - Parameter ignoringPipes: whether writing to a closed pipe is an error and no death. pasta must have it unset: its
+  ///   releases of 2023 take "was ignored before" for a failure of signal(2).
+  static func detachFromTerminal(ignoringPipes: Bool) throws(SystemError) {
     try checked("setsid", "", systemCall(Int(SYS_setsid)))
     let setMask: UInt = 2
-    let ignore: UInt64 = 1
+    let handler: UInt64 = ignoringPipes ? 1 : 0
     var mask: UInt64 = 0
     // struct sigaction as the kernel reads it: handler, flags, restorer, mask.
-    var action = (ignore, UInt64(0), UInt64(0), UInt64(0))
+    var action = (handler, UInt64(0), UInt64(0), UInt64(0))
     // SAFETY: the kernel reads 8 and 32 bytes, both alive across the calls.
     let (masked, ignored) = unsafe withUnsafePointer(to: &mask) { mask in
       unsafe withUnsafePointer(to: &action) { action in
@@ -69,21 +70,22 @@ struct HelperPlace {
   }
 
   /// Forks and runs `program` there, with /dev/null as input and output and a pipe as its stderr. `inherited` are descriptors
-  /// of this process that it gets as 3, 4, …
-  func spawn(_ program: String, _ arguments: [String], inherited: [Int32] = []) throws(SystemError) -> RunningHelper {
-    let pipe = try DescriptorPair.pipe()
+  /// of this process that it gets as 3, 4, …; one that keeps its stderr must outlive its reader.
+  func spawn(_ program: String, _ arguments: [String], inherited: [Int32] = [], keepsStderr: Bool) throws(SystemError)
+    -> RunningHelper
+  {
+    let (readEnd, writeEnd) = try DescriptorPair.pipe().release()
     guard let child = try Process.clone(CloneArguments(flags: 0)) else {
-      let writeEnd = pipe.second.rawValue
       do throws(SystemError) {
-        try HelperPlace.detachFromTerminal()
+        try HelperPlace.detachFromTerminal(ignoringPipes: keepsStderr)
         try enter()
-        let null = try File.open("/dev/null", O_RDWR)
+        let null = try File.open("/dev/null", O_RDWR).release()
         // Numbers that the targets below do not overwrite.
         let high = try inherited.map { descriptor throws(SystemError) in
           try FileDescriptor.duplicate(descriptor, atLeast: 64).release()
         }
-        let errors = try FileDescriptor.duplicate(writeEnd, atLeast: 64)
-        for (target, source) in ([null.rawValue, null.rawValue, errors.rawValue] + high).enumerated() {
+        let errors = try FileDescriptor.duplicate(writeEnd, atLeast: 64).release()
+        for (target, source) in ([null, null, errors] + high).enumerated() {
           try checked("dup3", "\(target)", systemCall(Int(SYS_dup3), word(source), UInt(target), 0))
         }
         try FileDescriptor.closeRange(from: UInt32(3 + inherited.count))
@@ -96,9 +98,8 @@ struct HelperPlace {
         Process.exit(127)
       }
     }
-    let ends = pipe.release()
-    _ = FileDescriptor(owning: ends.second)
-    return RunningHelper(child: child, errors: FileDescriptor(owning: ends.first))
+    _ = FileDescriptor(owning: writeEnd)
+    return RunningHelper(child: child, errors: FileDescriptor(owning: readEnd))
   }
 }
 

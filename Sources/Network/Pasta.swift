@@ -15,7 +15,9 @@ struct Pasta {
       "--udp-ns", "none", "--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra", "--no-netns-quit", "--pid", pidFile,
       "--netns-only", "--netns", place.gatewayPath,
     ]
-    let running = try attempt("start \(program)") { () throws(SystemError) in try place.spawn(program, arguments) }
+    let running = try attempt("start \(program)") { () throws(SystemError) in
+      try place.spawn(program, arguments, keepsStderr: false)
+    }
     let ended = try attempt("wait for pasta") { () throws(SystemError) in
       try Readiness.wait(running.child.descriptor.rawValue, milliseconds: deadline.left)
     }

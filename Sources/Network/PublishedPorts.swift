@@ -65,32 +65,35 @@ struct PublishedPorts: ~Copyable {
     if listeners.isEmpty { return nil }
     let listeners = listeners
     return try attempt("carry published ports") { () throws(SystemError) in
-      let ready = try DescriptorPair.pipe()
-      let writeEnd = ready.second.rawValue
+      guard let helperDescriptor = try helper.open() else { throw SystemError("the helper", "", .noProcess) }
+      let helperRaw = helperDescriptor.rawValue
+      let (readRaw, writeEnd) = try DescriptorPair.pipe().release()
+      let readEnd = FileDescriptor(owning: readRaw)
       guard let child = try Process.clone(CloneArguments(flags: 0)) else {
         do throws(SystemError) {
-          let box = try place.enterForwarder(keeping: listeners.map(\.descriptor), also: writeEnd)
-          try File.writeAll(writeEnd, [1])
+          let box = try place.enterForwarder(keeping: listeners.map(\.descriptor) + [writeEnd, helperRaw])
+          try File.writeAll(writeEnd, [0])
           _ = FileDescriptor(owning: writeEnd)
           try Forwarder(listeners, box: box).run()
+          // Whoever should stop the helper may have been killed: without a box it has nothing to do.
+          try Process.signal(descriptor: helperRaw, 9)
           Process.exit(0)
         } catch {
+          // Before it is ready somebody reads this; afterwards the descriptor is closed and there is nobody to tell.
+          try? File.writeAll(writeEnd, error.description)
           Process.exit(1)
         }
       }
-      let ends = ready.release()
-      _ = FileDescriptor(owning: ends.second)
-      let readEnd = FileDescriptor(owning: ends.first)
+      _ = FileDescriptor(owning: writeEnd)
       let identity = ProcessIdentity(pid: child.pid)
-      guard try Readiness.wait(readEnd.rawValue, milliseconds: deadline.left),
-        try !File.read(readEnd.rawValue, atMost: 1).isEmpty, let identity
-      else {
-        // Gone already is what is wanted.
-        try? child.signal(9)
-        _ = try? child.wait()
-        throw SystemError("start the forwarder", "", .noProcess)
-      }
-      return identity
+      let answered = try Readiness.wait(readEnd.rawValue, milliseconds: deadline.left)
+      let report = answered ? try File.read(readEnd.rawValue, atMost: 512) : []
+      if report == [0], let identity { return identity }
+      // Gone already is what is wanted.
+      try? child.signal(9)
+      _ = try? child.wait()
+      throw SystemError(
+        "the forwarder", String(decoding: report, as: UTF8.self), answered ? .noProcess : .timedOut)
     }
   }
 }
@@ -98,9 +101,9 @@ struct PublishedPorts: ~Copyable {
 extension HelperPlace {
   /// Takes this process, a forked child, into the gateway namespace without privileges, files or terminals; returns the
   /// box's pidfd, the one other descriptor that is kept.
-  func enterForwarder(keeping listeners: [Int32], also reports: Int32) throws(SystemError) -> Int32 {
-    try HelperPlace.detachFromTerminal()
-    try FileDescriptor.closeAll(but: listeners + [reports, box, holderDescriptor])
+  func enterForwarder(keeping descriptors: [Int32]) throws(SystemError) -> Int32 {
+    try HelperPlace.detachFromTerminal(ignoringPipes: true)
+    try FileDescriptor.closeAll(but: descriptors + [box, holderDescriptor])
     try checked("chdir", folder, folder.withPathAddress { systemCall(Int(SYS_chdir), $0) })
     try Namespaces.join(Namespaces.user, of: isRoot ? holderDescriptor : box)
     try Namespaces.join(Namespaces.network, of: holderDescriptor)

@@ -14,7 +14,7 @@ struct Slirp4netns {
       Plumbing.helperDevice,
     ]
     let running = try attempt("start \(program)") { () throws(SystemError) in
-      try place.spawn(program, arguments, inherited: [ready.second.rawValue])
+      try place.spawn(program, arguments, inherited: [ready.second.rawValue], keepsStderr: true)
     }
     let ends = ready.release()
     let readEnd = FileDescriptor(owning: ends.first)
