@@ -70,6 +70,9 @@ struct BoxBuilder {
 
   /// Returns the far end of the terminal where there is one.
   private func buildRoot(_ channel: Int32) throws(WallError) -> Int32? {
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      for tree in mounts.layers { try OverlayMount.stage(trees.descriptors[tree]) }
+    }
     let root = try self.root.build(trees)
     let boxMounts = BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: cgroup,
@@ -92,6 +95,7 @@ struct BoxBuilder {
     try ProtectedPaths(masked: configuration.maskedPaths, readOnly: configuration.readonlyPaths).apply(root)
     do throws(SystemError) {
       try Mount.pivot(to: root.descriptor)
+      try checkRoot(root.descriptor)
       try SetupChannel.await(channel, .joined)
       if has(.cgroup) { try Namespaces.unshare(Namespaces.cgroup) }
     } catch {
@@ -102,6 +106,13 @@ struct BoxBuilder {
       try step("read-only root") { () throws(SystemError) in try root.mount.change(set: .readOnly) }
     }
     return far
+  }
+
+  /// What was mounted over the old root went away with it: ".." of the root is the root, and nothing else.
+  private func checkRoot(_ root: Int32) throws(SystemError) {
+    let own = try File.status("", at: root)
+    let above = try File.status("/..")
+    if own.st_dev != above.st_dev || own.st_ino != above.st_ino { throw SystemError("pivot_root", "/..", .busy) }
   }
 
   private var isReadOnly: Bool {

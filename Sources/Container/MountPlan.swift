@@ -20,6 +20,14 @@ struct MountPlan {
   var items: [Item] = []
   var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }
 
+  /// The trees that are layers of overlays.
+  var layers: [Int] {
+    items.flatMap { item -> [Int] in
+      guard case .overlay(let lower, let scratch, _, _) = item.source else { return [] }
+      return lower + (scratch.map { [$0] } ?? [])
+    }
+  }
+
   /// What every box with an init of ours has without being told (runtime-spec config-linux.md, "Default Filesystems").
   static let standard: [MountConfiguration] = [
     MountConfiguration(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "nodev", "noexec"]),

@@ -14,6 +14,22 @@ struct OverlayMount {
   /// Further options, such as "volatile".
   var options: [String] = []
 
+  /// The kernel copies layers only from mounts of the caller's own namespace (before Linux 6.15 all of them, since CVE-2025-38499
+  /// those that another user namespace made): a layer is attached first over a folder of the old root, which goes away with
+  /// everything on it, and which nothing is looked up in any more.
+  static func stage(_ mount: Int32) throws(SystemError) {
+    var result = -Int(ENOENT)
+    for folder in ["/usr", "/etc", "/bin", "/sys"] where result == -Int(ENOENT) {
+      result = folder.withPathAddress { folder in
+        "".withPathAddress { empty in
+          systemCall(Int(IMMURE_SYS_move_mount), word(mount), empty, word(File.currentDirectory), folder, 0x04)
+        }
+      }
+    }
+    // Attached already (EINVAL): the same tree serves twice.
+    if result != -Int(EINVAL) { try checked("move_mount", "/usr", result) }
+  }
+
   /// Mounts it, with the layers as descriptors (Linux 6.13), else by their names under /proc/self/fd.
   func make() throws(SystemError) -> DetachedMount {
     do throws(SystemError) {

@@ -83,17 +83,19 @@ struct RootAssembly {
     -> DetachedMount
   {
     var overlay = OverlayMount(lower: layers, userAttributes: isUserNamespace)
+    if scratch == .none && layers.count == 1 { return DetachedMount(owning: try FileDescriptor.duplicate(layers[0])) }
+    for layer in layers { try OverlayMount.stage(layer) }
     switch scratch {
-    case .none:
-      if layers.count == 1 { return DetachedMount(owning: try FileDescriptor.duplicate(layers[0])) }
-      return try overlay.make()
+    case .none: return try overlay.make()
     case .memory(let limit):
       let memory = try RootAssembly.memory(limit)
+      try OverlayMount.stage(memory.descriptor.rawValue)
       try File.makeDirectory("upper", mode: 0o755, at: memory.descriptor.rawValue)
       try File.makeDirectory("work", mode: 0o755, at: memory.descriptor.rawValue)
       return try finish(&overlay, memory.descriptor.rawValue)
     case .directory:
       guard let scratchTree else { throw SystemError("overlay", "no writable layer", .invalid) }
+      try OverlayMount.stage(scratchTree)
       return try finish(&overlay, scratchTree)
     }
   }
@@ -127,6 +129,9 @@ struct RootAssembly {
     let memory = try doing("root filesystem") { () throws(SystemError) in try RootAssembly.memory(limit) }
     let root = try doing("root filesystem") { () throws(SystemError) in
       let base = memory.descriptor.rawValue
+      // Below the new root, so before it.
+      try OverlayMount.stage(base)
+      for part in parts where part.overlay { try OverlayMount.stage(trees.descriptors[part.tree]) }
       try File.makeDirectory("root", mode: 0o755, at: base)
       let mount = try DetachedMount.clone("root", at: base, recursive: false)
       try mount.attach(onto: "/", at: File.currentDirectory)
