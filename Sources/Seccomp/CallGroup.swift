@@ -49,7 +49,7 @@ enum CallGroup: CaseIterable {
   var names: StaticString? {
     switch self {
     case .unknown, .refused, .commonest: nil
-    case .absent: "file_getattr file_setattr uprobe"
+    case .absent: "file_getattr file_setattr open_tree_attr uprobe"
     case .allowed: Self.allowedNames
     case .tracing: "process_vm_readv process_vm_writev ptrace"
     case .clone: "clone"
@@ -61,7 +61,7 @@ enum CallGroup: CaseIterable {
     case .needsSysAdmin:
       """
       fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr lsm_list_modules lsm_set_self_attr
-      mount mount_setattr move_mount open_tree open_tree_attr quotactl quotactl_fd setdomainname sethostname setns umount
+      mount mount_setattr move_mount open_tree quotactl quotactl_fd setdomainname sethostname setns umount
       umount2 unshare
       """
     case .needsBPF: "bpf"
@@ -122,8 +122,8 @@ enum CallGroup: CaseIterable {
   /// What a program of ours may do that only turns bytes into bytes: pipes and files it was handed, memory, the clock, and
   /// its end. Memory is never made executable.
   static let workerNames: StaticString = """
-    brk clock_gettime close exit exit_group futex getrandom lseek madvise mremap munmap pread64 read readv restart_syscall
-    rt_sigprocmask rt_sigreturn sched_yield write writev
+    brk clock_gettime close exit exit_group ftruncate futex getrandom lseek madvise mremap munmap poll ppoll pread64
+    pwrite64 read readv restart_syscall rt_sigreturn sched_yield write writev
     """
   static let workerMemoryNames: StaticString = "mmap mmap2 mprotect"
 }

@@ -61,7 +61,7 @@ extension DefaultProfile {
   }
 
   /// The letter of every call number's group, as `DefaultProfile+Groups.swift` ought to have them: made from the names.
-  static func lettersFromNames(of architecture: Architecture) -> String {
+  package static func lettersFromNames(of architecture: Architecture) -> String {
     var letters: [String: Character] = [:]
     for group in CallGroup.allCases {
       guard let text = group.names else { continue }
@@ -76,6 +76,11 @@ extension DefaultProfile {
       line.append(letters[name] ?? CallGroup.refused.letter)
     }
     return String(line)
+  }
+
+  /// The letters that `compile` goes by; nil for an architecture without a table.
+  package static func letters(of architecture: Architecture) -> String? {
+    groups(of: architecture).map { "\($0)".filter { $0 != "\n" } }
   }
 
   static func words(of text: StaticString) -> [String] {

@@ -1,6 +1,6 @@
 extension DefaultProfile {
   /// The group of every call number, one letter each (`CallGroup.letter`), so that the filter is made without looking up a
-  /// name. Made from the names: `IMMURE_REGENERATE=1 swift test --filter DefaultGroupsTests` writes this file, and the same
+  /// name. Made from the names: `IMMURE_REGENERATE=1 swift test --filter DefaultProfileTests` writes this file, and the same
   /// test holds it to them.
   static func groups(of architecture: Architecture) -> StaticString? {
     switch architecture {
@@ -10,7 +10,7 @@ extension DefaultProfile {
       ataLaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-p-aa-aaaaaaaaaaaaaYa--aaaaCaUTAA--BAARR-MM--A------aaaaaaaaaaaaaa
       aahaaaaaaaaaAaaaaaaaaaaaaaaTaaaahaaa-NNNaaaaaa-a---aaaaa-haaaahaaaaaaaaaAaaaaaa-aaaaaaaaaaaaaaaaaaEa
       AaaaDaaaAattPMaaaaaa-Fa-aaaaaaaaaaaan...............................................................
-      ........................a---AAAAAAa3aaPaPaAAaaaaaaNaaaaaaaaAAAaaaaaAnn
+      ........................a---AAAAAAa3aaPaPaAAaaaaaaNaaaaaaaaAAAaaaaannn
       """
     case .arm64:
       """
@@ -18,7 +18,7 @@ extension DefaultProfile {
       aaaa-MMaaaaaTaaaLtaaaaaaaaaaaaaaaahhaaaaaaBaaaaaaaaaaaaaaaaaaAAaaaaaaaTaaaaaaaaaaaaaaaaaaaaaaaaaaass
       aaaaaahhaaaaaahha---caha--haaaaaaaaNNN--aEaa................aaAaaDaaAattPMaaaaaaFa-aaaaaaaaaaa-.....
       ....................................................................................................
-      ........................a---AAAAAAa3aaPaPaAAaaaaaaNaaaaaaaaAAAaaaaaAnn
+      ........................a---AAAAAAa3aaPaPaAAaaaaaaNaaaaaaaaAAAaaaaannn
       """
     case .riscv64:
       """
@@ -26,7 +26,7 @@ extension DefaultProfile {
       aaaa-MMaaaaaTaaaLtaaaaaaaaaaaaaaaahhaaaaaaBaaaaaaaaaaaaaaaaaaAAaaaaaaaTaaaaaaaaaaaaaaaaaaaaaaaaaaass
       aaaaaahhaaaaaahha---caha--haaaaaaaaNNN--aEaa..............aaaaAaaDaaAattPMaaaaaaFa-aaaaaaaaaaa-.....
       ....................................................................................................
-      ........................a---AAAAAAa3aaPaPaAAaaaaaaNaaaaaaaaAAAaaaaaAnn
+      ........................a---AAAAAAa3aaPaPaAAaaaaaaNaaaaaaaaAAAaaaaannn
       """
     default: nil
     }

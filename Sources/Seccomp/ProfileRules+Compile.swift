@@ -33,7 +33,8 @@ extension ProfileRules {
       }
     }
     uses.sort { $0.number != $1.number ? $0.number < $1.number : $0.rule < $1.rule }
-    let common = SyscallTable.commonest.compactMap { index.number(of: $0) }
+    // x32 shares a tree with x86-64, which must not grow longer paths for it.
+    let common = architecture == .x32 ? [] : SyscallTable.commonest.compactMap { index.number(of: $0) }
 
     var start = 0
     while start < uses.count {

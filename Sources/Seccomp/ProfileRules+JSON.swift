@@ -63,6 +63,13 @@ extension SeccompProfile {
     let node = try JSONNode.parse(bytes, source: source)
     do { self.init(try ProfileRules(json: node, context)) } catch { throw error.from(source) }
   }
+
+  /// A profile from a value of a document that was read already (`linux.seccomp` of a configuration).
+  public init(
+    json node: JSONNode, capabilities: UInt64, kernel: (major: UInt32, minor: UInt32) = (5, 11)
+  ) throws(FormatError) {
+    self.init(try ProfileRules(json: node, ProfileContext(capabilities: capabilities, kernel: kernel)))
+  }
 }
 
 extension ProfileRule {
