@@ -49,7 +49,7 @@ struct BoxMounts {
       let isKernels = type != "tmpfs" || item.destination.hasPrefix("/dev/")
       let target = try isKernels ? kernelPlace(item.destination, root) : place(item, root, isFile: false)
       switch type {
-      case "sysfs": try sysfs(item).attach(onto: target.rawValue)
+      case "sysfs": try attachSysfs(item, root, target.rawValue)
       case "cgroup", "cgroup2": try cgroups(item, target.rawValue)
       default: try fileSystem(type, item).attach(onto: target.rawValue)
       }
@@ -107,15 +107,22 @@ struct BoxMounts {
     return mount
   }
 
-  /// A new sysfs shows the box's own network only, and wants a network namespace that the box owns; else the host's, read-only.
-  private func sysfs(_ item: MountPlan.Item) throws(SystemError) -> DetachedMount {
+  /// A new sysfs shows the box's own network only, and wants a network namespace that the box owns; else it is the host's,
+  /// read-only, without the host's control groups.
+  private func attachSysfs(_ item: MountPlan.Item, _ root: borrowing BoxRoot, _ target: Int32) throws(SystemError) {
     if hasNetworkNamespace || identity.map == nil {
-      do throws(SystemError) { return try fileSystem("sysfs", item) } catch  where error.errno == .notPermitted {}
+      do throws(SystemError) {
+        return try fileSystem("sysfs", item).attach(onto: target)
+      } catch  where error.errno == .notPermitted {}
     }
     let host = try DetachedMount.clone("/sys", recursive: true)
     try host.change(
       set: item.options.attributes.union(.readOnly), propagation: .private, recursive: true)
-    return host
+    try host.attach(onto: target)
+    let groups = try root.find(item.destination + "/fs/cgroup")
+    let nothing = try FileSystemContext("tmpfs")
+    try nothing.set("nr_inodes", "2")
+    try nothing.mount(item.options.attributes.union(.readOnly)).attach(onto: groups.rawValue)
   }
 
   /// The box's own groups, read-only: the one of version 2, or of version 1 a folder for each controller it stands in.
