@@ -64,7 +64,8 @@ struct BoxConfiguration {
 
   private var generatedMounts: [MountConfiguration] {
     generated.map {
-      MountConfiguration(destination: $0.inside, type: "bind", source: $0.file, options: ["bind", "ro", "nosuid", "nodev"])
+      MountConfiguration(
+        destination: $0.inside, type: "bind", source: $0.file, options: ["bind", "ro", "nosuid", "nodev"])
     }
   }
 

@@ -31,7 +31,7 @@ struct BoxFiles {
     guard let file = try? File.open(path, O_PATH | O_NOFOLLOW, at: tree.rawValue, resolve: [.inRoot, .noMagicLinks]),
       let status = try? File.status("", at: file.rawValue)
     else { return .absent }
-    let isWhiteout = status.st_mode & S_IFMT == S_IFCHR && status.st_rdev == 0
+    let isWhiteout = File.kind(status) == S_IFCHR && status.st_rdev == 0
     return isWhiteout ? .hidden : .file
   }
 
@@ -40,7 +40,7 @@ struct BoxFiles {
     guard let tree = try? File.open(root, O_PATH | O_DIRECTORY),
       let file = try? File.open(
         path, O_RDONLY | O_NONBLOCK | O_NOCTTY, at: tree.rawValue, resolve: [.inRoot, .noMagicLinks]),
-      let status = try? File.status("", at: file.rawValue), status.st_mode & S_IFMT == S_IFREG
+      let status = try? File.status("", at: file.rawValue), File.kind(status) == S_IFREG
     else { return nil }
     return try? File.readAll(file.rawValue, limit: limit)
   }
@@ -97,7 +97,8 @@ struct BoxAccounts {
       } else if let found = groups.first(where: { $0.name == parts[1] }) {
         group = found.id
       } else {
-        throw CommandError(125, "--user \"\(text)\": the image's /etc/group has no group \"\(parts[1])\"; a number needs none")
+        throw CommandError(
+          125, "--user \"\(text)\": the image's /etc/group has no group \"\(parts[1])\"; a number needs none")
       }
     }
     // An explicit group stands alone, as in Docker; otherwise the account's memberships come along.

@@ -9,7 +9,8 @@ enum Explain {
   static func policy(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
     let json = try Listing.wantsJSON(command)
     let policy = try RunPolicy.make(command, session)
-    let walls = try command.value("wall").map { word throws(CommandError) in [try session.wall(named: word)] } ?? WallList.all
+    let walls =
+      try command.value("wall").map { word throws(CommandError) in [try session.wall(named: word)] } ?? WallList.all
     var writer = JSONWriter(indented: true)
     writer.beginArray()
     for wall in walls {

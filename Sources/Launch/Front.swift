@@ -14,7 +14,8 @@ enum Front {
   static func execute(_ arguments: [String]) -> String {
     let places = candidates()
     for path in places where File.exists(path) {
-      return Process.execute(path, arguments: ["immure-front"] + arguments, environment: Process.environment).description
+      return Process.execute(path, arguments: ["immure-front"] + arguments, environment: Process.environment)
+        .description
     }
     return "immure-front is not installed (looked for \(places.joined(separator: ", "))): it pulls and lists images"
   }

@@ -30,11 +30,15 @@ enum ImageUse {
     let platform = command.value("platform")
     if when != "always", let found = try lookUp(word, platform, session) { return try lease(found, session) }
     if when == "never" {
-      throw CommandError(125, "there is no image \"\(FormatError.presentable(word))\" here, and --pull never forbids fetching it")
+      throw CommandError(
+        125, "there is no image \"\(FormatError.presentable(word))\" here, and --pull never forbids fetching it")
     }
     try pull(word, platform, quiet: command.flag("quiet"), session)
     guard let found = try lookUp(word, platform, session) else {
-      throw CommandError(125, "image \"\(FormatError.presentable(word))\" was pulled, but is not for the platform \(platform ?? "of this machine")")
+      throw CommandError(
+        125,
+        "image \"\(FormatError.presentable(word))\" was pulled, but is not for the platform \(platform ?? "of this machine")"
+      )
     }
     return try lease(found, session)
   }

@@ -2,6 +2,7 @@ import Formats
 import Images
 import Linux
 import Options
+import Policy
 import Walls
 
 /// `inspect`: all that is known about a sandbox, or an image.

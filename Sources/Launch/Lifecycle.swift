@@ -79,7 +79,8 @@ enum Lifecycle {
   /// After a box was ended: waits for its supervisor to record the end, or records it in its place.
   static func settle(_ record: SandboxRecord, _ session: Session) throws(WallError) {
     do throws(SystemError) {
-      if let supervisor = try record.supervisor?.open(), try Readiness.wait(supervisor.rawValue, milliseconds: 10_000) {}
+      if let supervisor = try record.supervisor?.open(), try Readiness.wait(supervisor.rawValue, milliseconds: 10_000) {
+      }
     } catch {
       throw WallError("cannot wait for the supervisor of sandbox \(record.name)", error)
     }
@@ -105,7 +106,7 @@ enum Lifecycle {
         throw WallError("cannot wait for sandbox \(record.name)", error)
       }
       let ended: SandboxRecord
-      do throws(WallError) { ended = try session.store.load(record.id) } catch where error.kind == .gone {
+      do throws(WallError) { ended = try session.store.load(record.id) } catch  where error.kind == .gone {
         throw WallError("sandbox \(record.name) was removed when it ended (--rm), and its exit status with it")
       }
       guard ended.status == .exited else {
@@ -145,7 +146,9 @@ enum Lifecycle {
   static func remove(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
     let force = command.flag("force")
     if command.flag("all") {
-      guard command.operands.isEmpty else { throw CommandError(1, "rm: --all names every sandbox: leave out \(command.operands[0])") }
+      guard command.operands.isEmpty else {
+        throw CommandError(1, "rm: --all names every sandbox: leave out \(command.operands[0])")
+      }
       return try clear(session, force: force)
     }
     if command.operands.isEmpty { throw CommandError(1, "rm: name a sandbox, or say --all") }
@@ -174,7 +177,8 @@ enum Lifecycle {
     let condition = record.condition(bootID: session.host.bootID)
     if condition.isLive {
       guard force else {
-        throw WallError("sandbox \(record.name) is \(condition.word): stop it first, or use `immure rm -f \(record.name)`")
+        throw WallError(
+          "sandbox \(record.name) is \(condition.word): stop it first, or use `immure rm -f \(record.name)`")
       }
       try session.open(record).destroy()
       try settle(record, session)

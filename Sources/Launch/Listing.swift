@@ -18,7 +18,8 @@ enum Listing {
   }
 
   /// Every readable record with what it means now; damaged ones are said.
-  static func records(_ session: Session) throws(CommandError) -> [(record: SandboxRecord, condition: SandboxCondition)] {
+  static func records(_ session: Session) throws(CommandError) -> [(record: SandboxRecord, condition: SandboxCondition)]
+  {
     do throws(WallError) {
       var found: [(record: SandboxRecord, condition: SandboxCondition)] = []
       for id in try session.store.ids() {

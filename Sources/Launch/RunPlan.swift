@@ -98,7 +98,8 @@ extension RunPlan {
   }
 
   /// The wall that is taken, or the line that says why none is.
-  static func choose(_ command: ParsedCommand, _ policy: Policy, _ session: Session) throws(CommandError) -> WallChoice {
+  static func choose(_ command: ParsedCommand, _ policy: Policy, _ session: Session) throws(CommandError) -> WallChoice
+  {
     let requested = try command.value("wall").map { word throws(CommandError) in try session.wall(named: word).name }
     do throws(WallRefusal) {
       return try WallChoice.choose(
@@ -127,7 +128,8 @@ extension RunPlan {
     if let image { return image.root(scratch) }
     let folder = try? CurrentFolder.path()
     let homes = Set([Process.environment("HOME") ?? "/root", "/root", "/home", "/"])
-    return .host(HostRoot.standard(workingDirectory: folder.flatMap { homes.contains($0) ? nil : $0 }), scratch: scratch)
+    return .host(
+      HostRoot.standard(workingDirectory: folder.flatMap { homes.contains($0) ? nil : $0 }), scratch: scratch)
   }
 
   private static func fill(
@@ -202,8 +204,9 @@ extension RunPlan {
     var mounts: [MountConfiguration] = []
     for file in policy.files where file.value.access != .hidden {
       let rule = file.value
-      if !rule.sockets, let status = try? File.status(rule.path), status.st_mode & S_IFMT == S_IFSOCK {
-        throw CommandError(125, "\(file.origin.description): \(rule.path) is a socket of the host's: add :sockets if you mean it")
+      if !rule.sockets, let status = try? File.status(rule.path), File.kind(status) == S_IFSOCK {
+        throw CommandError(
+          125, "\(file.origin.description): \(rule.path) is a socket of the host's: add :sockets if you mean it")
       }
       guard File.exists(rule.path) else {
         throw CommandError(125, "\(file.origin.description): \(rule.path) is not there on the host")
@@ -225,7 +228,8 @@ extension RunPlan {
         } else if option.hasPrefix("mode=") || ["ro", "rw", "noexec", "exec"].contains(option) {
           options.append(option)
         } else {
-          throw CommandError(125, "--tmpfs \"\(FormatError.presentable(text))\": there are size=, mode=, ro, rw, noexec and exec")
+          throw CommandError(
+            125, "--tmpfs \"\(FormatError.presentable(text))\": there are size=, mode=, ro, rw, noexec and exec")
         }
       }
       if !options.contains(where: { $0.hasPrefix("size=") }), let scratch = policy.limits.scratch {
@@ -250,7 +254,7 @@ extension RunPlan {
             denyNetwork: wall == .jail && policy.network.value == .none))
       case let path:
         let json = try JSONNode.parse(try File.contents(path, limit: 4 << 20), source: path)
-        profile = try SeccompProfile(json: json, capabilities: mask)
+        profile = SeccompProfile(try ProfileRules(json: json, ProfileContext(capabilities: mask)))
       }
       let program = try profile.compile()
       return SeccompFilter(

@@ -14,7 +14,8 @@ enum RunPolicy {
         folder: (try? CurrentFolder.path()) ?? "/", variable: { Process.environment($0) })
       // A published port asks for the user-mode network, and so does --allow-private, unless another one is named.
       if command.value("network") == nil, !command.all("publish").isEmpty || command.flag("allow-private") {
-        if case .user = policy.network.value {} else {
+        if case .user = policy.network.value {
+        } else {
           try policy.apply(.network, "user", spelled: command.flag("allow-private") ? "--allow-private" : "--publish")
         }
       }
@@ -61,18 +62,13 @@ enum RunPolicy {
     let isFile = word.contains("/") || word.hasSuffix(".toml")
     let candidates = isFile ? [word] : shippedFolders().map { $0 + "/" + word + ".toml" }
     for path in candidates {
-      do throws(SystemError) {
-        let bytes = try File.contents(path, limit: 1 << 20)
-        return try PolicyFile.read(bytes, path: path, over: untrusted)
-      } catch let error as SystemError where error.errno == .noEntry && !isFile {
-        continue
-      } catch let error as SystemError {
-        throw PolicyError("cannot be read: \(error.errno)", offending: path, subject: "--policy", origin: .option("--policy"))
-      } catch let error as PolicyError {
-        throw error
-      } catch {
-        throw PolicyError("cannot be read", offending: path, subject: "--policy", origin: .option("--policy"))
+      let bytes: [UInt8]
+      do throws(SystemError) { bytes = try File.contents(path, limit: PolicyFile.largest) } catch {
+        if error.errno == .noEntry { continue }
+        throw PolicyError(
+          "cannot be read: \(error.errno)", offending: path, subject: "--policy", origin: .option("--policy"))
       }
+      return try PolicyFile.read(bytes, path: path, folder: try? CurrentFolder.path(), over: untrusted)
     }
     throw PolicyError(
       isFile ? "is not there" : "is no policy that ships with immure: name a file (./\(word).toml)", offending: word,

@@ -1,17 +1,17 @@
 import Formats
-public import Linux
-public import Policy
-public import Walls
+import Linux
+import Policy
+import Walls
 
 /// What one command works with: the machine, the state root, the walls.
-public final class Session {
-  public let host = Host()
-  public let store: SandboxStore
-  public let debug: Bool
+final class Session {
+  let host = Host()
+  let store: SandboxStore
+  let debug: Bool
   /// Whether notes and progress may be printed: standard error is a terminal, and nobody asked for quiet.
-  public let isTerminal: Bool
+  let isTerminal: Bool
 
-  public init(root: String?, debug: Bool) throws(CommandError) {
+  init(root: String?, debug: Bool) throws(CommandError) {
     if let root, !root.hasPrefix("/") {
       throw CommandError(125, "--root \"\(FormatError.presentable(root))\": give an absolute path")
     }
@@ -21,13 +21,13 @@ public final class Session {
   }
 
   /// The wall of that name, which is one of those that can be raised.
-  public func wall(_ name: WallName) throws(CommandError) -> any Wall {
+  func wall(_ name: WallName) throws(CommandError) -> any Wall {
     for wall in WallList.all where wall.name == name { return wall }
     throw CommandError(125, "the wall \"\(name.rawValue)\" is not built yet; there are \(WallList.names)")
   }
 
   /// The wall that a word on the command line names.
-  public func wall(named word: String) throws(CommandError) -> any Wall {
+  func wall(named word: String) throws(CommandError) -> any Wall {
     guard let name = WallName(rawValue: word) else {
       throw CommandError(
         125, "--wall \"\(FormatError.presentable(word))\": there is no such wall; there are \(WallList.names)")
@@ -36,26 +36,27 @@ public final class Session {
   }
 
   /// A sandbox's record, by name, id or the beginning of an id.
-  public func record(_ word: String) throws(WallError) -> SandboxRecord {
+  func record(_ word: String) throws(WallError) -> SandboxRecord {
     try store.load(try store.find(word))
   }
 
   /// The handle of a recorded sandbox.
-  public func open(_ record: SandboxRecord) throws(WallError) -> any Sandbox {
+  func open(_ record: SandboxRecord) throws(WallError) -> any Sandbox {
     for wall in WallList.all where wall.name == record.wall { return try wall.open(record, on: host) }
-    throw WallError("sandbox \(record.name) stands behind the wall \(record.wall.rawValue), which this immure does not have")
+    throw WallError(
+      "sandbox \(record.name) stands behind the wall \(record.wall.rawValue), which this immure does not have")
   }
 }
 
 /// Why a command ends with a failure: one line and an exit status.
-public struct CommandError: Error, Sendable {
-  public let status: Int32
-  public let message: String
-  public init(_ status: Int32, _ message: String) {
+struct CommandError: Error, Sendable {
+  let status: Int32
+  let message: String
+  init(_ status: Int32, _ message: String) {
     self.status = status
     self.message = message
   }
-  public init(_ error: WallError, status: Int32 = 1) {
+  init(_ error: WallError, status: Int32 = 1) {
     switch error.kind {
     case .notExecutable: self.status = 126
     case .notFound: self.status = 127

@@ -1,5 +1,6 @@
 import Container
 import Jail
+import Policy
 import Walls
 
 /// Every wall that can be raised, in the order they are tried without --wall. A new wall is one line here.

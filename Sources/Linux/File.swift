@@ -186,7 +186,7 @@ public enum File {
       if error.errno == .exists { return }
       guard error.errno == .noEntry, let parent = parent(of: path) else { throw error }
       try makeDirectories(parent, mode: mode)
-      do throws(SystemError) { try makeDirectory(path, mode: mode) } catch where error.errno == .exists {}
+      do throws(SystemError) { try makeDirectory(path, mode: mode) } catch  where error.errno == .exists {}
     }
   }
 
@@ -236,6 +236,9 @@ public enum File {
     try checked("stat", path, result)
     return status
   }
+
+  /// The file's kind: S_IFREG, S_IFDIR and so on (inode(7)).
+  public static func kind(_ status: stat) -> mode_t { status.st_mode & mode_t(S_IFMT) }
 
   /// Whether something is there under the name; a dangling link is not.
   public static func exists(_ path: String, at directory: Int32 = currentDirectory) -> Bool {

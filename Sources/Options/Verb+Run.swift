@@ -56,7 +56,8 @@ extension Verb {
       OptionGroup(
         "Files",
         [
-          Option("volume", "v", value: "SOURCE:TARGET[:ro|sockets]", repeats: true, "Show a host file or folder inside"),
+          Option(
+            "volume", "v", value: "SOURCE:TARGET[:ro|sockets]", repeats: true, "Show a host file or folder inside"),
           Option("hide", value: "PATH", repeats: true, "Nothing is there inside"),
           Option("tmpfs", value: "TARGET[:size=SIZE]", repeats: true, "An empty folder in memory"),
           Option("read-only", "No writable layer"),

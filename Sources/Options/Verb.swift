@@ -10,7 +10,15 @@ public struct Option: Sendable {
   /// Whether it may be given more than once.
   public let repeats: Bool
 
-  public init(_ name: String, _ short: Character? = nil, value: String? = nil, repeats: Bool = false, _ help: String) {
+  public init(_ name: String, value: String? = nil, repeats: Bool = false, _ help: String) {
+    self.name = name
+    self.short = nil
+    self.value = value
+    self.help = help
+    self.repeats = repeats
+  }
+
+  public init(_ name: String, _ short: Character, value: String? = nil, repeats: Bool = false, _ help: String) {
     self.name = name
     self.short = short
     self.value = value
