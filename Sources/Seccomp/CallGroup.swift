@@ -14,34 +14,68 @@ enum CallGroup: CaseIterable {
   case needsSysModule, needsSysPacct, needsSysPtrace, needsSysRawio, needsSysTime, needsSysTtyConfig, needsSysNice
 
   /// Its letter in the tables of `DefaultProfile+Groups.swift`.
-  var letter: Character {
+  var letter: Character { Character(Unicode.Scalar(byte)) }
+
+  private var byte: UInt8 {
     switch self {
-    case .unknown: "."
-    case .refused: "-"
-    case .absent: "n"
-    case .allowed: "a"
-    case .commonest: "h"
-    case .tracing: "t"
-    case .clone: "c"
-    case .clone3: "3"
-    case .personality: "p"
-    case .socket: "s"
-    case .socketcall: "m"
-    case .ioctl: "i"
-    case .needsSysAdmin: "A"
-    case .needsBPF: "F"
-    case .needsPerfmon: "E"
-    case .needsSyslog: "L"
-    case .needsDacReadSearch: "D"
-    case .needsSysBoot: "B"
-    case .needsSysChroot: "C"
-    case .needsSysModule: "M"
-    case .needsSysPacct: "U"
-    case .needsSysPtrace: "P"
-    case .needsSysRawio: "R"
-    case .needsSysTime: "T"
-    case .needsSysTtyConfig: "Y"
-    case .needsSysNice: "N"
+    case .unknown: UInt8(ascii: ".")
+    case .refused: UInt8(ascii: "-")
+    case .absent: UInt8(ascii: "n")
+    case .allowed: UInt8(ascii: "a")
+    case .commonest: UInt8(ascii: "h")
+    case .tracing: UInt8(ascii: "t")
+    case .clone: UInt8(ascii: "c")
+    case .clone3: UInt8(ascii: "3")
+    case .personality: UInt8(ascii: "p")
+    case .socket: UInt8(ascii: "s")
+    case .socketcall: UInt8(ascii: "m")
+    case .ioctl: UInt8(ascii: "i")
+    case .needsSysAdmin: UInt8(ascii: "A")
+    case .needsBPF: UInt8(ascii: "F")
+    case .needsPerfmon: UInt8(ascii: "E")
+    case .needsSyslog: UInt8(ascii: "L")
+    case .needsDacReadSearch: UInt8(ascii: "D")
+    case .needsSysBoot: UInt8(ascii: "B")
+    case .needsSysChroot: UInt8(ascii: "C")
+    case .needsSysModule: UInt8(ascii: "M")
+    case .needsSysPacct: UInt8(ascii: "U")
+    case .needsSysPtrace: UInt8(ascii: "P")
+    case .needsSysRawio: UInt8(ascii: "R")
+    case .needsSysTime: UInt8(ascii: "T")
+    case .needsSysTtyConfig: UInt8(ascii: "Y")
+    case .needsSysNice: UInt8(ascii: "N")
+    }
+  }
+
+  init?(letter: UInt8) {
+    switch letter {
+    case UInt8(ascii: "."): self = .unknown
+    case UInt8(ascii: "-"): self = .refused
+    case UInt8(ascii: "n"): self = .absent
+    case UInt8(ascii: "a"): self = .allowed
+    case UInt8(ascii: "h"): self = .commonest
+    case UInt8(ascii: "t"): self = .tracing
+    case UInt8(ascii: "c"): self = .clone
+    case UInt8(ascii: "3"): self = .clone3
+    case UInt8(ascii: "p"): self = .personality
+    case UInt8(ascii: "s"): self = .socket
+    case UInt8(ascii: "m"): self = .socketcall
+    case UInt8(ascii: "i"): self = .ioctl
+    case UInt8(ascii: "A"): self = .needsSysAdmin
+    case UInt8(ascii: "F"): self = .needsBPF
+    case UInt8(ascii: "E"): self = .needsPerfmon
+    case UInt8(ascii: "L"): self = .needsSyslog
+    case UInt8(ascii: "D"): self = .needsDacReadSearch
+    case UInt8(ascii: "B"): self = .needsSysBoot
+    case UInt8(ascii: "C"): self = .needsSysChroot
+    case UInt8(ascii: "M"): self = .needsSysModule
+    case UInt8(ascii: "U"): self = .needsSysPacct
+    case UInt8(ascii: "P"): self = .needsSysPtrace
+    case UInt8(ascii: "R"): self = .needsSysRawio
+    case UInt8(ascii: "T"): self = .needsSysTime
+    case UInt8(ascii: "Y"): self = .needsSysTtyConfig
+    case UInt8(ascii: "N"): self = .needsSysNice
+    default: return nil
     }
   }
 

@@ -30,37 +30,63 @@ extension DefaultProfile {
       ])
   }
 
-  /// The filter for a machine: what `rules` means, from the tables by number where it serves one architecture only.
+  /// The filter for a machine: what `rules` means, from the tables by number.
   public func compile(for machine: Architecture = .host) throws(SeccompError) -> SeccompProgram {
-    guard kind != .worker, !compat32, let table = Self.groups(of: machine) else {
-      return try rules.compile(for: machine)
-    }
+    guard kind != .worker, Self.groups(of: machine) != nil else { return try rules.compile(for: machine) }
     var assembly = ProgramAssembly()
-    let unknown = assembly.graph.answer(treatment(of: .unknown)[0].action)
     let foreign = assembly.graph.answer(.killProcess)
-    var nodes = [DecisionGraph.Node](repeating: -1, count: 128)
-    for group in CallGroup.allCases {
-      let clauses = treatment(of: group).map { (action, conditions) in
-        Clause(conditions, assembly.graph.answer(action), narrow: false)
-      }
-      nodes[Int(group.letter.asciiValue!)] = assembly.graph.decide(clauses, otherwise: unknown)
+    for architecture in compat32 ? [machine, .x86, .arm] : [machine] {
+      guard machine.family?.contains(architecture) == true, let table = Self.groups(of: architecture) else { continue }
+      let segments = segments(table, architecture, &assembly.graph, foreign: foreign)
+      assembly.add(architecture, segments)
     }
-    var line = NumberLine(otherwise: unknown)
-    let common = [UInt8(ascii: "h"), UInt8(ascii: "i")]
-    // SAFETY: a static string's bytes live for ever and never change.
-    let letters = unsafe Span(_unsafeStart: table.utf8Start, count: table.utf8CodeUnitCount)
-    var number: UInt32 = 0
-    for index in letters.indices where letters[index] != UInt8(ascii: "\n") {
-      let letter = letters[index]
-      line.set(number, nodes[Int(letter)], weight: common.contains(letter) ? SyscallTable.commonWeight : 0)
-      number += 1
-    }
-    line.finish(foreignFrom: machine == .x86_64 ? Architecture.x32Bit : nil, foreign)
-    assembly.add(machine, line.segments)
     return SeccompProgram(instructions: try assembly.finish(foreign: foreign), flags: [], usesNotify: false)
   }
 
-  /// The letter of every call number's group, as `DefaultProfile+Groups.swift` ought to have them: made from the names.
+  private func segments(
+    _ table: StaticString, _ architecture: Architecture, _ graph: inout DecisionGraph, foreign: DecisionGraph.Node
+  ) -> [Segment] {
+    let unknown = graph.answer(.errno(Self.noSuchCall))
+    // By letter; -1 where no call of the group was met yet.
+    var nodes = [DecisionGraph.Node](repeating: -1, count: 128)
+    var line = NumberLine(otherwise: unknown)
+    // SAFETY: a static string's bytes live for ever and never change.
+    let letters = unsafe Span(_unsafeStart: table.utf8Start, count: table.utf8CodeUnitCount)
+    var number: UInt32 = 0
+    var isGap = false
+    for index in letters.indices where letters[index] != UInt8(ascii: "\n") {
+      let letter = letters[index]
+      switch letter {
+      case UInt8(ascii: "["):
+        isGap = true
+        number = 0
+      case UInt8(ascii: "]"): isGap = false
+      case _ where isGap: number = number * 10 + UInt32(letter - UInt8(ascii: "0"))
+      default:
+        if nodes[Int(letter)] < 0 { nodes[Int(letter)] = node(letter, architecture, &graph, unknown) }
+        let isCommon = letter == UInt8(ascii: "h") || letter == UInt8(ascii: "i")
+        line.set(number, nodes[Int(letter)], weight: isCommon ? SyscallTable.commonWeight : 0)
+        number += 1
+      }
+    }
+    line.finish(foreignFrom: architecture == .x86_64 ? Architecture.x32Bit : nil, foreign)
+    return line.segments
+  }
+
+  private func node(
+    _ letter: UInt8, _ architecture: Architecture, _ graph: inout DecisionGraph, _ unknown: DecisionGraph.Node
+  ) -> DecisionGraph.Node {
+    guard let group = CallGroup(letter: letter) else { return unknown }
+    let treatment = treatment(of: group)
+    if treatment[0].conditions.isEmpty { return graph.answer(treatment[0].action) }
+    let clauses = treatment.map { (action, conditions) in
+      Clause(conditions, graph.answer(action), narrow: architecture.hasNarrowArguments)
+    }
+    return graph.decide(clauses, otherwise: unknown)
+  }
+
+  /// The letter of every call number's group, as `DefaultProfile+Groups.swift` ought to have them: made from the names. A
+  /// call with two names goes by the first.
   package static func lettersFromNames(of architecture: Architecture) -> String {
     var letters: [String: Character] = [:]
     for group in CallGroup.allCases {
@@ -70,12 +96,14 @@ extension DefaultProfile {
     for name in SyscallTable.commonest where letters[name] == CallGroup.allowed.letter {
       letters[name] = CallGroup.commonest.letter
     }
-    var line: [Character] = []
-    for (number, name) in SyscallTable.calls(of: architecture) {
-      while line.count < Int(number) { line.append(CallGroup.unknown.letter) }
+    var line = ""
+    var next: UInt32 = 0
+    for (number, name) in SyscallTable.calls(of: architecture) where number >= next {
+      if number > next { line += "[\(number)]" }
       line.append(letters[name] ?? CallGroup.refused.letter)
+      next = number + 1
     }
-    return String(line)
+    return line
   }
 
   /// The letters that `compile` goes by; nil for an architecture without a table.
