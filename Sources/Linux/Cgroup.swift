@@ -331,3 +331,31 @@ extension Cgroup {
     }
   }
 }
+
+extension Cgroup {
+  /// Whether this process may make groups with that controller; asks for permissions only and makes nothing.
+  public static func canMake(_ controller: CgroupController, layout: CgroupLayout = .detect()) -> Bool {
+    guard let directory = layout.directory(of: controller) else { return false }
+    if layout.mode != .unified {
+      if File.isWritable(directory) { return true }
+      guard let own = (try? CgroupMembership.of())?.legacy[controller.rawValue] else { return false }
+      return File.isWritable(directory + own)
+    }
+    guard let name = controller.unifiedName else { return false }
+    let own = (try? CgroupMembership.of())?.unified
+    for path in candidates("x", in: directory, own: own, unified: true) {
+      var folder = File.parent(of: path) ?? directory
+      if folder.hasSuffix("/immure") { folder = directory }
+      guard File.isWritable(folder) else { continue }
+      func lists(_ file: String) -> Bool {
+        ((try? File.text(folder + "/" + file)) ?? "").split(whereSeparator: { $0 == " " || $0 == "\n" })
+          .contains(Substring(name))
+      }
+      if lists("cgroup.subtree_control") { return true }
+      // Below the real root a group with processes of its own may not turn controllers on (cgroup-v2.rst).
+      let isBusy = File.exists(folder + "/cgroup.type") && ((try? File.text(folder + "/cgroup.procs")) ?? "x") != ""
+      return lists("cgroup.controllers") && !isBusy && File.isWritable(folder + "/cgroup.subtree_control")
+    }
+    return false
+  }
+}

@@ -21,3 +21,20 @@ extension File {
     return Int(status.f_type)
   }
 }
+
+extension File {
+  /// Whether this process may write there by its real ids (faccessat(2)); false too on a read-only file system.
+  public static func isWritable(_ path: String, at directory: Int32 = currentDirectory) -> Bool {
+    path.withPathAddress { systemCall(Int(SYS_faccessat), word(directory), $0, UInt(W_OK)) } == 0
+  }
+
+  /// The disk that a block device number belongs to: itself, or for a partition the whole disk (/sys/dev/block).
+  public static func wholeDisk(major: UInt32, minor: UInt32) -> (major: UInt32, minor: UInt32)? {
+    let entry = "/sys/dev/block/\(major):\(minor)"
+    guard exists(entry) else { return nil }
+    guard exists(entry + "/partition") else { return (major, minor) }
+    guard let text = try? text(entry + "/../dev") else { return nil }
+    let numbers = text.split(whereSeparator: { $0 == ":" || $0 == "\n" }).compactMap { UInt32($0) }
+    return numbers.count == 2 ? (numbers[0], numbers[1]) : nil
+  }
+}

@@ -1,5 +1,5 @@
 import CLinux
-import Linux
+package import Linux
 
 /// What this machine and this user have, looked up at most once each and only when asked for.
 public final class Host {
@@ -61,7 +61,8 @@ public final class Host {
     }
   }()
 
-  static func whyNoUserNamespaces(_ errno: Errno) -> Lack {
+  /// Which setting of the machine refuses user namespaces, for the error that was met.
+  package static func whyNoUserNamespaces(_ errno: Errno) -> Lack {
     func setting(_ path: String) -> String? { (try? File.text("/proc/sys/" + path))?.trimmingSpaces }
     if setting("kernel/apparmor_restrict_unprivileged_userns") == "1" {
       return Lack(

@@ -1,0 +1,70 @@
+import Linux
+public import Policy
+public import Walls
+
+extension ContainerWall {
+  public func enforcement(of rule: Rule, on host: Host) -> Enforcement {
+    switch rule.key {
+    case .files(let file): files(file)
+    case .network(let network): self.network(network)
+    case .newPrivileges(let allowed): .enforced(allowed ? "as asked" : "no_new_privs")
+    case .capabilities: .enforced("capability sets, within the box's user namespace")
+    case .seccomp(let profile): .enforced(profile == "unconfined" ? "as asked" : "seccomp filter")
+    case .userNamespace(let kind): userNamespace(kind, on: host)
+    case .hostProcesses: .enforced("process namespace")
+    case .device: .enforced(host.isRoot ? "a node in a /dev of its own" : "the host's node, bind-mounted")
+    case .environment: .enforced("only the named variables")
+    case .memory: group(rule, .memory, "memory.limit_in_bytes", "memory.max", weaker: "RLIMIT_DATA, for each process")
+    case .pids: group(rule, .pids, "pids.max", "pids.max", weaker: "RLIMIT_NPROC of the box's user")
+    case .cpus: group(rule, .cpu, "cpu.cfs_quota_us", "cpu.max", weaker: nil)
+    case .diskBytes, .diskOperations:
+      group(
+        rule, .blkio, "blkio.throttle (reads, and writes past the page cache)", "io.max", weaker: nil)
+    case .openFiles: .enforced("RLIMIT_NOFILE")
+    case .coreSize: .enforced("RLIMIT_CORE")
+    case .fileSize: .enforced("RLIMIT_FSIZE")
+    case .cpuTime: .enforced("RLIMIT_CPU, for each process")
+    case .scratch: .enforced("size of the file systems in memory")
+    case .timeout, .output, .log: .enforced("supervisor")
+    }
+  }
+
+  private func files(_ rule: FileRule) -> Enforcement {
+    switch rule.access {
+    case .read: .enforced("read-only bind mount; nothing else is there")
+    case .write: .enforced("bind mount; nothing else is there")
+    case .hidden: .enforced("masked by a mount that the box cannot take away")
+    }
+  }
+
+  private func network(_ rule: NetworkRule) -> Enforcement {
+    switch rule {
+    case .none: .enforced("network namespace with loopback only")
+    case .host: .enforced("as asked: the host's network, whole")
+    case .user: .enforced("network namespace behind a user-mode stack")
+    }
+  }
+
+  private func userNamespace(_ rule: UserNamespaceRule, on host: Host) -> Enforcement {
+    switch rule {
+    case .host:
+      return host.isRoot ? .enforced("as asked: the box's root is the host's") : .unenforced("for root only: run as root")
+    case .auto:
+      if host.isRoot { return .enforced("user namespace with 65536 ids of its own") }
+      if SubordinateIDs.mapForCaller() != nil { return .enforced("user namespace with the user's subordinate ids") }
+      return .weaker("user namespace with the caller's own id only: install uidmap and add ranges to /etc/subuid")
+    }
+  }
+
+  /// What people wrote must be held by a group; a default may be held by something weaker.
+  private func group(
+    _ rule: Rule, _ controller: CgroupController, _ legacy: String, _ unified: String, weaker: String?
+  ) -> Enforcement {
+    let layout = CgroupLayout.detect()
+    if Cgroup.canMake(controller, layout: layout) {
+      return .enforced("cgroup " + (layout.mode == .unified ? unified : legacy))
+    }
+    if let weaker, !rule.origin.isBinding { return .weaker("\(weaker): control groups cannot be written") }
+    return .unenforced("the control group controller \(controller.rawValue) cannot be used here: \(CgroupAdvice.text)")
+  }
+}
