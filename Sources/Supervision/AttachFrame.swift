@@ -1,8 +1,8 @@
-import Walls
+package import Walls
 
 /// One message between a monitor and a client at its socket: a byte that says which, the payload's length in four bytes
 /// little-endian, the payload.
-enum AttachFrame: Equatable {
+package enum AttachFrame: Equatable {
   // From the client; the first is `hello`.
   /// `owner`: the client is the `run` that made the box, whose end is the box's.
   case hello(owner: Bool)
@@ -18,10 +18,10 @@ enum AttachFrame: Equatable {
   /// `run`'s exit status, and the limit that ended the box.
   case ended(code: Int32, limit: LimitHit?)
 
-  static let payloadLimit = 64 << 10
+  package static let payloadLimit = 64 << 10
   static let headerSize = 5
 
-  func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     switch self {
     case .hello(let owner): AttachFrame.frame(1, [owner ? 1 : 0])
     case .input(let bytes): AttachFrame.frame(2, bytes)
@@ -73,13 +73,15 @@ enum AttachFrame: Equatable {
 }
 
 /// Cuts a stream of bytes from a stranger into frames.
-struct AttachFrameReader {
+package struct AttachFrameReader {
+  package init() {}
+
   private var bytes: [UInt8] = []
   private var start = 0
   /// What came is not the protocol: the connection is of no more use.
-  private(set) var isBroken = false
+  package private(set) var isBroken = false
 
-  mutating func append(_ more: [UInt8]) {
+  package mutating func append(_ more: [UInt8]) {
     if start == bytes.count {
       bytes = more
       start = 0
@@ -89,7 +91,7 @@ struct AttachFrameReader {
   }
 
   /// The next whole frame; nil when more must come first, or when broken.
-  mutating func next() -> AttachFrame? {
+  package mutating func next() -> AttachFrame? {
     guard !isBroken, bytes.count - start >= AttachFrame.headerSize else { return nil }
     var length = 0
     for index in 0..<4 { length |= Int(bytes[start + 1 + index]) << (8 * index) }

@@ -36,14 +36,14 @@ public struct DetachKeys: Equatable, Sendable {
 }
 
 /// Finds the detach keys in what is typed. Keys that may be their beginning are held back until the next one decides.
-struct DetachMatcher {
+package struct DetachMatcher {
   private let keys: [UInt8]
   private var held = 0
 
-  init(_ keys: DetachKeys) { self.keys = keys.bytes }
+  package init(_ keys: DetachKeys) { self.keys = keys.bytes }
 
   /// What is to be passed on of `typed`, and whether the keys came; nothing behind them is passed on.
-  mutating func feed(_ typed: [UInt8]) -> (pass: [UInt8], detach: Bool) {
+  package mutating func feed(_ typed: [UInt8]) -> (pass: [UInt8], detach: Bool) {
     var pass: [UInt8] = []
     for byte in typed {
       if byte == keys[held] {

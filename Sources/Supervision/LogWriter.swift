@@ -1,21 +1,26 @@
 import CLinux
-import Linux
+package import Linux
 
 /// Where a line of a log came from.
-enum LogStream: String {
+package enum LogStream: String {
   case output = "stdout"
   case error = "stderr"
 }
 
 /// A detached sandbox's log: lines "TIME stdout|stderr F|P TEXT" as Kubernetes' container runtimes write them (CRI log format):
 /// P is text whose line goes on in the next entry of the stream, F ends a line. Two files, `log` and the older `log.1`, hold at most the limit.
-final class LogWriter {
+package final class LogWriter {
   static let name = "log"
   static let olderName = "log.1"
   private let directory: SharedDescriptor
   private let half: Int
   private var file: SharedDescriptor
   private var size = 0
+
+  /// Opens a new log in the folder at `path`.
+  package convenience init(path: String, limit: Int) throws(SystemError) {
+    try self.init(SharedDescriptor(try File.open(path, O_RDONLY | O_DIRECTORY)), limit: limit)
+  }
 
   /// Opens a new log in the folder.
   init(_ directory: SharedDescriptor, limit: Int) throws(SystemError) {
@@ -30,7 +35,7 @@ final class LogWriter {
   }
 
   /// Writes what was read from a stream at one time.
-  func write(_ stream: LogStream, _ bytes: [UInt8]) throws(SystemError) {
+  package func write(_ stream: LogStream, _ bytes: [UInt8]) throws(SystemError) {
     let time = Array(Timestamp.text(Clock.realTime()).utf8)
     var entries: [UInt8] = []
     var start = 0

@@ -1,6 +1,6 @@
 /// Times in a log: RFC 3339 in UTC with nine digits of a second.
-enum Timestamp {
-  static func text(_ time: (seconds: Int64, nanoseconds: Int64)) -> String {
+package enum Timestamp {
+  package static func text(_ time: (seconds: Int64, nanoseconds: Int64)) -> String {
     let (days, rest) = floorDivision(time.seconds, 86400)
     // Days since 1970 to a date of the proleptic Gregorian calendar, years beginning in March (Howard Hinnant, "civil_from_days").
     let shifted = days + 719_468
