@@ -34,7 +34,7 @@ extension JSONReader {
       guard offset < bytes.count else { throw early() }
       switch bytes[offset] {
       case UInt8(ascii: "\""):
-        _ = try validated(start..<offset)
+        try validate(start..<offset)
         offset += 1
         return
       case UInt8(ascii: "\\"): _ = try escape()
@@ -67,7 +67,10 @@ extension JSONReader {
     return text
   }
 
-  private func validated(_ range: Range<Int>) throws(FormatError) {
+  private func validate(_ range: Range<Int>) throws(FormatError) {
+    var all: UInt8 = 0
+    for index in range { all |= bytes[index] }
+    if all < 0x80 { return }
     do { _ = try UTF8Span(validating: bytes.extracting(range)) } catch { throw failure("is not UTF-8", range) }
   }
 

@@ -54,15 +54,9 @@ public struct JSONReader: ~Copyable, ~Escapable {
 
   /// The next member's key, its colon read too; nil once at the object's end, which is then read.
   public mutating func nextKey() throws(FormatError) -> String? {
-    guard try advance(to: UInt8(ascii: "}"), "an object") else { return nil }
-    guard offset < bytes.count else { throw early() }
-    guard bytes[offset] == UInt8(ascii: "\"") else { throw unexpected("where an object's key should be") }
-    keyStart = offset
+    guard try openKey() else { return nil }
     let key = try string()
-    skipSpace()
-    guard offset < bytes.count else { throw early() }
-    guard bytes[offset] == UInt8(ascii: ":") else { throw unexpected("where the ':' after a key should be") }
-    offset += 1
+    try closeKey()
     return key
   }
 
@@ -103,7 +97,11 @@ public struct JSONReader: ~Copyable, ~Escapable {
       while try nextElement() { try skip() }
     case .object:
       try beginObject()
-      while try nextKey() != nil { try skip() }
+      while try openKey() {
+        try skipString()
+        try closeKey()
+        try skip()
+      }
     }
   }
 
@@ -152,6 +150,21 @@ public struct JSONReader: ~Copyable, ~Escapable {
     skipSpace()
     if offset < bytes.count, bytes[offset] == end { throw unexpected("after a trailing comma") }
     return true
+  }
+
+  private mutating func openKey() throws(FormatError) -> Bool {
+    guard try advance(to: UInt8(ascii: "}"), "an object") else { return false }
+    guard offset < bytes.count else { throw early() }
+    guard bytes[offset] == UInt8(ascii: "\"") else { throw unexpected("where an object's key should be") }
+    keyStart = offset
+    return true
+  }
+
+  private mutating func closeKey() throws(FormatError) {
+    skipSpace()
+    guard offset < bytes.count else { throw early() }
+    guard bytes[offset] == UInt8(ascii: ":") else { throw unexpected("where the ':' after a key should be") }
+    offset += 1
   }
 
   mutating func word(_ text: StaticString) throws(FormatError) {
