@@ -1,0 +1,230 @@
+import CLinux
+import Linux
+
+/// What a name in a folder is: stat(2)'s fields that tell one file from another.
+struct FileStatus: Equatable {
+  var device: UInt64
+  var inode: UInt64
+  var mode: UInt32
+  var user: UInt32
+  var group: UInt32
+  var size: UInt64
+  var changeSeconds: Int64
+  var changeNanoseconds: UInt32
+  /// The device a device node stands for.
+  var special: UInt64
+
+  init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    inode = UInt64(status.st_ino)
+    mode = status.st_mode
+    user = status.st_uid
+    group = status.st_gid
+    size = UInt64(max(status.st_size, 0))
+    changeSeconds = Int64(status.st_ctim.tv_sec)
+    changeNanoseconds = UInt32(status.st_ctim.tv_nsec)
+    special = UInt64(status.st_rdev)
+  }
+
+  enum Kind {
+    case regular, directory, link, device, socket, pipe
+
+    /// By the type bits of st_mode (inode(7)).
+    init(mode: UInt32) {
+      self =
+        switch mode & UInt32(S_IFMT) {
+        case UInt32(S_IFREG): .regular
+        case UInt32(S_IFDIR): .directory
+        case UInt32(S_IFLNK): .link
+        case UInt32(S_IFSOCK): .socket
+        case UInt32(S_IFIFO): .pipe
+        default: .device
+        }
+    }
+  }
+
+  var kind: Kind { Kind(mode: mode) }
+  var isDirectory: Bool { kind == .directory }
+  /// overlayfs's mark of a deleted name: a character device 0:0.
+  var isWhiteoutDevice: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFCHR) && special == 0 }
+  /// Permissions without set-user-id, set-group-id and sticky.
+  var permissions: UInt32 { mode & 0o777 }
+}
+
+/// An open folder. Names in it are single parts of any bytes; nothing here follows a link or leaves the folder.
+struct Folder: ~Copyable {
+  let descriptor: FileDescriptor
+  var raw: Int32 { descriptor.rawValue }
+
+  init(owning descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+
+  /// By a path of the host's, which the caller trusts.
+  init(path: String) throws(SystemError) {
+    descriptor = try File.open(path, O_RDONLY | O_DIRECTORY)
+  }
+
+  /// Opens a file beneath: no link on the way is followed, and `..` or a mount cannot lead out (openat2(2)).
+  borrowing func open(
+    _ path: RelativePath, _ flags: Int32, mode: UInt32 = 0
+  ) throws(SystemError) -> FileDescriptor {
+    var how = open_how()
+    how.flags = UInt64(UInt32(bitPattern: flags | O_CLOEXEC | O_NOFOLLOW))
+    how.mode = UInt64(mode)
+    how.resolve = ResolveFlags([.beneath, .noSymlinks, .noMagicLinks, .noMountCrossing]).rawValue
+    let name = path.isRoot ? [UInt8(ascii: ".")] : path.bytes
+    let result = withBytes(name) { address in
+      // SAFETY: `how` and the name live across the call.
+      unsafe withUnsafePointer(to: &how) { pointer in
+        while true {
+          let result = systemCall(
+            Int(IMMURE_SYS_openat2), word(raw), address, UInt(bitPattern: pointer),
+            UInt(MemoryLayout<open_how>.size))
+          if result != -Int(EAGAIN) && result != -Int(EINTR) { return result }
+        }
+      }
+    }
+    return FileDescriptor(owning: Int32(try checked("openat2", path.shown, result)))
+  }
+
+  borrowing func folder(_ path: RelativePath) throws(SystemError) -> Folder {
+    Folder(owning: try open(path, O_RDONLY | O_DIRECTORY))
+  }
+
+  /// The folder's own status.
+  borrowing func status() throws(SystemError) -> FileStatus {
+    FileStatus(try File.status("", at: raw))
+  }
+
+  /// A name's own status; nil where there is none.
+  borrowing func status(_ name: [UInt8]) throws(SystemError) -> FileStatus? {
+    var status = stat()
+    let result = withBytes(name) { address in
+      // SAFETY: the kernel fills the struct.
+      unsafe withUnsafeMutablePointer(to: &status) { pointer in
+        systemCall(
+          Int(SYS_newfstatat), word(raw), address, UInt(bitPattern: pointer), UInt(AT_SYMLINK_NOFOLLOW))
+      }
+    }
+    if result == -Int(ENOENT) { return nil }
+    try checked("fstatat", show(name), result)
+    return FileStatus(status)
+  }
+
+  /// Names in byte order, without "." and "..".
+  borrowing func names() throws(SystemError) -> [[UInt8]] {
+    var names: [[UInt8]] = []
+    while true {
+      var failure = 0
+      // SAFETY: the kernel fills at most the capacity and returns how much.
+      let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 32 << 10) { storage, count in
+        let address = UInt(bitPattern: storage.baseAddress)
+        let result = systemCall(Int(SYS_getdents64), word(raw), address, 32 << 10)
+        if result < 0 { failure = result } else { count = result }
+      }
+      try checked("getdents64", "", failure)
+      if bytes.isEmpty { break }
+      // struct linux_dirent64: ino u64, off u64, reclen u16, type u8, then the NUL-terminated name at 19.
+      var offset = 0
+      while offset + 19 <= bytes.count {
+        let length = Int(bytes[offset + 16]) | Int(bytes[offset + 17]) << 8
+        let name = Array(bytes[(offset + 19)..<(offset + length)].prefix { $0 != 0 })
+        if name != [46] && name != [46, 46] { names.append(name) }
+        offset += length
+      }
+    }
+    names.sort { $0.lexicographicallyPrecedes($1) }
+    return names
+  }
+
+  borrowing func readLink(_ name: [UInt8]) throws(SystemError) -> [UInt8] {
+    var failure = 0
+    // SAFETY: readlinkat fills at most the capacity and returns how much.
+    let target = unsafe [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { storage, count in
+      let address = UInt(bitPattern: storage.baseAddress)
+      let result = withBytes(name) {
+        systemCall(Int(SYS_readlinkat), word(raw), $0, address, UInt(PATH_MAX))
+      }
+      if result < 0 { failure = result } else { count = result }
+    }
+    try checked("readlink", show(name), failure)
+    return target
+  }
+
+  borrowing func makeDirectory(_ name: [UInt8], mode: UInt32) throws(SystemError) {
+    try checked("mkdir", show(name), withBytes(name) { systemCall(Int(SYS_mkdirat), word(raw), $0, UInt(mode)) })
+  }
+
+  borrowing func makeLink(_ name: [UInt8], to target: [UInt8]) throws(SystemError) {
+    try checked(
+      "symlink", show(name),
+      withBytes(target) { a in withBytes(name) { b in systemCall(Int(SYS_symlinkat), a, word(raw), b) } })
+  }
+
+  /// Makes a new file for writing; one that is there is an error.
+  borrowing func create(_ name: [UInt8]) throws(SystemError) -> FileDescriptor {
+    let flags = UInt(O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+    let result = withBytes(name) { systemCall(Int(SYS_openat), word(raw), $0, flags, 0o600) }
+    return FileDescriptor(owning: Int32(try checked("create", show(name), result)))
+  }
+
+  borrowing func rename(_ old: [UInt8], to new: [UInt8], replacing: Bool) throws(SystemError) {
+    let noReplace: UInt = 1
+    var result = withBytes(old) { a in
+      withBytes(new) { b in
+        systemCall(Int(SYS_renameat2), word(raw), a, word(raw), b, replacing ? 0 : noReplace)
+      }
+    }
+    // A file system without RENAME_NOREPLACE: the caller has just looked that there is nothing.
+    if result == -Int(EINVAL) && !replacing {
+      result = withBytes(old) { a in
+        withBytes(new) { b in systemCall(Int(SYS_renameat2), word(raw), a, word(raw), b, 0) }
+      }
+    }
+    try checked("rename", show(new), result)
+  }
+
+  borrowing func remove(_ name: [UInt8], directory: Bool) throws(SystemError) {
+    try checked(
+      directory ? "rmdir" : "unlink", show(name),
+      withBytes(name) { systemCall(Int(SYS_unlinkat), word(raw), $0, directory ? UInt(AT_REMOVEDIR) : 0) })
+  }
+
+  borrowing func changeOwner(_ name: [UInt8], user: UInt32, group: UInt32) throws(SystemError) {
+    try checked(
+      "chown", show(name),
+      withBytes(name) {
+        systemCall(Int(SYS_fchownat), word(raw), $0, UInt(user), UInt(group), UInt(AT_SYMLINK_NOFOLLOW))
+      })
+  }
+
+  /// Flushes the folder's own entries to the disk (fsync(2)).
+  borrowing func sync() throws(SystemError) { try checked("fsync", "", systemCall(Int(SYS_fsync), word(raw))) }
+
+  private func show(_ name: [UInt8]) -> String { RelativePath.root.appending(name).shown }
+}
+
+/// Calls `body` with the address of the name's NUL-terminated bytes, valid for the call only.
+func withBytes(_ name: [UInt8], _ body: (UInt) -> Int) -> Int {
+  let terminated = name + [0]
+  // SAFETY: the address is used by one system call inside `body`, while the closure keeps the bytes alive.
+  return unsafe terminated.withUnsafeBufferPointer { body(UInt(bitPattern: $0.baseAddress)) }
+}
+
+/// Extended attributes of an open file (fgetxattr(2)).
+enum ExtendedAttribute {
+  /// The value, at most 64 bytes of it; nil where the file has none of that name.
+  static func value(_ name: String, of descriptor: Int32) throws(SystemError) -> [UInt8]? {
+    var outcome = 0
+    // SAFETY: the kernel fills at most the capacity and returns how much.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { storage, count in
+      let address = UInt(bitPattern: storage.baseAddress)
+      outcome = name.withPathAddress { systemCall(Int(SYS_fgetxattr), word(descriptor), $0, address, 64) }
+      count = max(outcome, 0)
+    }
+    if outcome == -Int(ENODATA) || outcome == -Int(EOPNOTSUPP) { return nil }
+    // Longer than any value that means something here: it is there, and that is what matters.
+    if outcome == -Int(ERANGE) { return [] }
+    try checked("fgetxattr", name, outcome)
+    return bytes
+  }
+}
