@@ -38,15 +38,17 @@ public enum Confinement {
       try ruleset.restrictSelf()
     }
 
-    if let filter = plan.filter, !plan.noNewPrivileges {
-      try Identity.installFilter(filter.instructions, flags: filter.flags)
-    }
+    if !plan.noNewPrivileges { try installFilters(plan) }
 
     try setCapabilities(plan, held)
     if plan.noNewPrivileges { try Identity.forbidNewPrivileges() }
     if let signal = plan.parentDeathSignal { try Identity.setParentDeathSignal(signal) }
-    if let filter = plan.filter, plan.noNewPrivileges {
-      try Identity.installFilter(filter.instructions, flags: filter.flags)
+    if plan.noNewPrivileges { try installFilters(plan) }
+  }
+
+  private static func installFilters(_ plan: ConfinementPlan) throws(SystemError) {
+    for filter in [plan.firstFilter, plan.filter] {
+      if let filter { try Identity.installFilter(filter.instructions, flags: filter.flags) }
     }
   }
 
@@ -68,7 +70,7 @@ public enum Confinement {
         .invalid)
     }
     if plan.noNewPrivileges || held.permitted & Capability.sysAdmin != 0 { return }
-    if plan.filter != nil {
+    if plan.filter != nil || plan.firstFilter != nil {
       throw SystemError("seccomp", "a filter without no_new_privs wants CAP_SYS_ADMIN", .accessDenied)
     }
     if plan.landlock != nil {

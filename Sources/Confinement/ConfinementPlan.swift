@@ -15,6 +15,8 @@ public struct ConfinementPlan: Sendable, Equatable {
   public var setGroups = true
   public var landlock: LandlockRuleset?
   public var filter: SeccompFilter?
+  /// Installed just before `filter`: a wall's own, which holds whatever the other allows.
+  public var firstFilter: SeccompFilter?
   public var noNewPrivileges = true
   /// SECBIT_* (capabilities(7)); nil leaves them.
   public var secureBits: UInt32?

@@ -2,6 +2,7 @@ import CLinux
 import Confinement
 import Formats
 import Linux
+import Policy
 import Walls
 
 /// All that the child needs to know, settled before the clone.
@@ -92,7 +93,8 @@ struct BoxBuilder {
       }
     }
     try Sysctl.apply(configuration, root)
-    try ProtectedPaths(masked: configuration.maskedPaths, readOnly: configuration.readonlyPaths).apply(root)
+    let hidden = bundle.policy.files.filter { $0.value.access == .hidden }.map(\.value.destination)
+    try ProtectedPaths(masked: configuration.maskedPaths + hidden, readOnly: configuration.readonlyPaths).apply(root)
     do throws(SystemError) {
       try Mount.pivot(to: root.descriptor)
       try checkRoot(root.descriptor)

@@ -1,6 +1,8 @@
 import CLinux
+import Confinement
 import Formats
 import Linux
+import Policy
 import Walls
 
 /// The configuration's resources as control groups take them, and what stands in for them where there are none.
@@ -35,6 +37,46 @@ enum BoxLimits {
     // Without a user namespace the box's root could make any device node it has CAP_MKNOD for.
     if identity.map == nil && limits.devices.isEmpty { limits.devices = defaultDevices }
     return limits
+  }
+
+  /// The policy's bounds on disk traffic, for each disk that the box's volumes and image are on.
+  static func throttles(_ bundle: Bundle) -> [CgroupLimits.Throttle] {
+    let bytes = bundle.policy.limits.diskBytesPerSecond?.value
+    let operations = bundle.policy.limits.diskOperationsPerSecond?.value
+    if bytes == nil && operations == nil { return [] }
+    var disks: [(major: UInt32, minor: UInt32)] = []
+    for path in paths(bundle) {
+      // What is in memory or on the network has no disk to throttle.
+      guard let device = (try? File.status(path))?.st_dev,
+        let disk = File.wholeDisk(major: immure_major(UInt64(device)), minor: immure_minor(UInt64(device)))
+      else { continue }
+      if !disks.contains(where: { $0 == disk }) { disks.append(disk) }
+    }
+    var throttles: [CgroupLimits.Throttle] = []
+    for disk in disks {
+      func add(_ kinds: [CgroupLimits.Throttle.Kind], _ rate: UInt64?) {
+        guard let rate else { return }
+        throttles += kinds.map {
+          CgroupLimits.Throttle(kind: $0, major: disk.major, minor: disk.minor, rate: rate)
+        }
+      }
+      add([.readBytes, .writeBytes], bytes)
+      add([.readOperations, .writeOperations], operations)
+    }
+    return throttles
+  }
+
+  /// Host folders whose files the box reads or writes.
+  private static func paths(_ bundle: Bundle) -> [String] {
+    var paths = bundle.configuration.mounts.map(\.source).filter { $0.hasPrefix("/") }
+    switch bundle.root {
+    case .directory(let path, _): paths.append(path)
+    case .layers(let layers, let scratch):
+      paths += layers
+      if case .directory(let path) = scratch { paths.append(path) }
+    case .host(let root, _): paths += root.visible.filter { File.exists($0) }
+    }
+    return paths
   }
 
   /// Docker's list: nothing but the standard nodes and terminals; making (not opening) any node.

@@ -44,7 +44,8 @@ struct BoxRaiser {
 
   /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
   private func makeCgroup(_ identity: BoxIdentity, _ notes: inout [String]) throws(WallError) -> Cgroup? {
-    let limits = BoxLimits.cgroup(configuration.resources, identity)
+    var limits = BoxLimits.cgroup(configuration.resources, identity)
+    limits.throttles += BoxLimits.throttles(bundle)
     if limits.controllers.isEmpty { return nil }
     do throws(SystemError) {
       let group = try Cgroup.create(bundle.id, limits: limits)
@@ -157,6 +158,9 @@ struct BoxRaiser {
       prepared.socket?.far.close()
       prepared.program?.close()
       return child
+    } catch  where error.call == "clone3" && flags & Namespaces.user != 0 {
+      let lack = Host.whyNoUserNamespaces(error.errno)
+      throw WallError(.unavailable, "\(lack.what): \(lack.remedy)")
     } catch {
       throw WallError("namespaces", error)
     }

@@ -1,4 +1,5 @@
 import CLinux
+import Confinement
 import Formats
 import Linux
 import Walls

@@ -1,13 +1,18 @@
 import CLinux
 import Linux
-import Walls
+package import Walls
 
 /// Paths of the box that are masked or may not be written (runtime-spec config-linux.md, "Masked Paths", "Readonly Paths").
-struct ProtectedPaths {
-  var masked: [String]
-  var readOnly: [String]
+package struct ProtectedPaths {
+  package var masked: [String]
+  package var readOnly: [String]
 
-  func apply(_ root: borrowing BoxRoot) throws(WallError) {
+  package init(masked: [String], readOnly: [String]) {
+    self.masked = masked
+    self.readOnly = readOnly
+  }
+
+  package func apply(_ root: borrowing BoxRoot) throws(WallError) {
     try mask(root)
     for path in readOnly {
       do throws(SystemError) {
@@ -57,7 +62,8 @@ struct ProtectedPaths {
   private func verifiedNull(_ root: borrowing BoxRoot) throws(SystemError) -> Int32 {
     let null = try root.find("/dev/null", noSymlinks: true)
     let status = try File.status("", at: null.rawValue)
-    guard UInt32(status.st_mode) & UInt32(S_IFMT) == UInt32(S_IFCHR), UInt64(status.st_rdev) == immure_makedev(1, 3) else {
+    guard UInt32(status.st_mode) & UInt32(S_IFMT) == UInt32(S_IFCHR), UInt64(status.st_rdev) == immure_makedev(1, 3)
+    else {
       throw SystemError("open", "/dev/null: not the null device", .noDevice)
     }
     return null.release()

@@ -1,23 +1,23 @@
-import Formats
-import Linux
-import Walls
+package import Formats
+package import Linux
+package import Walls
 
 /// A mount's options, sorted into what they mean (runtime-spec config.md "Linux mount options"; mount(8)).
-struct MountOptions: Equatable {
-  var isBind = false
-  var isRecursive = false
-  var attributes: MountAttributes = []
-  var cleared: MountAttributes = []
+package struct MountOptions: Equatable {
+  package var isBind = false
+  package var isRecursive = false
+  package var attributes: MountAttributes = []
+  package var cleared: MountAttributes = []
   /// Attributes also for the mounts below a bind (`rro` and friends, or `ro` with `rbind`).
-  var recursiveAttributes = false
-  var propagation = MountPropagation.private
-  var recursivePropagation = true
+  package var recursiveAttributes = false
+  package var propagation = MountPropagation.private
+  package var recursivePropagation = true
   /// Translate owners as the box's user namespace does.
-  var isIDMapped = false
+  package var isIDMapped = false
   /// The file system's own: "size=64k", "userxattr".
-  var data: [String] = []
+  package var data: [String] = []
 
-  init(_ configuration: MountConfiguration) throws(WallError) {
+  package init(_ configuration: MountConfiguration) throws(WallError) {
     isBind = configuration.type == "bind"
     for option in configuration.options { try read(option, configuration) }
     if configuration.type.isEmpty && !isBind {

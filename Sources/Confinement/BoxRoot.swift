@@ -1,16 +1,16 @@
 import CLinux
-import Linux
+package import Linux
 
 /// The box's root while it is being built, known by a descriptor: every path below it is resolved by the kernel within it, as
 /// the box itself would see it, and no magic link is followed (openat2(2), RESOLVE_IN_ROOT).
-struct BoxRoot: ~Copyable {
-  let mount: DetachedMount
-  var descriptor: Int32 { mount.descriptor.rawValue }
+package struct BoxRoot: ~Copyable {
+  package let mount: DetachedMount
+  package var descriptor: Int32 { mount.descriptor.rawValue }
 
-  enum Kind { case directory, file }
+  package enum Kind { case directory, file }
 
   /// Opens a path for mounting or looking at. A link at the end is followed within the root.
-  borrowing func find(_ path: String, noSymlinks: Bool = false) throws(SystemError) -> FileDescriptor {
+  package borrowing func find(_ path: String, noSymlinks: Bool = false) throws(SystemError) -> FileDescriptor {
     try File.open(
       path, O_PATH, at: descriptor,
       resolve: noSymlinks ? [.inRoot, .noMagicLinks, .noSymlinks] : [.inRoot, .noMagicLinks])
@@ -18,7 +18,9 @@ struct BoxRoot: ~Copyable {
 
   /// Opens a path, making what is missing of it. With `noSymlinks` a link anywhere on the way is ELOOP: for the kernel's own
   /// file systems, which an image must not be able to send elsewhere.
-  borrowing func make(_ path: String, _ kind: Kind, noSymlinks: Bool = false) throws(SystemError) -> FileDescriptor {
+  package borrowing func make(_ path: String, _ kind: Kind, noSymlinks: Bool = false) throws(SystemError)
+    -> FileDescriptor
+  {
     do throws(SystemError) {
       return try find(path, noSymlinks: noSymlinks)
     } catch  where error.errno == .noEntry {}

@@ -1,20 +1,20 @@
 import CLinux
-import Linux
+package import Linux
 
 /// A sandbox's own range of 65536 ids on the host, held as a link `ids/SLOT` in the state root whose target is the sandbox's
 /// folder: made by one atomic call, so no two live sandboxes share a range, and void as soon as the folder is gone.
-struct IDRangeLease: Equatable {
-  static let size: UInt32 = 65536
+package struct IDRangeLease: Equatable {
+  package static let size: UInt32 = 65536
   /// Above every id that distributions and directories give out (systemd's UIDS-GIDS page), below 2^32 - 2^16.
-  static let first: UInt32 = 0x2000_0000
-  static let slots = Int((UInt32.max - 0xffff - first) / size)
+  package static let first: UInt32 = 0x2000_0000
+  package static let slots = Int((UInt32.max - 0xffff - first) / size)
 
-  let base: UInt32
+  package let base: UInt32
   private let folder: String
   private let link: String
 
   /// Takes a range for the sandbox whose folder is `directory`, the one it has already if it has one.
-  static func take(for directory: String) throws(SystemError) -> IDRangeLease {
+  package static func take(for directory: String) throws(SystemError) -> IDRangeLease {
     let folder = leases(of: directory)
     var slot = firstSlot(directory)
     for _ in 0..<slots {
@@ -40,7 +40,7 @@ struct IDRangeLease: Equatable {
   }
 
   /// Gives back the range that the sandbox whose folder is `directory` holds, if any.
-  static func release(for directory: String) {
+  package static func release(for directory: String) {
     let folder = leases(of: directory)
     var slot = firstSlot(directory)
     // Others may have been between when it was taken and be gone now: a few empty slots are passed over.
@@ -60,7 +60,7 @@ struct IDRangeLease: Equatable {
     }
   }
 
-  func release() {
+  package func release() {
     // Removed already by another command that ends the same sandbox: as well.
     try? File.remove(link)
   }

@@ -1,27 +1,27 @@
 import CLinux
-import Formats
+package import Formats
 import Linux
-import Walls
+package import Walls
 
 /// The configuration's mounts, with the host's part of them asked for.
-struct MountPlan {
-  enum Source {
+package struct MountPlan {
+  package enum Source {
     case tree(Int)
     case devices
     case fileSystem(String)
     /// Layers, the topmost first, and the folder that `upper` and `work` are in, with their names.
     case overlay(lower: [Int], scratch: Int?, upper: String, work: String)
   }
-  struct Item {
+  package struct Item {
     var destination: String
     var source: Source
     var options: MountOptions
   }
-  var items: [Item] = []
-  var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }
+  package var items: [Item] = []
+  package var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }
 
   /// The trees that are layers of overlays.
-  var layers: [Int] {
+  package var layers: [Int] {
     items.flatMap { item -> [Int] in
       guard case .overlay(let lower, let scratch, _, _) = item.source else { return [] }
       return lower + (scratch.map { [$0] } ?? [])
@@ -29,7 +29,7 @@ struct MountPlan {
   }
 
   /// What every box with an init of ours has without being told (runtime-spec config-linux.md, "Default Filesystems").
-  static let standard: [MountConfiguration] = [
+  package static let standard: [MountConfiguration] = [
     MountConfiguration(destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "nodev", "noexec"]),
     MountConfiguration(
       destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "mode=755", "size=65536k"]),
@@ -47,7 +47,8 @@ struct MountPlan {
       destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "ro"]),
   ]
 
-  static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError) -> MountPlan {
+  package static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError) -> MountPlan
+  {
     var plan = MountPlan()
     let given = bundle.configuration.mounts
     if bundle.usesInit {

@@ -1,23 +1,23 @@
 import CLinux
-import Linux
+package import Linux
 
 /// An overlay of layers known by descriptors (Documentation/filesystems/overlayfs.rst).
-struct OverlayMount {
+package struct OverlayMount {
   /// The topmost first; each the root of a mount, attached or not.
-  var lower: [Int32]
+  package var lower: [Int32]
   /// Folders on one mount.
-  var upper: Int32?
-  var work: Int32?
+  package var upper: Int32?
+  package var work: Int32?
   /// Attributes in user.overlay.*, for a mount made in a user namespace (Linux 5.11).
-  var userAttributes: Bool
-  var attributes: MountAttributes = []
+  package var userAttributes: Bool
+  package var attributes: MountAttributes = []
   /// Further options, such as "volatile".
-  var options: [String] = []
+  package var options: [String] = []
 
   /// The kernel copies layers only from mounts of the caller's own namespace (before Linux 6.15 all of them, since CVE-2025-38499
   /// those that another user namespace made): a layer is attached first over a folder of the old root, which goes away with
   /// everything on it, and which nothing is looked up in any more.
-  static func stage(_ mount: Int32) throws(SystemError) {
+  package static func stage(_ mount: Int32) throws(SystemError) {
     var result = -Int(ENOENT)
     for folder in ["/usr", "/etc", "/bin", "/sys"] where result == -Int(ENOENT) {
       result = folder.withPathAddress { folder in
@@ -31,7 +31,7 @@ struct OverlayMount {
   }
 
   /// Mounts it, with the layers as descriptors (Linux 6.13), else by their names under /proc/self/fd.
-  func make() throws(SystemError) -> DetachedMount {
+  package func make() throws(SystemError) -> DetachedMount {
     do throws(SystemError) {
       return try make(byDescriptor: true)
     } catch  where error.errno == .invalid && error.subject.hasSuffix("(descriptor)") {

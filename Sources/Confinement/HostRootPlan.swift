@@ -1,10 +1,10 @@
 import CLinux
 import Formats
 import Linux
-import Walls
+package import Walls
 
 /// This machine's own root by an allowlist: what is not named is not there, names that are links stay links.
-enum HostRootPlan {
+package enum HostRootPlan {
   /// Present and empty in every box.
   private static let emptyFolders: [(path: String, mode: UInt32)] = [
     ("dev", 0o755), ("home", 0o755), ("mnt", 0o755), ("proc", 0o555), ("root", 0o700), ("run", 0o755), ("srv", 0o755),
@@ -12,7 +12,7 @@ enum HostRootPlan {
     ("run/lock", 0o1777),
   ]
 
-  static func make(
+  package static func make(
     _ root: HostRoot, _ scratch: Scratch, _ trees: HostTrees, _ identity: BoxIdentity
   ) throws(WallError) -> RootAssembly.Shape {
     let limit: UInt64
@@ -20,7 +20,8 @@ enum HostRootPlan {
     case .memory(let bytes): limit = bytes
     case .none: limit = 16 << 20
     case .directory(let path):
-      throw WallError("writable layer \(path): the host's own root is kept in memory only; use an image to keep changes")
+      throw WallError(
+        "writable layer \(path): the host's own root is kept in memory only; use an image to keep changes")
     }
     var parts: [RootAssembly.Part] = []
     var links: [(path: String, target: String)] = []
@@ -68,9 +69,9 @@ enum HostRootPlan {
 }
 
 /// Path patterns in which "*" stands for any run of characters but "/".
-enum PathPattern {
+package enum PathPattern {
   /// The existing paths below `folder` that patterns name, relative to it, parents before children and none twice.
-  static func expand(_ patterns: [String], below folder: String) -> [String] {
+  package static func expand(_ patterns: [String], below folder: String) -> [String] {
     var found: [String] = []
     var listings: [String: [String]] = [:]
     for pattern in patterns where pattern.hasPrefix(folder + "/") {

@@ -1,22 +1,24 @@
 import Formats
-import Linux
-import Walls
+package import Linux
+package import Walls
 
 /// Who the box's ids are outside.
-struct BoxIdentity {
+package struct BoxIdentity {
   /// Nil where the box shares the host's user namespace (`--userns host`).
-  var map: UserNamespaceMap?
-  var lease: IDRangeLease?
+  package var map: UserNamespaceMap?
+  package var lease: IDRangeLease?
   /// The ids that build the box: 0 inside, or the only id that is mapped.
-  var builder: (user: UInt32, group: UInt32) = (0, 0)
-  var notes: [String] = []
+  package var builder: (user: UInt32, group: UInt32) = (0, 0)
+  package var notes: [String] = []
+  /// Whether files' owners are translated to an id that is the box's without a namespace of its own.
+  private var ownsFiles = false
 
   /// Whether files' owners can be translated: the caller has power over the file systems and the box a map of its own.
-  var mapsFiles: Bool { lease != nil }
-  var setGroups: Bool { map?.means != .single }
+  package var mapsFiles: Bool { lease != nil || ownsFiles }
+  package var setGroups: Bool { map?.means != .single }
 
   /// As root a range of its own; else what /etc/subuid gives; else the single own id.
-  static func choose(_ bundle: Bundle, on host: Host) throws(WallError) -> BoxIdentity {
+  package static func choose(_ bundle: Bundle, on host: Host) throws(WallError) -> BoxIdentity {
     let configuration = bundle.configuration
     if !configuration.namespaces.contains(where: { $0.kind == .user }) {
       if !host.isRoot {
@@ -45,6 +47,9 @@ struct BoxIdentity {
     }
     return unprivileged(configuration.process.user, on: host)
   }
+
+  /// A jail's: no user namespace; with `ownsFiles` what is mounted belongs to the jail's own user.
+  package static func jail(ownsFiles: Bool) -> BoxIdentity { BoxIdentity(ownsFiles: ownsFiles) }
 
   private static func unprivileged(_ user: UserConfiguration, on host: Host) -> BoxIdentity {
     let setuid = 7
@@ -79,11 +84,11 @@ struct BoxIdentity {
   }
 
   /// Whether an id inside is some id outside.
-  func hasGroup(_ group: UInt32) -> Bool {
+  package func hasGroup(_ group: UInt32) -> Bool {
     guard let map else { return true }
     return map.groups.contains { $0.outside(of: group) != nil }
   }
-  func hasUser(_ user: UInt32) -> Bool {
+  package func hasUser(_ user: UInt32) -> Bool {
     guard let map else { return true }
     return map.users.contains { $0.outside(of: user) != nil }
   }

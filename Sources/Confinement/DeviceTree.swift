@@ -1,11 +1,11 @@
 import CLinux
-import Formats
-import Linux
-import Walls
+package import Formats
+package import Linux
+package import Walls
 
 /// The box's /dev: the few nodes that every program may have, the links that programs expect, and nothing of the host's.
-struct DeviceTree {
-  struct Node: Equatable {
+package struct DeviceTree {
+  package struct Node: Equatable {
     var path: String
     var isBlock = false
     var major: UInt32
@@ -15,17 +15,22 @@ struct DeviceTree {
     var kind: UInt32 { UInt32(isBlock ? S_IFBLK : S_IFCHR) }
   }
   /// runtime-spec config-linux.md, "Default Devices" (numbers: Documentation/admin-guide/devices.txt).
-  static let standard: [Node] = [
+  package static let standard: [Node] = [
     Node(path: "null", major: 1, minor: 3), Node(path: "zero", major: 1, minor: 5),
     Node(path: "full", major: 1, minor: 7), Node(path: "random", major: 1, minor: 8),
     Node(path: "urandom", major: 1, minor: 9), Node(path: "tty", major: 5, minor: 0),
   ]
 
-  let nodes: [Node]
+  package let nodes: [Node]
   /// Made by the parent as root, with real nodes; nil where the child makes it of bind mounts.
-  let made: Int32?
+  package let made: Int32?
 
-  init(_ configuration: RuntimeConfiguration) throws(WallError) {
+  /// The parent's copy of what it made.
+  package func close() {
+    if let made { _ = FileDescriptor(owning: made) }
+  }
+
+  package init(_ configuration: RuntimeConfiguration) throws(WallError) {
     var nodes = Self.standard
     for device in configuration.devices {
       guard device.path.hasPrefix("/dev/"), !device.path.split(separator: "/").contains("..") else {
@@ -48,7 +53,7 @@ struct DeviceTree {
 
   /// As root: a file system of the host's own, so that its nodes work in a box that could not have made them, owned by the
   /// box's root. Nil where making nodes is refused (a container around us).
-  func make(owner: (user: UInt32, group: UInt32)) throws(WallError) -> DeviceTree? {
+  package func make(owner: (user: UInt32, group: UInt32)) throws(WallError) -> DeviceTree? {
     let mask = Identity.setUmask(0)
     defer { Identity.setUmask(mask) }
     do throws(SystemError) {
@@ -81,7 +86,7 @@ struct DeviceTree {
   }
 
   /// Attaches it, made before or now of the host's nodes.
-  func attach(onto target: Int32) throws(SystemError) {
+  package func attach(onto target: Int32) throws(SystemError) {
     if let made { return try Mount.attach(made, onto: target) }
     let context = try FileSystemContext("tmpfs")
     try context.set("size", "64k")

@@ -1,16 +1,28 @@
 import CLinux
 import Formats
-import Linux
-import Walls
+package import Linux
+package import Walls
 
 /// Puts the mounts into the root, in the child, each by descriptor onto a place that was resolved within the root.
-struct BoxMounts {
-  let plan: MountPlan
-  let trees: HostTrees
-  let identity: BoxIdentity
-  let devices: DeviceTree
-  let cgroup: Cgroup?
-  let hasNetworkNamespace: Bool
+package struct BoxMounts {
+  package let plan: MountPlan
+  package let trees: HostTrees
+  package let identity: BoxIdentity
+  package let devices: DeviceTree
+  package let cgroup: Cgroup?
+  package let hasNetworkNamespace: Bool
+
+  package init(
+    plan: MountPlan, trees: HostTrees, identity: BoxIdentity, devices: DeviceTree, cgroup: Cgroup?,
+    hasNetworkNamespace: Bool
+  ) {
+    self.plan = plan
+    self.trees = trees
+    self.identity = identity
+    self.devices = devices
+    self.cgroup = cgroup
+    self.hasNetworkNamespace = hasNetworkNamespace
+  }
 
   private static let procMagic = 0x9fa0
   /// What other tools are known to put over files of /proc (lxcfs); anything else there could deceive the box's builder.
@@ -19,7 +31,7 @@ struct BoxMounts {
   ]
 
   /// Control group mounts come late, when the box stands in its groups and has its cgroup namespace.
-  func attach(to root: borrowing BoxRoot, late: Bool) throws(WallError) {
+  package func attach(to root: borrowing BoxRoot, late: Bool) throws(WallError) {
     for item in plan.items where isLate(item) == late {
       do throws(SystemError) {
         try attach(item, root)

@@ -1,12 +1,14 @@
 import CLinux
-import Linux
-import Walls
+package import Linux
+package import Walls
 
 /// Parts of the host's tree that the box will see, as detached copies of mounts. As root the parent opens them before the clone
 /// (the box's builder is nobody to the host's folders), and translates their owners once the box's user namespace has its map;
 /// a user's builder opens them itself, for only it may clone mounts.
-final class HostTrees {
-  enum Owners {
+package final class HostTrees {
+  package init() {}
+
+  package enum Owners {
     /// As on the host: whoever is not mapped appears as nobody.
     case asTheyAre
     /// As the box's own ids where the file system can, else as they are.
@@ -14,40 +16,40 @@ final class HostTrees {
     /// As the box's own ids, or an error.
     case translated
   }
-  struct Request {
-    var path: String
+  package struct Request {
+    package var path: String
     /// How messages name it: "volume /srv/data".
-    var what: String
+    package var what: String
     var recursive = true
-    var owners = Owners.asTheyAre
-    var set: MountAttributes = []
+    package var owners = Owners.asTheyAre
+    package var set: MountAttributes = []
     var clear: MountAttributes = []
     var attributesBelow = false
     var propagation = MountPropagation.private
   }
 
-  private(set) var requests: [Request] = []
-  private(set) var descriptors: [Int32] = []
-  private(set) var isFile: [Bool] = []
+  package private(set) var requests: [Request] = []
+  package private(set) var descriptors: [Int32] = []
+  package private(set) var isFile: [Bool] = []
   /// Which have their owners translated.
-  private(set) var isTranslated: [Bool] = []
+  package private(set) var isTranslated: [Bool] = []
 
   deinit { close() }
 
   /// Closes the descriptors; the mounts live on where they were attached.
-  func close() {
+  package func close() {
     for descriptor in descriptors where descriptor >= 0 { _ = FileDescriptor(owning: descriptor) }
     descriptors = []
   }
 
-  func add(_ request: Request) -> Int {
+  package func add(_ request: Request) -> Int {
     requests.append(request)
     isTranslated.append(false)
     return requests.count - 1
   }
 
   /// Opens every tree. Links at the end of a path are followed: it is the host's path, as the user gave it.
-  func open() throws(WallError) {
+  package func open() throws(WallError) {
     for request in requests {
       do throws(SystemError) {
         let source = try File.open(request.path, O_PATH)
@@ -62,8 +64,14 @@ final class HostTrees {
   }
 
   /// Gives each its attributes, and translates owners where that is asked for and `userNamespace` is one to do it through.
-  func finish(userNamespace: Int32?) throws(WallError) {
+  package func finish(userNamespace: Int32?) throws(WallError) {
+    try finish { _ in userNamespace }
+  }
+
+  /// The same with a user namespace for each request; nil leaves its owners as they are.
+  package func finish(through chosen: (Request) throws(WallError) -> Int32?) throws(WallError) {
     for (index, request) in requests.enumerated() {
+      let userNamespace = try chosen(request)
       do throws(SystemError) {
         if let userNamespace, request.owners != .asTheyAre {
           if try translate(index, request, through: userNamespace) { continue }

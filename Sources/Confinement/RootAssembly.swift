@@ -1,13 +1,13 @@
 import CLinux
 import Formats
-import Linux
-import Walls
+package import Linux
+package import Walls
 
 /// Builds the box's root file system. The plan is made before the clone, by the parent, which asks for the host's trees; the
 /// child then puts them together in its own mount namespace.
-struct RootAssembly {
+package struct RootAssembly {
   /// A tree that appears at a path of a root made of memory.
-  struct Part {
+  package struct Part {
     var path: String
     var tree: Int
     /// Under a writable layer of its own.
@@ -15,17 +15,20 @@ struct RootAssembly {
     /// Paths below it that are hidden, relative to it.
     var hidden: [String] = []
   }
-  enum Shape {
+  package enum Shape {
     case directory(tree: Int, readOnly: Bool)
     case layers(trees: [Int], scratch: Scratch, scratchTree: Int?)
-    case host(parts: [Part], links: [(path: String, target: String)], folders: [(path: String, mode: UInt32)], limit: UInt64)
+    case host(
+      parts: [Part], links: [(path: String, target: String)], folders: [(path: String, mode: UInt32)], limit: UInt64)
   }
-  let shape: Shape
-  let isUserNamespace: Bool
+  package let shape: Shape
+  package let isUserNamespace: Bool
 
   // MARK: Planning
 
-  static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError) -> RootAssembly {
+  package static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError)
+    -> RootAssembly
+  {
     let shape: Shape
     let owners: HostTrees.Owners = identity.mapsFiles ? .translated : .asTheyAre
     switch bundle.root {
@@ -54,7 +57,7 @@ struct RootAssembly {
   // MARK: Building, in the child
 
   /// The finished tree, attached over "/" of the child's mount namespace.
-  func build(_ trees: HostTrees) throws(WallError) -> BoxRoot {
+  package func build(_ trees: HostTrees) throws(WallError) -> BoxRoot {
     switch shape {
     case .directory(let tree, _):
       return try attach { () throws(SystemError) in
@@ -112,7 +115,7 @@ struct RootAssembly {
   }
 
   /// A file system in memory of at most so many bytes; they count as the box's own memory too.
-  static func memory(
+  package static func memory(
     _ limit: UInt64, mode: String = "755", attributes: MountAttributes = [.noSetUserID, .noDevices]
   ) throws(SystemError) -> DetachedMount {
     let context = try FileSystemContext("tmpfs")
@@ -182,4 +185,11 @@ struct RootAssembly {
     }
     try File.makeNode(folder + "/" + (names.last ?? ""), mode: UInt32(S_IFCHR), device: 0, at: scratch)
   }
+}
+
+/// Runs system calls; one that fails becomes a wall's error that begins with what was being done.
+package func doing<R: ~Copyable>(_ what: @autoclosure () -> String, _ body: () throws(SystemError) -> R)
+  throws(WallError) -> R
+{
+  do throws(SystemError) { return try body() } catch { throw WallError(what(), error) }
 }

@@ -1,24 +1,24 @@
 import CLinux
-import Linux
-import Walls
+package import Linux
+package import Walls
 
 /// What the parent and the child say to each other while a box is raised, one packet each. The child's end closes at exec.
-enum SetupChannel {
+package enum SetupChannel {
   /// To the child: the maps are written; every group is joined; run the program.
-  enum Step: UInt8 { case mapped = 77, joined = 67, start = 83 }
+  package enum Step: UInt8 { case mapped = 77, joined = 67, start = 83 }
 
-  static func tell(_ socket: Int32, _ step: Step) throws(SystemError) {
+  package static func tell(_ socket: Int32, _ step: Step) throws(SystemError) {
     try PacketSocket.send(socket, [step.rawValue])
   }
 
   /// Waits for that step; an end of the stream means that the parent has died.
-  static func await(_ socket: Int32, _ step: Step) throws(SystemError) {
+  package static func await(_ socket: Int32, _ step: Step) throws(SystemError) {
     var descriptors: [Int32] = []
     let bytes = try PacketSocket.receive(socket, limit: 16, descriptors: &descriptors)
     if bytes != [step.rawValue] { throw SystemError("set-up", "the parent went away", .brokenPipe) }
   }
 
-  enum Reply {
+  package enum Reply {
     case failed(WallError)
     /// The near end of the box's terminal.
     case terminal(Int32)
@@ -30,7 +30,7 @@ enum SetupChannel {
     case closed
   }
 
-  static func report(_ socket: Int32, _ error: WallError) {
+  package static func report(_ socket: Int32, _ error: WallError) {
     let kind: UInt8 =
       switch error.kind {
       case .wall: 0
@@ -43,16 +43,16 @@ enum SetupChannel {
     try? PacketSocket.send(socket, [69, kind] + Array(error.message.utf8.prefix(3000)))
   }
 
-  static func hand(_ socket: Int32, terminal: Int32) throws(SystemError) {
+  package static func hand(_ socket: Int32, terminal: Int32) throws(SystemError) {
     try PacketSocket.send(socket, [84], descriptors: [terminal])
   }
-  static func tellReady(_ socket: Int32) throws(SystemError) { try PacketSocket.send(socket, [82]) }
-  static func tell(_ socket: Int32, process: Int32) throws(SystemError) {
+  package static func tellReady(_ socket: Int32) throws(SystemError) { try PacketSocket.send(socket, [82]) }
+  package static func tell(_ socket: Int32, process: Int32) throws(SystemError) {
     try PacketSocket.send(socket, [80] + Array("\(process)".utf8))
   }
 
   /// The child's next word. It comes before any untrusted instruction.
-  static func listen(_ socket: Int32) throws(WallError) -> Reply {
+  package static func listen(_ socket: Int32) throws(WallError) -> Reply {
     var descriptors: [Int32] = []
     let bytes: [UInt8]
     do throws(SystemError) {
