@@ -1,0 +1,52 @@
+import CLinux
+import Linux
+import Walls
+
+/// What a jail has of the host and must give back: processes first, then names.
+struct JailHoldings {
+  let id: String
+  var user: JailUser?
+  var cgroup: Cgroup?
+  /// The private folder of a jail without a root of its own.
+  var home: String?
+
+  init(id: String) { self.id = id }
+
+  /// From a sandbox's record.
+  init(id: String, details: [String: String]) {
+    self.id = id
+    user = details["user"].flatMap(JailUser.init(text:))
+    cgroup = details["cgroup"].map(Cgroup.init(text:))
+    if let path = details["home"], path == Self.home(of: id) { home = path }
+  }
+
+  var details: [String: String] {
+    var details: [String: String] = [:]
+    if let user { details["user"] = user.text }
+    if let cgroup { details["cgroup"] = cgroup.text }
+    if let home { details["home"] = home }
+    return details
+  }
+
+  static func home(of id: String) -> String { "/tmp/immure-\(id)" }
+
+  /// Ends every process that the holdings can name. `process` is the first one, `isParent` whether its orphans come to us.
+  func endProcesses(first process: ProcessIdentity?, isParent: Bool) throws(SystemError) {
+    if let user { return try UserEnd.killAll(of: user.id) }
+    if let cgroup { try cgroup.killAll() }
+    if let process { try TreeEnd.kill(process) }
+    if isParent { try TreeEnd.killOrphans() }
+  }
+
+  /// Gives the names back; all processes have ended.
+  func free() throws(WallError) {
+    do throws(SystemError) {
+      if let user { try UserEnd.killAll(of: user.id) }
+      try cgroup?.remove()
+      if let home, File.exists(home) { try File.removeTree(home) }
+    } catch {
+      throw WallError("sandbox \(id)", error)
+    }
+    user?.release()
+  }
+}

@@ -1,0 +1,133 @@
+import CLinux
+import Confinement
+import Formats
+import Guest
+import Linux
+import Walls
+
+extension JailRaiser {
+  /// Clones, and returns when the child is confined and runs guest/init, which waits to be told what to start.
+  func spawn(
+    _ plan: ConfinementPlan, _ root: JailRoot?, _ holdings: JailHoldings, _ message: InitMessage
+  ) throws(WallError) -> JailSandbox {
+    let prepared: Prepared
+    do throws(SystemError) {
+      // Orphans of a jail without an own user must come to us to be found.
+      if holdings.user == nil { try Identity.becomeSubreaper() }
+      prepared = try Prepared(streams)
+    } catch {
+      throw WallError("set-up of the sandbox", error)
+    }
+    let child: Child
+    do throws(SystemError) {
+      var group: FileDescriptor?
+      if let path = holdings.cgroup?.unifiedPath { group = try File.open(path, O_PATH | O_DIRECTORY) }
+      let arguments = CloneArguments(flags: root == nil ? 0 : Namespaces.mount, cgroup: group?.rawValue)
+      guard let cloned = try Process.clone(arguments) else { become(plan, root, holdings, prepared) }
+      child = cloned
+    } catch {
+      throw WallError("process", error)
+    }
+    prepared.closeFarEnds()
+    do throws(WallError) {
+      if case .failed(let error) = try SetupChannel.listen(prepared.channel.near.rawValue) { throw error }
+      guard let process = ProcessIdentity(pid: child.pid) else {
+        throw WallError("set-up of the sandbox: its first process died")
+      }
+      return JailSandbox(
+        holdings, child: child, process: process, message: message, socket: prepared.socket.near,
+        terminal: prepared.terminal?.near)
+    } catch {
+      // It has failed and says why, or is still ours alone.
+      try? child.signal(SIGKILL)
+      _ = try? child.wait()
+      throw error
+    }
+  }
+
+  /// In the child, from its first instruction to exec. Ends the process where it fails.
+  private func become(
+    _ plan: ConfinementPlan, _ root: JailRoot?, _ holdings: JailHoldings, _ prepared: Prepared
+  ) -> Never {
+    do throws(WallError) {
+      try step("set-up of the sandbox") { () throws(SystemError) in
+        try Identity.setDumpable(false)
+        Identity.setUmask(0)
+        if let cgroup = holdings.cgroup, cgroup.unifiedPath == nil { try cgroup.join(pid: 0) }
+      }
+      try root?.enter()
+      try step("set-up of the sandbox") { () throws(SystemError) in
+        try takeStreams(prepared)
+        try handOver([prepared.socket.far.rawValue] + bundle.preservedDescriptors)
+        Identity.setUmask(bundle.configuration.process.user.umask ?? 0o022)
+        try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
+        try Confinement.enter(plan)
+      }
+      let error = Process.execute(
+        descriptor: prepared.program.rawValue, "", arguments: ["init"], environment: [])
+      throw WallError("init of the sandbox", error)
+    } catch {
+      SetupChannel.report(prepared.channel.far.rawValue, error)
+    }
+    Process.exit(125)
+  }
+
+  /// 0, 1 and 2; copied out of the way first, for they may be each other's numbers.
+  private func takeStreams(_ prepared: Prepared) throws(SystemError) {
+    let given: [Int32]
+    switch streams {
+    case .descriptors(let input, let output, let error): given = [input, output, error]
+    case .terminal: given = [Int32](repeating: prepared.terminal?.far.rawValue ?? -1, count: 3)
+    }
+    if given == [0, 1, 2] { return }
+    try place(given, from: 0)
+  }
+
+  private func handOver(_ given: [Int32]) throws(SystemError) { try place(given, from: 3) }
+
+  private func place(_ given: [Int32], from first: Int32) throws(SystemError) {
+    var copies: [Int32] = []
+    for descriptor in given { copies.append(try FileDescriptor.duplicate(descriptor, atLeast: 64).release()) }
+    for (index, copy) in copies.enumerated() { try FileDescriptor.replace(first + Int32(index), with: copy) }
+  }
+
+  private func step(_ what: String, _ body: () throws(SystemError) -> Void) throws(WallError) {
+    do throws(SystemError) { try body() } catch { throw WallError(what, error) }
+  }
+}
+
+/// Sockets, init's program and a terminal, above the numbers that the child gives away.
+struct Prepared {
+  let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
+  let socket: (near: OwnedDescriptor, far: OwnedDescriptor)
+  let program: OwnedDescriptor
+  let terminal: (near: OwnedDescriptor, far: OwnedDescriptor)?
+
+  init(_ streams: Streams) throws(SystemError) {
+    channel = try OwnedDescriptor.pair(packets: true)
+    socket = try OwnedDescriptor.pair(packets: false)
+    program = OwnedDescriptor(try GuestInit.image().duplicate(atLeast: 64))
+    if case .terminal(let size) = streams {
+      let pair = try Self.raised(Terminal.openPair())
+      try Terminal.setSize(pair.near.rawValue, rows: size.rows, columns: size.columns)
+      terminal = pair
+    } else {
+      terminal = nil
+    }
+  }
+
+  private static func raised(_ pair: consuming DescriptorPair) throws(SystemError) -> (
+    near: OwnedDescriptor, far: OwnedDescriptor
+  ) {
+    let ends = pair.release()
+    let far = FileDescriptor(owning: ends.second)
+    return (OwnedDescriptor(FileDescriptor(owning: ends.first)), OwnedDescriptor(try far.duplicate(atLeast: 64)))
+  }
+
+  func closeFarEnds() {
+    channel.far.close()
+    socket.far.close()
+    terminal?.far.close()
+    program.close()
+  }
+}
