@@ -32,6 +32,18 @@ public struct DroppedItem: Sendable, Equatable {
     case setUserID = "set_user_id"
     case setGroupID = "set_group_id"
     case fileCapabilities = "file_capabilities"
+
+    /// As a person reads it.
+    var words: String {
+      switch self {
+      case .device: "a device"
+      case .socket: "a socket"
+      case .namedPipe: "a named pipe"
+      case .setUserID: "the set-user-id bit"
+      case .setGroupID: "the set-group-id bit"
+      case .fileCapabilities: "file capabilities"
+      }
+    }
   }
   public let path: RelativePath
   public let what: What

@@ -51,10 +51,12 @@ public struct RelativePath: Hashable, Sendable, Comparable {
   public var isText: Bool { Array(text.utf8) == bytes }
 
   /// As text for a terminal: nothing in it acts on one.
-  public var shown: String {
+  public var shown: String { RelativePath.shown(bytes) }
+
+  static func shown(_ bytes: [UInt8]) -> String {
     // `presentable` shortens at 64 characters: a path is shown in pieces.
     var result = ""
-    var rest = Substring(text)
+    var rest = Substring(String(decoding: bytes, as: UTF8.self))
     while !rest.isEmpty {
       result += FormatError.presentable(String(rest.prefix(48)))
       rest = rest.dropFirst(48)
