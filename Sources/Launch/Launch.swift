@@ -41,6 +41,8 @@ public enum Launch {
     case "exec": return try Exec.perform(command, session)
     case "ps": return try Listing.ps(command, session)
     case "inspect": return try Inspect.perform(command, session)
+    case "logs": return try Logs.logs(command, session)
+    case "attach": return try Logs.attach(command, session)
     case "stop": return try Lifecycle.stop(command, session)
     case "kill": return try Lifecycle.kill(command, session)
     case "wait": return try Lifecycle.wait(command, session)
@@ -50,6 +52,8 @@ public enum Launch {
     case "prune": return try Lifecycle.prune(command, session)
     case "stats": return try Listing.stats(command, session)
     case "top": return try Listing.top(command, session)
+    case "workspace list", "workspace diff", "workspace apply", "workspace discard":
+      return try Workspaces.perform(command, session)
     case "policy explain": return try Explain.policy(command, session)
     case "doctor": return try Explain.doctor(command, session)
     case "version":

@@ -16,12 +16,17 @@ struct RaisedBox {
   var id: String { plan.options.id }
 
   /// Keeps the name, raises the wall, joins the network, records it all, and lets the program begin. When it throws, nothing is left.
-  static func raise(_ plan: RunPlan, streams: Streams, detached: Bool, _ session: Session)
-    throws(CommandError) -> RaisedBox
-  {
+  /// `prepare` is given the sandbox's folder and makes the streams: a monitor opens its log and socket there.
+  static func raise(
+    _ plan: RunPlan, detached: Bool, _ session: Session, prepare: (String) throws(WallError) -> Streams
+  ) throws(CommandError) -> RaisedBox {
     var record = firstRecord(plan, detached: detached, session)
     do throws(WallError) { try session.store.create(record) } catch { throw CommandError(error, status: 125) }
     do throws(CommandError) {
+      let streams: Streams
+      do throws(WallError) { streams = try prepare(session.store.directory(record.id)) } catch {
+        throw CommandError(error, status: 125)
+      }
       return try raise(plan, streams, &record, session)
     } catch {
       // The error that stopped it is the one to tell.
@@ -36,7 +41,7 @@ struct RaisedBox {
     let folder = session.store.directory(record.id)
     var configuration = plan.configuration
     if let workspace = plan.workspace {
-      configuration.mounts.append(try workspace.prepare(name: plan.options.name, session))
+      configuration.mounts.append(try workspace.prepare(name: plan.options.name, id: record.id, session))
     }
     configuration.mounts += try GeneratedFiles.mounts(plan, folder: folder)
     let bundle = Bundle(
@@ -123,7 +128,7 @@ struct RaisedBox {
     } catch {
       Output.complain(error.message)
     }
-    if let limit { Output.complain("killed: \(limitText(limit))") }
+    if let limit { Output.complain("killed: \(LimitText.of(limit, plan.policy.limits))") }
     if let workspace = plan.workspace {
       workspace.finish(name: plan.options.name, code: code, quiet: plan.options.quiet, session)
     }
@@ -137,20 +142,5 @@ struct RaisedBox {
     case .signaled(SIGXCPU) where plan.policy.limits.cpuTime != nil: .cpuTime
     default: nil
     }
-  }
-
-  /// "memory limit 256 MiB (--memory)".
-  private func limitText(_ limit: LimitHit) -> String {
-    let limits = plan.policy.limits
-    let (name, setting, text): (String, Setting<UInt64>?, (UInt64) -> String) =
-      switch limit {
-      case .memory: ("memory", limits.memory, Quantity.bytes)
-      case .timeout: ("time", limits.timeout, Quantity.milliseconds)
-      case .output: ("output", limits.output, Quantity.bytes)
-      case .fileSize: ("file size", limits.fileSize, Quantity.bytes)
-      case .cpuTime: ("CPU time", limits.cpuTime, Quantity.milliseconds)
-      }
-    guard let setting else { return "\(name) limit" }
-    return "\(name) limit \(text(setting.value)) (\(setting.origin.description))"
   }
 }

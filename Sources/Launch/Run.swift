@@ -11,7 +11,9 @@ enum Run {
   static func perform(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
     let plan = try RunPlan.make(command, session)
     sayNotes(plan, session)
-    return try foreground(plan, session)
+    if plan.options.detach { return try DetachedRun.detached(plan, session) }
+    // A terminal is watched over by a monitor from the start, so that the detach keys can leave it.
+    return plan.options.terminal ? try DetachedRun.onTerminal(plan, session) : try foreground(plan, session)
   }
 
   /// The wall that was taken and what it does not hold: one line on a terminal; rules whose loss was accepted always.
@@ -29,10 +31,7 @@ enum Run {
       let supervisor = try Supervisor(options)
       let outcome: Outcome
       let box: RaisedBox
-      if plan.options.terminal {
-        box = try raised(plan, .terminal(HostWindow.size()), session)
-        outcome = try supervisor.run(box.sandbox, .terminal())
-      } else if limits.output != nil {
+      if limits.output != nil {
         let pipes = try StreamPipes(interactive: plan.options.interactive)
         box = try raised(plan, pipes.streams, session)
         outcome = try supervisor.run(box.sandbox, .piped(pipes, input: plan.options.interactive ? 0 : nil))
@@ -50,7 +49,7 @@ enum Run {
   /// Raising, with its errors as the wall's own.
   private static func raised(_ plan: RunPlan, _ streams: Streams, _ session: Session) throws(WallError) -> RaisedBox {
     do throws(CommandError) {
-      return try RaisedBox.raise(plan, streams: streams, detached: false, session)
+      return try RaisedBox.raise(plan, detached: false, session) { _ in streams }
     } catch {
       let kind: WallError.Kind = error.status == 126 ? .notExecutable : error.status == 127 ? .notFound : .wall
       throw WallError(kind, error.message)

@@ -15,6 +15,8 @@ public struct ResolveFlags: OptionSet, Sendable {
 /// `directory` is an open directory or `File.currentDirectory`.
 public enum File {
   public static let currentDirectory: Int32 = AT_FDCWD
+  /// Flags that open a folder and nothing else.
+  public static let directoryOnly: Int32 = O_RDONLY | O_DIRECTORY
 
   public static func open(
     _ path: String, _ flags: Int32, mode: UInt32 = 0, at directory: Int32 = currentDirectory
