@@ -128,6 +128,24 @@ private let digits = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
     #expect(error?.description.contains("it has linux/amd64, linux/arm/v5") == true)
   }
 
+  /// Whatever a registry writes, a message is one line that a terminal only prints.
+  @Test func messagesAreHarmless() throws {
+    let entry = Self.descriptor(
+      MediaType.ociManifest, extra: #","platform":{"os":"li\u001b[2Jnux","architecture":"a\nb"}"#)
+    guard case .index(let index) = try ImageDocument.parse(Array(#"{"schemaVersion":2,"manifests":[\#(entry)]}"#.utf8))
+    else {
+      Issue.record("not an index")
+      return
+    }
+    let error = #expect(throws: FormatError.self) { try index.manifest(for: Platform("linux/amd64")) }
+    #expect(error?.description.utf8.contains { $0 < 0x20 } == false)
+    #expect(error?.description.contains(#"li\u{1b}[2Jnux/a\nb"#) == true)
+    let type = #"{"schemaVersion":2,"mediaType":"x\u0007\u202e","manifests":[]}"#
+    let other = #expect(throws: FormatError.self) { try ImageDocument.parse(Array(type.utf8), declared: "\u{1b}c") }
+    #expect(other?.description.utf8.contains { $0 < 0x20 } == false)
+    #expect(other?.description.contains(#"x\u{7}\u{202e}"#) == true)
+  }
+
   @Test func readsAndWritesAConfiguration() throws {
     let text = """
       {"architecture":"arm64","variant":"v8","os":"linux","created":"2024-01-01T00:00:00Z","unknown":1,"config":{

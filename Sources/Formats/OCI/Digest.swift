@@ -5,6 +5,7 @@ public struct Digest: Sendable, Hashable, Comparable, CustomStringConvertible {
 
   /// - Throws: `FormatError` for another algorithm (sha512 is refused by name) or digits that are not sha256's.
   public init(_ text: String) throws(FormatError) {
+    guard !text.isEmpty else { throw FormatError("the digest is empty") }
     let bytes = Array(text.utf8)
     guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
       throw FormatError("is not a digest; sha256:HEX is one", offending: text)

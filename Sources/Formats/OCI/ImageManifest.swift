@@ -25,7 +25,8 @@ public enum ImageDocument: Sendable {
     }
     let own = try root.optionalString("mediaType")
     if let own, let declared, own != declared {
-      throw try root.required("mediaType").failure("is what the document says it is, but it was served as \(declared)")
+      throw try root.required("mediaType").failure(
+        "is what the document says it is, but it was served as \(FormatError.presentable(declared))")
     }
     let object = try root.object()
     let hasIndexFields = object["manifests"] != nil
@@ -95,7 +96,7 @@ public struct ImageIndex: Sendable, Hashable {
       if best.map({ distance < $0.distance }) ?? true { best = (distance, descriptor) }
     }
     if let best { return best.descriptor }
-    let there = images.compactMap { $0.platform?.description }
+    let there = images.compactMap { $0.platform.map { FormatError.presentable($0.description) } }
     let list = there.isEmpty ? "no image at all" : there.prefix(12).joined(separator: ", ")
     throw FormatError("is not a platform this image has; it has " + list, offending: wanted.description)
   }

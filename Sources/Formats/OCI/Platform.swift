@@ -13,6 +13,7 @@ public struct Platform: Sendable, Hashable, CustomStringConvertible {
   /// `linux/arm64`, `linux/arm/v7`; `arm64` alone means Linux. Other spellings of an architecture (`x86_64`,
   /// `aarch64`) are taken as Docker takes them.
   public init(_ text: String) throws(FormatError) {
+    guard !text.isEmpty else { throw FormatError("the platform is empty") }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     let bare = parts.allSatisfy { part in
       !part.isEmpty && part.utf8.count <= 32

@@ -45,7 +45,8 @@ struct TarExtension: Sendable {
   ) throws(FormatError) {
     func wrong(_ problem: String) -> FormatError {
       FormatError(
-        problem, offending: String(decoding: value.prefix(256), as: UTF8.self), at: .offset(Int(offset)), keyPath: key)
+        problem, offending: String(decoding: value.prefix(256), as: UTF8.self), at: .offset(Int(offset)),
+        keyPath: FormatError.presentable(key))
     }
     func whole() throws(FormatError) -> Int64? {
       if value.isEmpty { return nil }
