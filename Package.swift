@@ -93,6 +93,7 @@ let front: [Target] = [
       .product(name: "AsyncHTTPClient", package: "async-http-client"),
       .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOHTTP1", package: "swift-nio"),
+      .product(name: "NIOPosix", package: "swift-nio"),
       .product(name: "NIOSSL", package: "swift-nio-ssl"),
     ]),
   module(
@@ -116,6 +117,9 @@ let coreTests: [Target] = [
     name: "NetworkProbe", dependencies: ["Network", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",
     swiftSettings: strict),
   tests("Workspace", ["Workspace", "Walls", "Policy", "Linux", "Formats"]),
+  // Ends itself in the middle of an application.
+  .executableTarget(
+    name: "WorkspaceProbe", dependencies: ["Workspace", "Linux"], path: "Tests/WorkspaceProbe", swiftSettings: strict),
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
