@@ -41,6 +41,9 @@ public final class AttachClient {
   private var showsTerminal = false
   private var matcher: DetachMatcher?
   private var inputIsOpen: Bool
+  private var outputIsOpen = true
+  private var monitorListens = true
+  private var hasPassedHangUp = false
   private var result: Attachment?
 
   /// Connects to the monitor of the sandbox whose folder it is; kind `gone` when there is none.
@@ -81,22 +84,15 @@ public final class AttachClient {
       let monitor = list.add(socket.rawValue, POLLIN | (outbox.isEmpty ? 0 : POLLOUT))
       // What is typed waits while the monitor takes nothing.
       let typed = inputIsOpen && outbox.isEmpty ? options.input.map { list.add($0, POLLIN) } : nil
-      let reader = list.add(options.output, 0)
+      let reader = outputIsOpen ? list.add(options.output, 0) : nil
       do throws(SystemError) {
         try list.wait(nanoseconds: nil)
         if list.events(signal) != 0 { try takeSignals() }
         if list.events(typed) != 0 { try takeInput() }
         if list.events(monitor) & (POLLIN | POLLHUP | POLLERR) != 0 { try receive() }
-        if result == nil {
-          try outbox.flush { bytes throws(SystemError) in try UnixSocket.send(socket.rawValue, bytes) }
-        }
-        if result == nil && list.events(reader) & (POLLERR | POLLHUP) != 0 { leave(.interrupted(signal: SIGPIPE)) }
-      } catch {
-        // The monitor's end of the socket, or the reader of the output, went away.
-        guard error.errno == .brokenPipe || error.errno == Errno(rawValue: ECONNRESET) || error.errno == .inputOutput
-        else { throw .system(error) }
-        if result == nil { result = error.call == "write" ? .interrupted(signal: SIGPIPE) : .lost }
-      }
+        if result == nil { flush() }
+        if list.events(reader) & (POLLERR | POLLHUP | POLLNVAL) != 0 { outputBroke() }
+      } catch { throw .system(error) }
       if let result { return result }
     }
   }
@@ -105,9 +101,50 @@ public final class AttachClient {
     result = how
     // An owner that does not say so takes the box with it.
     guard how == .detached || !options.owner else { return }
-    outbox.append(.detach)
-    // The monitor may be gone, which is as good as detached.
-    try? outbox.flush { bytes throws(SystemError) in try UnixSocket.send(socket.rawValue, bytes) }
+    send(.detach)
+    flush()
+  }
+
+  private func flush() {
+    do throws(SystemError) {
+      try outbox.flush { bytes throws(SystemError) in try UnixSocket.send(socket.rawValue, bytes) }
+    } catch {
+      // The monitor closed its end: what it said before can still be read.
+      monitorListens = false
+      outbox = AttachOutbox()
+    }
+  }
+
+  private func send(_ frame: AttachFrame) {
+    if monitorListens { outbox.append(frame) }
+  }
+
+  /// A signal for the box. A hang-up is told once, however many ways it is noticed in.
+  private func pass(_ signal: Int32) {
+    if signal == SIGHUP {
+      if hasPassedHangUp { return }
+      hasPassedHangUp = true
+    }
+    send(.signal(signal))
+  }
+
+  /// Nobody reads the output any more, or the user's terminal hung up: the end of a box that is this command's own.
+  private func outputBroke() {
+    guard outputIsOpen, result == nil else { return }
+    outputIsOpen = false
+    inputIsOpen = false
+    let signal = terminal == nil ? SIGPIPE : SIGHUP
+    if options.owner { pass(signal) } else { leave(.interrupted(signal: signal)) }
+  }
+
+  private func put(_ descriptor: Int32, _ bytes: [UInt8]) throws(SystemError) {
+    guard outputIsOpen else { return }
+    do throws(SystemError) { try File.writeAll(descriptor, bytes) } catch {
+      guard error.errno == .brokenPipe || error.errno == .inputOutput || error.errno == .badDescriptor else {
+        throw error
+      }
+      outputBroke()
+    }
   }
 
   private func takeSignals() throws(SystemError) {
@@ -120,7 +157,7 @@ public final class AttachClient {
       case SIGCONT: break
       default:
         if options.owner || (options.passesSignals && !showsTerminal) {
-          outbox.append(.signal(number))
+          pass(number)
         } else if Course.endingSignals.contains(number) {
           leave(.interrupted(signal: number))
         }
@@ -137,20 +174,14 @@ public final class AttachClient {
     }
     if bytes.isEmpty {
       inputIsOpen = false
-      if terminal == nil {
-        outbox.append(.inputEnd)
-      } else if options.owner {
-        outbox.append(.signal(SIGHUP))
-      } else {
-        leave(.interrupted(signal: SIGHUP))
-      }
+      if terminal == nil { send(.inputEnd) } else { outputBroke() }
       return
     }
     if matcher != nil, let (pass, detach) = matcher?.feed(bytes) {
-      if !pass.isEmpty { outbox.append(.input(pass)) }
+      if !pass.isEmpty { send(.input(pass)) }
       if detach { leave(.detached) }
     } else {
-      outbox.append(.input(bytes))
+      send(.input(bytes))
     }
   }
 
@@ -158,7 +189,8 @@ public final class AttachClient {
     var bytes: [UInt8]
     do throws(SystemError) { bytes = try File.read(socket.rawValue, atMost: 32 << 10) } catch {
       if error.errno == .again { return }
-      throw error
+      guard error.errno == Errno(rawValue: ECONNRESET) else { throw error }
+      bytes = []
     }
     if bytes.isEmpty {
       result = result ?? .lost
@@ -171,8 +203,8 @@ public final class AttachClient {
         showsTerminal = isTerminal
         if !takesInput { inputIsOpen = false }
         if isTerminal, let input = options.input { try show(input) }
-      case .output(let bytes): try File.writeAll(options.output, bytes)
-      case .error(let bytes): try File.writeAll(options.error, bytes)
+      case .output(let bytes): try put(options.output, bytes)
+      case .error(let bytes): try put(options.error, bytes)
       case .ended(let code, let limit): result = .ended(code: code, limit: limit)
       case .hello, .input, .inputEnd, .resize, .signal, .detach: break
       }
@@ -189,6 +221,6 @@ public final class AttachClient {
   private func sendSize() {
     // An output that is no terminal has no size.
     guard let size = try? Terminal.size(options.output) else { return }
-    outbox.append(.resize(rows: size.rows, columns: size.columns))
+    send(.resize(rows: size.rows, columns: size.columns))
   }
 }

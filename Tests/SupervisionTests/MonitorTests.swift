@@ -180,6 +180,40 @@ final class Folder {
     close(output.writer)
   }
 
+  @Test(arguments: [true, false])
+  func aTerminalThatHangsUpEndsTheOwnersBoxOnly(owner: Bool) throws {
+    let work = try monitor("echo ready; read a; exit 5", terminal: true, waits: true)
+    let user = try Terminal.openPair()
+    let far = try copied(user.second.rawValue)
+    let near = try copied(user.first.rawValue)
+    let (ours, theirs) = user.release()
+    close(ours)
+    close(theirs)
+    let path = folder.path
+    let client = Beside { () throws -> Supervision.Attachment in
+      var options = AttachOptions()
+      options.owner = owner
+      options.input = far
+      options.output = far
+      options.error = far
+      return try AttachClient(directory: path, options).run()
+    }
+    #expect(try readLine(near) == "ready\r")
+    close(near)
+    if owner {
+      #expect(try client.get() == .ended(code: 129, limit: nil))
+      #expect(try work.get().code == 129)
+    } else {
+      #expect(try client.get() == .interrupted(signal: SIGHUP))
+      let directory = try File.open(path, O_RDONLY | O_DIRECTORY)
+      let other = try UnixSocket.connect("attach", in: directory.rawValue)
+      try File.writeAll(other.rawValue, AttachFrame.input(Array("x\r".utf8)).encoded())
+      #expect(try work.get().code == 5)
+      close(other.release())
+    }
+    close(far)
+  }
+
   @Test func aClientThatDoesNotReadIsDroppedAndTheBoxGoesOn() throws {
     let work = try monitor("head -c 4000000 /dev/zero | tr '\\000' 'x'; exit 2", waits: true)
     let directory = try File.open(folder.path, O_RDONLY | O_DIRECTORY)
