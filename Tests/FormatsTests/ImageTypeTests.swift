@@ -146,6 +146,13 @@ private let digits = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
     #expect(other?.description.contains(#"x\u{7}\u{202e}"#) == true)
   }
 
+  @Test func manyFieldsAreNotQuadratic() throws {
+    var text = #"{"os":"linux","architecture":"a","rootfs":{"type":"layers"},"config":{"Volumes":{"/":{}"#
+    for index in 0..<40_000 { text += #","/\#(index)":{}"# }
+    let configuration = try ImageConfiguration.parse(Array((text + "}}}").utf8))
+    #expect(try ImageConfiguration.parse(configuration.json.bytes()).volumes.count == 40_001)
+  }
+
   @Test func readsAndWritesAConfiguration() throws {
     let text = """
       {"architecture":"arm64","variant":"v8","os":"linux","created":"2024-01-01T00:00:00Z","unknown":1,"config":{

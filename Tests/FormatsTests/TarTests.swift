@@ -320,6 +320,11 @@ private func file(_ path: String, size: Int64 = 0) -> TarEntry {
         "65,536"
       ),
       (
+        "xattr twice",
+        try pax(UInt8(ascii: "x"), record("SCHILY.xattr.user.a", "1") + record("SCHILY.xattr.user.a", "2")),
+        "given twice"
+      ),
+      (
         "xattr count", try pax(UInt8(ascii: "x"), (0...256).map { record("SCHILY.xattr.user.\($0)", "v") }.joined()),
         "too many"
       ),

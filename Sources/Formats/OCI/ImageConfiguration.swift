@@ -166,9 +166,9 @@ public struct ImageConfiguration: Sendable, Hashable {
   }
 
   private static func set(_ keys: [String]) -> JSONValue {
-    var object = JSONObject()
-    for key in keys.sorted() { object[key] = .object(JSONObject()) }
-    return .object(object)
+    // A hostile image may have a million of them: no search per key.
+    let sorted = Set(keys).sorted()
+    return .object(JSONObject(unique: sorted.map { JSONObject.Member(key: $0, value: .object(JSONObject())) }))
   }
 }
 

@@ -95,14 +95,11 @@ struct TarExtension: Sendable {
         throw wrong("is no name of an extended attribute")
       }
       guard value.count <= 65_536 else { throw wrong("is a value of more than 65,536 bytes") }
-      if let place = attributes.firstIndex(where: { $0.name == name }) {
-        attributes[place].value = value
-      } else {
-        guard attributes.count < limits.attributes else {
-          throw wrong("is one extended attribute too many; a member may have \(limits.attributes)")
-        }
-        attributes.append(TarEntry.Attribute(name: name, value: value))
+      guard !attributes.contains(where: { $0.name == name }) else { throw wrong("is given twice") }
+      guard attributes.count < limits.attributes else {
+        throw wrong("is one extended attribute too many; a member may have \(limits.attributes)")
       }
+      attributes.append(TarEntry.Attribute(name: name, value: value))
     }
   }
 
