@@ -43,26 +43,37 @@ public enum SyscallTable {
     }
   }
 
-  /// Walks the table's text until `body` returns false.
+  /// Walks the table until `body` returns false.
   static func forEach(_ architecture: Architecture, _ body: (UInt32, Span<UInt8>) -> Bool) {
     guard let text = text(of: architecture) else { return }
-    let bias = architecture == .x32 ? Architecture.x32Bit : 0
+    let bytes = bytes(of: text)
+    walk(bytes, architecture) { number, name in body(number, bytes.extracting(name)) }
+  }
+
+  @_lifetime(immortal)
+  static func bytes(of text: StaticString) -> Span<UInt8> {
     // SAFETY: a static string's bytes live for ever and never change.
     let bytes = unsafe Span(_unsafeStart: text.utf8Start, count: text.utf8CodeUnitCount)
+    return unsafe _overrideLifetime(bytes, copying: ())
+  }
+
+  /// Walks a table's text: each call's number, and where in the text its name stands, until `body` returns false.
+  static func walk(_ bytes: Span<UInt8>, _ architecture: Architecture, _ body: (UInt32, Range<Int>) -> Bool) {
+    let bias = architecture == .x32 ? Architecture.x32Bit : 0
     var next: UInt32 = 0
     var start = 0
     while start < bytes.count {
       var end = start
       while end < bytes.count, bytes[end] != UInt8(ascii: " "), bytes[end] != UInt8(ascii: "\n") { end += 1 }
-      let word = bytes.extracting(start..<end)
+      let word = start..<end
       start = end + 1
       if word.isEmpty { continue }
-      switch word[0] {
+      switch bytes[word.lowerBound] {
       case UInt8(ascii: "0")...UInt8(ascii: "9"):
         next = 0
-        for index in word.indices { next = next * 10 + UInt32(word[index] - UInt8(ascii: "0")) }
+        for index in word { next = next * 10 + UInt32(bytes[index] - UInt8(ascii: "0")) }
       case UInt8(ascii: "="):
-        if !body(bias | (next - 1), word.extracting(1..<word.count)) { return }
+        if !body(bias | (next - 1), word.lowerBound + 1..<word.upperBound) { return }
       default:
         if !body(bias | next, word) { return }
         next += 1
@@ -112,13 +123,11 @@ public struct SyscallIndex: Sendable {
     entries.reserveCapacity(512)
     var entries = entries
     var slots = slots
-    // SAFETY: a static string's bytes live for ever and never change.
-    let bytes = unsafe Span(_unsafeStart: text.utf8Start, count: text.utf8CodeUnitCount)
-    SyscallTable.forEach(architecture) { number, name in
-      let hash = Self.hash(name)
-      let start = bytes.indices(of: name)!.lowerBound
-      entries.append(
-        Entry(hash: hash, number: number, name: StaticSlice(start: Int32(start), count: Int32(name.count))))
+    let bytes = SyscallTable.bytes(of: text)
+    SyscallTable.walk(bytes, architecture) { number, name in
+      let hash = Self.hash(bytes.extracting(name))
+      let slice = StaticSlice(start: Int32(name.lowerBound), count: Int32(name.count))
+      entries.append(Entry(hash: hash, number: number, name: slice))
       var slot = Int(hash) & 1023
       while slots[slot] != 0 { slot = (slot + 1) & 1023 }
       slots[slot] = UInt16(entries.count)
@@ -132,8 +141,7 @@ public struct SyscallIndex: Sendable {
   public func number(of name: String) -> UInt32? {
     let wanted = name.utf8.span
     let hash = Self.hash(wanted)
-    // SAFETY: a static string's bytes live for ever and never change.
-    let bytes = unsafe Span(_unsafeStart: text.utf8Start, count: text.utf8CodeUnitCount)
+    let bytes = SyscallTable.bytes(of: text)
     var slot = Int(hash) & 1023
     while slots[slot] != 0 {
       let entry = entries[Int(slots[slot]) - 1]
