@@ -40,7 +40,8 @@ public enum Action: Sendable, Hashable {
     }
   }
 
-  /// How much the action lets through, 0 the least: the order in which the kernel prefers the answers of stacked filters.
+  /// How much the action lets through, 0 the least: the order in which the kernel prefers the answers of stacked
+  /// filters.
   public var permissiveness: UInt8 {
     switch self {
     case .killProcess: 0

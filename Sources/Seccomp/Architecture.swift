@@ -1,6 +1,7 @@
 /// An architecture of the runtime specification (config-linux.md, Seccomp): everything libseccomp 2.5 has a name for.
 public enum Architecture: String, Sendable, Hashable, CaseIterable {
   case x86 = "SCMP_ARCH_X86"
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case x86_64 = "SCMP_ARCH_X86_64"
   case x32 = "SCMP_ARCH_X32"
   case arm = "SCMP_ARCH_ARM"
@@ -50,8 +51,8 @@ public enum Architecture: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// The architectures whose calls a kernel of this one can serve, the native one first; each has a table of call numbers.
-  /// nil where Immure has no tables: nothing can be compiled for it.
+  /// The architectures whose calls a kernel of this one can serve, the native one first; each has a table of call
+  /// numbers. nil where Immure has no tables: nothing can be compiled for it.
   public var family: [Architecture]? {
     switch self {
     case .x86_64: [.x86_64, .x86, .x32]
@@ -63,8 +64,8 @@ public enum Architecture: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// The kernel's token for it in `seccomp_data.arch` (linux/audit.h): ELF machine, plus bit 31 for 64-bit and bit 30 for
-  /// little-endian. x32 has the token of x86-64. nil where Immure has no tables.
+  /// The kernel's token for it in `seccomp_data.arch` (linux/audit.h): ELF machine, plus bit 31 for 64-bit and bit
+  /// 30 for little-endian. x32 has the token of x86-64. nil where Immure has no tables.
   public var auditToken: UInt32? {
     switch self {
     case .x86_64, .x32: 0xC000_003E
@@ -76,7 +77,7 @@ public enum Architecture: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// Whether its calls carry 32-bit arguments, so that only the low halves are compared (as libseccomp does). x32 is not
-  /// among them: its registers are 64 bits wide and reach the filter whole.
+  /// Whether its calls carry 32-bit arguments, so that only the low halves are compared (as libseccomp does). x32 is
+  /// not among them: its registers are 64 bits wide and reach the filter whole.
   public var hasNarrowArguments: Bool { self == .x86 || self == .arm }
 }

@@ -10,8 +10,8 @@ struct Clause: Hashable {
   }
 }
 
-/// A condition on an argument of which nothing is known yet, or of which the high half is known to agree, so that the low
-/// half decides.
+/// A condition on an argument of which nothing is known yet, or of which the high half is known to agree, so that
+/// the low half decides.
 struct PendingCondition: Hashable {
   var condition: ArgumentCondition
   var lowOnly: Bool
@@ -164,8 +164,8 @@ private func pieces(_ starts: Set<UInt32>) -> [ClosedRange<UInt32>] {
 
 /// Builds the tree that looks at each half of each argument once and cuts its line of values for all clauses together.
 ///
-/// That is the fastest program, and mostly the smallest; clauses that overlap on many arguments can make it explode, so it
-/// gives up past a limit and the chain is taken.
+/// That is the fastest program, and mostly the smallest; clauses that overlap on many arguments can make it explode,
+/// so it gives up past a limit and the chain is taken.
 private struct ClauseBuilder {
   let otherwise: DecisionGraph.Node
   private var known: [[Clause]: DecisionGraph.Node] = [:]

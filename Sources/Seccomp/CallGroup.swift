@@ -153,8 +153,8 @@ enum CallGroup: CaseIterable {
     utimensat_time64 utimes vfork vmsplice wait4 waitid waitpid write writev
     """
 
-  /// What a program of ours may do that only turns bytes into bytes: pipes and files it was handed, memory, the clock, and
-  /// its end. Memory is never made executable.
+  /// What a program of ours may do that only turns bytes into bytes: pipes and files it was handed, memory, the
+  /// clock, and its end. Memory is never made executable.
   static let workerNames: StaticString = """
     brk clock_gettime close exit exit_group ftruncate futex getrandom lseek madvise mremap munmap poll ppoll pread64
     pwrite64 read readv restart_syscall rt_sigreturn sched_yield write writev

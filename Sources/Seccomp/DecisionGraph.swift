@@ -1,7 +1,7 @@
 /// A filter as a graph of decisions: what the program does, not yet where its instructions stand.
 ///
-/// Every node says which word of `seccomp_data` it expects in the accumulator. Equal nodes are one node, so that equal tails
-/// (the same answer, the same argument test on two architectures) are shared by construction.
+/// Every node says which word of `seccomp_data` it expects in the accumulator. Equal nodes are one node, so that
+/// equal tails (the same answer, the same argument test on two architectures) are shared by construction.
 struct DecisionGraph {
   typealias Node = Int32
 

@@ -12,7 +12,7 @@ extension DefaultProfile {
     }
     var others: Set<String> = []
     for architecture in Architecture.allCases {
-      SyscallTable.calls(of: architecture).forEach { if !named.contains($0.name) { others.insert($0.name) } }
+      for call in SyscallTable.calls(of: architecture) where !named.contains(call.name) { others.insert(call.name) }
     }
     rules.append(ProfileRule(others.sorted(), treatment(of: .refused)[0].action))
     return ProfileRules(
@@ -85,8 +85,8 @@ extension DefaultProfile {
     return graph.decide(clauses, otherwise: unknown)
   }
 
-  /// The letter of every call number's group, as `DefaultProfile+Groups.swift` ought to have them: made from the names. A
-  /// call with two names goes by the first.
+  /// The letter of every call number's group, as `DefaultProfile+Groups.swift` ought to have them: made from the
+  /// names. A call with two names goes by the first.
   package static func lettersFromNames(of architecture: Architecture) -> String {
     var letters: [String: Character] = [:]
     for group in CallGroup.allCases {

@@ -1,7 +1,7 @@
 extension DefaultProfile {
-  /// The group of every call number, one letter each (`CallGroup.letter`) and `[number]` where numbers are skipped, so that the
-  /// filter is made without looking up a name. Made from the names: `IMMURE_REGENERATE=1 swift test --filter DefaultProfileTests` writes this file, and the same
-  /// test holds it to them.
+  /// The group of every call number, one letter each (`CallGroup.letter`) and `[number]` where numbers are skipped,
+  /// so that the filter is made without looking up a name. Made from the names: `IMMURE_REGENERATE=1 swift test
+  /// --filter DefaultProfileTests` writes this file, and the same test holds it to them.
   static func groups(of architecture: Architecture) -> StaticString? {
     switch architecture {
     case .x86_64:

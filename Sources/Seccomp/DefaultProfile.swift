@@ -1,17 +1,21 @@
-/// Immure's own profiles. `container` is at least as strict as Docker's default (moby/profiles, 2025): where that one lets a
-/// call through only under a condition, so does this one, and these go further:
-/// - socket families are an allowlist (unix, inet, inet6, netlink; packet with CAP_NET_RAW), so AF_ALG, AF_VSOCK and the
+/// Immure's own profiles. `container` is at least as strict as Docker's default (moby/profiles, 2025): where that
+/// one lets a call through only under a condition, so does this one, and these go further:
+/// - socket families are an allowlist (unix, inet, inet6, netlink; packet with CAP_NET_RAW), so AF_ALG, AF_VSOCK and
+/// the
 ///   rarely read rest are EAFNOSUPPORT, also with junk in the high half of the argument;
 /// - the ioctls that type into a terminal (TIOCSTI, TIOCLINUX) are EPERM whatever the high half holds;
 /// - x32 calls kill, and i386 calls too unless `compat32`;
-/// - a call that no kernel up to 6.18 has is ENOSYS, so that a C library falls back; a known one that is refused is EPERM.
+/// - a call that no kernel up to 6.18 has is ENOSYS, so that a C library falls back; a known one that is refused is
+/// EPERM.
 public struct DefaultProfile: Sendable, Hashable {
   public enum Kind: Sendable, Hashable {
     /// For code in namespaces of its own.
     case container
-    /// For code that shares the machine's namespaces: also refuses to look into other processes, whatever the capabilities.
+    /// For code that shares the machine's namespaces: also refuses to look into other processes, whatever the
+    /// capabilities.
     case jail
-    /// For a program of ours, already running, that turns bytes into bytes: read, write and memory; anything else kills.
+    /// For a program of ours, already running, that turns bytes into bytes: read, write and memory; anything else
+    /// kills.
     case worker
   }
 
@@ -21,8 +25,8 @@ public struct DefaultProfile: Sendable, Hashable {
   public var capabilities: UInt64
   /// Every socket family but AF_UNIX is refused.
   public var denyNetwork: Bool
-  /// Whether 32-bit programs may run (i386 on x86-64, arm on arm64). i386's `socketcall` hides its arguments from filters:
-  /// with it the socket families are not checked, as in Docker's profile; with `denyNetwork` it is refused.
+  /// Whether 32-bit programs may run (i386 on x86-64, arm on arm64). i386's `socketcall` hides its arguments from
+  /// filters: with it the socket families are not checked, as in Docker's profile; with `denyNetwork` it is refused.
   public var compat32: Bool
 
   public init(
@@ -34,7 +38,8 @@ public struct DefaultProfile: Sendable, Hashable {
     self.compat32 = compat32
   }
 
-  /// What happens to a group's calls under this profile: the first answer whose conditions hold, the last one unconditional.
+  /// What happens to a group's calls under this profile: the first answer whose conditions hold, the last one
+  /// unconditional.
   func treatment(of group: CallGroup) -> [(action: Action, conditions: [ArgumentCondition])] {
     switch group {
     case .unknown, .absent: return [(.errno(Self.noSuchCall), [])]

@@ -1,8 +1,8 @@
 /// Lays a graph of decisions out as instructions.
 ///
-/// A BPF jump goes forward only, so the program is written from its end: when a node is placed, what it leads to already
-/// has a place. A conditional jump reaches 255 instructions; where a target lies farther, a copy of the answer or an
-/// unconditional jump is put within reach, and serves the jumps placed later too.
+/// A BPF jump goes forward only, so the program is written from its end: when a node is placed, what it leads to
+/// already has a place. A conditional jump reaches 255 instructions; where a target lies farther, a copy of the
+/// answer or an unconditional jump is put within reach, and serves the jumps placed later too.
 struct Emitter {
   private let graph: DecisionGraph
   /// The program backwards.
@@ -35,7 +35,8 @@ struct Emitter {
       stack.append((node, true))
       let content = graph[node]
       let (yes, no) = (content.whenTrue, content.whenFalse)
-      // Popped first means placed first, which is farther away: the bigger part, so that the jump over the smaller is short.
+      // Popped first means placed first, which is farther away: the bigger part, so that the jump over the smaller
+      // is short.
       let bigger = yes < 0 || (no >= 0 && sizes[Int(no)] > sizes[Int(yes)]) ? no : yes
       let smaller = bigger == yes ? no : yes
       if smaller >= 0 { stack.append((smaller, false)) }
@@ -62,7 +63,8 @@ struct Emitter {
     case Opcode.ret:
       append(FilterInstruction(code: Opcode.ret, k: content.k))
     case Opcode.load:
-      // A load runs on into its test; when something stands between, a copy of the test costs no more than a jump to it.
+      // A load runs on into its test; when something stands between, a copy of the test costs no more than a jump to
+      // it.
       if places[Int(content.whenTrue)] != Int32(reversed.count - 1) { place(content.whenTrue) }
       append(FilterInstruction(code: Opcode.load, k: content.word))
     default:

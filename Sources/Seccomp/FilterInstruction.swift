@@ -16,9 +16,9 @@ public struct FilterInstruction: Sendable, Hashable, BitwiseCopyable {
   }
 }
 
-/// The instructions the compiler emits. Only these keep the kernel's constant-action cache alive: `seccomp_is_const_allow`
-/// (kernel/seccomp.c, 5.11) gives a call without running the program only where the walk meets nothing else, so arithmetic
-/// tricks that would make the program smaller would make every call slower.
+/// The instructions the compiler emits. Only these keep the kernel's constant-action cache alive:
+/// `seccomp_is_const_allow` (kernel/seccomp.c, 5.11) gives a call without running the program only where the walk
+/// meets nothing else, so arithmetic tricks that would make the program smaller would make every call slower.
 public enum Opcode {
   /// `BPF_LD | BPF_W | BPF_ABS`: A = the 32-bit word of `seccomp_data` at offset k.
   public static let load: UInt16 = 0x20
@@ -35,7 +35,8 @@ public enum Opcode {
   public static let ret: UInt16 = 0x06
 }
 
-/// Byte offsets within `struct seccomp_data` (linux/seccomp.h); the argument words are those of a little-endian machine.
+/// Byte offsets within `struct seccomp_data` (linux/seccomp.h); the argument words are those of a little-endian
+/// machine.
 public enum SeccompDataOffset {
   public static let number: UInt32 = 0
   public static let architecture: UInt32 = 4

@@ -21,8 +21,8 @@ struct KnownNames {
     return foreign.contains(name)
   }
 
-  /// Calls of architectures without a table here (alpha, mips, parisc, powerpc, s390, sh, sparc; libseccomp's syscalls.csv),
-  /// and of kernels newer than the tables.
+  /// Calls of architectures without a table here (alpha, mips, parisc, powerpc, s390, sh, sparc; libseccomp's
+  /// syscalls.csv), and of kernels newer than the tables.
   private static let foreignNames: StaticString = """
     atomic_barrier atomic_cmpxchg_32 cachectl getpagesize getxgid getxpid getxuid listns memory_ordering multiplexer
     osf_getsysinfo osf_setsysinfo pciconfig_iobase pciconfig_read pciconfig_write perfctr rtas s390_guarded_storage

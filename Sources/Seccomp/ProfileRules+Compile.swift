@@ -61,7 +61,8 @@ extension ProfileRules {
 }
 
 extension SyscallTable {
-  /// The calls that programs make most (strace -c over shells, compilers, Python and servers): they get the shortest paths.
+  /// The calls that programs make most (strace -c over shells, compilers, Python and servers): they get the shortest
+  /// paths.
   public static let commonest = [
     "read", "write", "close", "openat", "fstat", "newfstatat", "lseek", "mmap", "mprotect", "munmap", "brk",
     "rt_sigaction", "rt_sigprocmask", "ioctl", "pread64", "futex", "epoll_wait", "poll", "recvfrom", "sendto",

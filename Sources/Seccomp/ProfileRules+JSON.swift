@@ -1,16 +1,17 @@
 public import Formats
 
 extension ProfileRules {
-  /// Reads `linux.seccomp` of the runtime specification, or a profile file of Docker's or containers-common's, which add
-  /// `archMap`, `includes`, `excludes`, `errno`, `defaultErrno`, `comment` and the older `name`.
+  /// Reads `linux.seccomp` of the runtime specification, or a profile file of Docker's or containers-common's, which
+  /// add `archMap`, `includes`, `excludes`, `errno`, `defaultErrno`, `comment` and the older `name`.
   ///
   /// What libseccomp makes of a profile is part of what people wrote theirs against, so it is kept (runc's
-  /// libcontainer/seccomp, crun's seccomp.c): a rule whose action is the default one is no rule; a rule with two conditions
-  /// on one argument means either; rules without conditions win over those with, and the first of them over the next. Where
-  /// conditions overlap, libseccomp's answer depends on the order of arguments; here the least permissive action wins.
+  /// libcontainer/seccomp, crun's seccomp.c): a rule whose action is the default one is no rule; a rule with two
+  /// conditions on one argument means either; rules without conditions win over those with, and the first of them
+  /// over the next. Where conditions overlap, libseccomp's answer depends on the order of arguments; here the least
+  /// permissive action wins.
   ///
-  /// A name no architecture has (a typing error, or a newer kernel's call) is left out and put in `unknownNames` where the
-  /// rule would have allowed something, and is refused where the rule was to restrict something.
+  /// A name no architecture has (a typing error, or a newer kernel's call) is left out and put in `unknownNames`
+  /// where the rule would have allowed something, and is refused where the rule was to restrict something.
   /// - Throws: a field that is not known, a value that is not what the specification allows, by name and place.
   public init(json profile: JSONNode, _ context: ProfileContext = ProfileContext()) throws(FormatError) {
     try profile.refuseUnknownKeys(allowed: [
@@ -73,8 +74,8 @@ extension SeccompProfile {
 }
 
 extension ProfileRule {
-  /// The conjunctions of which one must hold: libseccomp takes each argument once a rule, so runc and crun make one rule
-  /// of each condition where an argument occurs twice.
+  /// The conjunctions of which one must hold: libseccomp takes each argument once a rule, so runc and crun make one
+  /// rule of each condition where an argument occurs twice.
   fileprivate var alternatives: [[ArgumentCondition]] {
     var seen: UInt8 = 0
     for condition in conditions {
@@ -174,8 +175,8 @@ extension JSONNode {
     return flags
   }
 
-  /// Whether `includes` and `excludes` let the rule stand: every capability and some architecture of the one, none of the
-  /// other (moby/profiles, seccomp_linux.go).
+  /// Whether `includes` and `excludes` let the rule stand: every capability and some architecture of the one, none
+  /// of the other (moby/profiles, seccomp_linux.go).
   fileprivate func applies(_ context: ProfileContext) throws(FormatError) -> Bool {
     if let includes = try optional("includes") {
       let filter = try includes.filter()

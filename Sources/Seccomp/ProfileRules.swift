@@ -55,7 +55,8 @@ public struct FilterFlags: OptionSet, Sendable, Hashable {
 /// A profile in the terms of the runtime specification.
 ///
 /// What it means for a call, in this order:
-/// 1. Another architecture than the native one and those listed: `foreignAction`. The number -1, which a tracer writes to
+/// 1. Another architecture than the native one and those listed: `foreignAction`. The number -1, which a tracer
+/// writes to
 ///    skip a call, is no x32 call.
 /// 2. The first rule that names the call and whose conditions all hold.
 /// 3. `defaultAction`.

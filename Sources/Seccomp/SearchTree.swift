@@ -11,8 +11,8 @@ extension DecisionGraph {
   /// - Parameter segments: ascending, the first starting at 0.
   ///
   /// A comparison splits the line at a boundary; a lone value between two pieces that lead to the same place costs one
-  /// test for equality instead of two comparisons. The split is the boundary that halves the weight (Mehlhorn's rule: within
-  /// two tests of the best tree), so that common calls meet few tests.
+  /// test for equality instead of two comparisons. The split is the boundary that halves the weight (Mehlhorn's
+  /// rule: within two tests of the best tree), so that common calls meet few tests.
   mutating func search(word: UInt32, _ segments: [Segment]) -> Node {
     var merged: [Segment] = []
     merged.reserveCapacity(segments.count)

@@ -6,8 +6,8 @@ public enum Simulator {
     public var value: UInt32
     /// Instructions executed, the return among them.
     public var steps: Int
-    /// Whether an argument or the instruction pointer was looked at: if not, the kernel (5.11 and newer) answers an allowed
-    /// call from its bitmap without running the filter.
+    /// Whether an argument or the instruction pointer was looked at: if not, the kernel (5.11 and newer) answers an
+    /// allowed call from its bitmap without running the filter.
     public var readsArguments: Bool
   }
 

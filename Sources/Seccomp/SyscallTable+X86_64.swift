@@ -2,7 +2,7 @@ extension SyscallTable {
   /// Source: `asm/unistd_64.h` of Debian's linux-libc-dev 6.1;
   /// uretprobe and uprobe and 451 up from the kernel's own table at Linux 6.18.
   /// A number sets the count, each name takes the next number, `=name` is a second name of the one before.
-  static let x86_64: StaticString = """
+  static let x64: StaticString = """
     0 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask
     rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield mremap msync mincore madvise
     shmget shmat shmctl dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile socket connect accept

@@ -1,7 +1,7 @@
 /// The system calls' numbers and names, per architecture: data in `SyscallTable+ARCHITECTURE.swift`, up to Linux 6.18.
 public enum SyscallTable {
-  /// The call's number as `seccomp_data.nr` has it (with the x32 bit for x32); nil where the architecture lacks the call
-  /// or Immure has no table. For many names take a `SyscallIndex`.
+  /// The call's number as `seccomp_data.nr` has it (with the x32 bit for x32); nil where the architecture lacks the
+  /// call or Immure has no table. For many names take a `SyscallIndex`.
   public static func number(of name: String, architecture: Architecture) -> UInt32? {
     var found: UInt32?
     forEach(architecture) { number, candidate in
@@ -33,7 +33,7 @@ public enum SyscallTable {
 
   static func text(of architecture: Architecture) -> StaticString? {
     switch architecture {
-    case .x86_64: x86_64
+    case .x86_64: x64
     case .x86: i386
     case .x32: x32
     case .arm64: arm64

@@ -1,5 +1,6 @@
-/// The checks the kernel makes before it takes a filter (`bpf_check_classic` in net/core/filter.c, `seccomp_check_filter` in
-/// kernel/seccomp.c), for the instructions we emit: a program that passes here is not refused there.
+/// The checks the kernel makes before it takes a filter (`bpf_check_classic` in net/core/filter.c,
+/// `seccomp_check_filter` in kernel/seccomp.c), for the instructions we emit: a program that passes here is not
+/// refused there.
 public enum Validator {
   /// `BPF_MAXINSNS`.
   public static let longest = 4096

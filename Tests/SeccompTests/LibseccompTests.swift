@@ -69,17 +69,19 @@ enum Libseccomp {
   }
 }
 
-@Suite("Beside libseccomp", .enabled(if: Libseccomp.isThere, "needs python3-seccomp on x86-64"))
+@Suite("Beside Docker's profile and libseccomp")
 struct LibseccompTests {
-  static let docker = URL(filePath: #filePath).deletingLastPathComponent().appending(
-    path: "Fixtures/docker-default.json")
+  static let docker = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "Fixtures/Seccomp/docker-default.json")
 
   static func dockerRules(_ capabilities: UInt64 = 0xA804_25FB) throws -> ProfileRules {
     let context = ProfileContext(capabilities: capabilities, kernel: (6, 1), machine: .x86_64)
     return try SeccompProfile(json: [UInt8](Data(contentsOf: docker)), source: "docker-default.json", context).rules
   }
 
-  @Test("Docker's profile: smaller than either of libseccomp's programs, and no slower on the commonest calls")
+  @Test(
+    "Docker's profile: smaller than either of libseccomp's programs, and no slower on the commonest calls",
+    .enabled(if: Libseccomp.isThere, "needs python3-seccomp on x86-64"))
   func docker() throws {
     let rules = try Libseccomp.restricted(Self.dockerRules())
     let ours = try SeccompProfile(rules).compile(for: .x86_64).instructions
@@ -104,10 +106,13 @@ struct LibseccompTests {
     print("steps of all".padded(44), "\(sums.0)".padded(7), "\(sums.1)".padded(11), sums.2)
   }
 
-  @Test("both say the same of every call", arguments: [0, 0xA804_25FB, .max] as [UInt64])
+  @Test(
+    "both say the same of every call", .enabled(if: Libseccomp.isThere, "needs python3-seccomp on x86-64"),
+    arguments: [0, 0xA804_25FB, .max] as [UInt64])
   func same(_ capabilities: UInt64) throws {
     var rules = try Libseccomp.restricted(Self.dockerRules(capabilities))
-    // libseccomp kills the thread where another architecture calls, and compares only the low halves of x32's arguments.
+    // libseccomp kills the thread where another architecture calls, and compares only the low halves of x32's
+    // arguments.
     rules.foreignAction = .killThread
     rules.architectures = [.x86]
     let theirs = try Libseccomp.program(rules, "LINEAR")

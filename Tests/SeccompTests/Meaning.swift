@@ -1,7 +1,7 @@
 import Seccomp
 
-/// What a profile means for one call, read straight from its rules: the oracle of the compiler. It shares nothing with it but
-/// the tables of numbers.
+/// What a profile means for one call, read straight from its rules: the oracle of the compiler. It shares nothing
+/// with it but the tables of numbers.
 struct Meaning {
   private let rules: ProfileRules
   private let machine: Architecture

@@ -42,7 +42,8 @@ struct Proof {
     Array(0...600) + Array(0x3fff_fff0...0x4000_0258) + Array(0x000f_0000...0x000f_0010)
     + [0x7fff_ffff, 0x8000_0000, 0xbfff_ffff, 0xc000_0000, 0xc000_0001, 0xffff_fffe, 0xffff_ffff]
 
-  /// Argument vectors at the edges of the conditions: all combinations where they are few, else a seeded sample of them.
+  /// Argument vectors at the edges of the conditions: all combinations where they are few, else a seeded sample of
+  /// them.
   static func arguments(_ conditions: [ArgumentCondition]) -> [[UInt64]] {
     var edges = [[UInt64]](repeating: [0], count: 6)
     for condition in conditions {
