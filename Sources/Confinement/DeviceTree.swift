@@ -46,6 +46,9 @@ package struct DeviceTree {
     made = nil
   }
 
+  /// The same, with what the parent made and sent.
+  package func with(made: Int32) -> DeviceTree { DeviceTree(nodes: nodes, made: made) }
+
   private init(nodes: [Node], made: Int32?) {
     self.nodes = nodes
     self.made = made

@@ -4,18 +4,20 @@ package import Walls
 
 /// What the parent and the child say to each other while a box is raised, one packet each. The child's end closes at exec.
 package enum SetupChannel {
-  /// To the child: the maps are written; every group is joined; run the program.
-  package enum Step: UInt8 { case mapped = 77, joined = 67, start = 83 }
+  /// To the child: the maps are written; here are the descriptors that were made meanwhile; run the program.
+  package enum Step: UInt8 { case mapped = 77, equipped = 67, start = 83 }
 
-  package static func tell(_ socket: Int32, _ step: Step) throws(SystemError) {
-    try PacketSocket.send(socket, [step.rawValue])
+  package static func tell(_ socket: Int32, _ step: Step, descriptors: [Int32] = []) throws(SystemError) {
+    try PacketSocket.send(socket, [step.rawValue], descriptors: descriptors)
   }
 
   /// Waits for that step; an end of the stream means that the parent has died.
-  package static func await(_ socket: Int32, _ step: Step) throws(SystemError) {
+  @discardableResult
+  package static func await(_ socket: Int32, _ step: Step) throws(SystemError) -> [Int32] {
     var descriptors: [Int32] = []
     let bytes = try PacketSocket.receive(socket, limit: 16, descriptors: &descriptors)
     if bytes != [step.rawValue] { throw SystemError("set-up", "the parent went away", .brokenPipe) }
+    return descriptors
   }
 
   package enum Reply {

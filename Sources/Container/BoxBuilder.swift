@@ -23,7 +23,8 @@ struct BoxBuilder {
   struct Descriptors {
     var channel: Int32
     var initSocket: Int32
-    var initProgram: Int32
+    /// Version 1 groups to join.
+    var tasks: [Int32]
     /// The parent's ends, which the child must not hold open: their end tells it that the parent died.
     var parents: [Int32]
   }
@@ -44,6 +45,7 @@ struct BoxBuilder {
 
   private func build(_ descriptors: Descriptors) throws(WallError) {
     let channel = descriptors.channel
+    try step("control groups") { () throws(SystemError) in try Cgroup.join(tasks: descriptors.tasks) }
     try step("set-up of the sandbox") { () throws(SystemError) in
       try SetupChannel.await(channel, .mapped)
       // Nobody in the box may look into this process; the map could not have been written before.
@@ -61,20 +63,22 @@ struct BoxBuilder {
       try trees.open()
       try trees.finish(userNamespace: nil)
     }
-    let terminal = try buildRoot(channel)
+    var program: Int32 = -1
+    let terminal = try buildRoot(channel, &program)
     try nameBox()
     try step("set-up of the sandbox") { () throws(SystemError) in
       if let terminal { try StandardStreams.take(terminal) } else { try takeStreams(descriptors) }
     }
-    try enter(descriptors)
+    try enter(descriptors, program)
   }
 
   /// Returns the far end of the terminal where there is one.
-  private func buildRoot(_ channel: Int32) throws(WallError) -> Int32? {
+  private func buildRoot(_ channel: Int32, _ program: inout Int32) throws(WallError) -> Int32? {
     try step("set-up of the sandbox") { () throws(SystemError) in
       for tree in mounts.layers { try OverlayMount.stage(trees.descriptors[tree]) }
     }
     let root = try self.root.build(trees)
+    let devices = try receive(channel, &program)
     let boxMounts = BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: cgroup,
       hasNetworkNamespace: has(.network))
@@ -98,7 +102,6 @@ struct BoxBuilder {
     do throws(SystemError) {
       try Mount.pivot(to: root.descriptor)
       try checkRoot(root.descriptor)
-      try SetupChannel.await(channel, .joined)
       if has(.cgroup) { try Namespaces.unshare(Namespaces.cgroup) }
     } catch {
       throw WallError("root filesystem", error)
@@ -108,6 +111,19 @@ struct BoxBuilder {
       try step("read-only root") { () throws(SystemError) in try root.mount.change(set: .readOnly) }
     }
     return far
+  }
+
+  /// What the parent made while this process built the root: init's program, above the numbers that are given away, and /dev.
+  private func receive(_ channel: Int32, _ program: inout Int32) throws(WallError) -> DeviceTree {
+    var given: [Int32] = []
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      given = try SetupChannel.await(channel, .equipped)
+      guard bundle.usesInit, !given.isEmpty else { return }
+      let low = FileDescriptor(owning: given.removeFirst())
+      program = try low.duplicate(atLeast: 64).release()
+    }
+    guard let made = given.first else { return devices }
+    return devices.with(made: made)
   }
 
   /// What was mounted over the old root went away with it: ".." of the root is the root, and nothing else.
@@ -147,7 +163,7 @@ struct BoxBuilder {
     for (number, copy) in copies.enumerated() { try FileDescriptor.replace(Int32(number), with: copy) }
   }
 
-  private func enter(_ descriptors: Descriptors) throws(WallError) {
+  private func enter(_ descriptors: Descriptors, _ program: Int32) throws(WallError) {
     let channel = descriptors.channel
     if bundle.usesInit {
       try step("set-up of the sandbox") { () throws(SystemError) in
@@ -157,7 +173,7 @@ struct BoxBuilder {
         try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
         try Confinement.enter(plan)
       }
-      let error = Process.execute(descriptor: descriptors.initProgram, "", arguments: ["init"], environment: [])
+      let error = Process.execute(descriptor: program, "", arguments: ["init"], environment: [])
       throw WallError("init of the sandbox", error)
     }
     try step("set-up of the sandbox") { () throws(SystemError) in

@@ -17,7 +17,7 @@ struct BoxEntrance {
       do throws(SystemError) {
         try Identity.setDumpable(false)
         Process.wipeArguments()
-        try sandbox.cgroup?.join(pid: 0)
+        try sandbox.cgroup?.joinAlone()
         try Namespaces.join(sandbox.namespaces, of: pidfd)
         guard let inside = try Process.clone(CloneArguments(flags: UInt64(UInt32(bitPattern: CLONE_PARENT)))) else {
           enter()

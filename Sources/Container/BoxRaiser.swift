@@ -6,7 +6,7 @@ import Linux
 import Policy
 import Walls
 
-/// The parent's part in raising a box: groups and limits, one clone, maps, joining, and waiting for the child to be ready.
+/// The parent's part in raising a box: groups and limits, one clone, maps, and waiting for the child to be ready.
 struct BoxRaiser {
   let bundle: Bundle
   let streams: Streams
@@ -67,9 +67,7 @@ struct BoxRaiser {
     let mounts = try MountPlan.plan(bundle, trees, identity)
     let parentOpens = host.isRoot && identity.map != nil
     if parentOpens { try trees.open() }
-    var devices = try DeviceTree(configuration)
-    if host.isRoot, mounts.hasDevices, let made = try devices.make(owner: outside(identity)) { devices = made }
-    defer { if let made = devices.made { _ = FileDescriptor(owning: made) } }
+    let devices = try DeviceTree(configuration)
     let builder = BoxBuilder(
       bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
       plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens)
@@ -79,7 +77,9 @@ struct BoxRaiser {
     var terminal: Int32?
     let process: ProcessIdentity
     do throws(WallError) {
-      try attend(child, trees, identity, cgroup, parentOpens, descriptors.channel.near.rawValue)
+      try attend(child, trees, identity, parentOpens, descriptors.channel.near.rawValue)
+      let makesDevices = host.isRoot && mounts.hasDevices
+      try equip(makesDevices ? devices.make(owner: outside(identity)) : nil, descriptors.channel.near.rawValue)
       terminal = try awaitChild(descriptors)
       guard let identity = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
@@ -124,13 +124,11 @@ struct BoxRaiser {
   struct Preparation {
     let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
     let socket: (near: OwnedDescriptor, far: OwnedDescriptor)?
-    let program: OwnedDescriptor?
 
     init(usesInit: Bool) throws(WallError) {
       do throws(SystemError) {
         channel = try OwnedDescriptor.pair(packets: true)
         socket = usesInit ? try OwnedDescriptor.pair(packets: false) : nil
-        program = usesInit ? OwnedDescriptor(try GuestInit.image().duplicate(atLeast: 64)) : nil
       } catch {
         throw WallError("set-up of the sandbox", error)
       }
@@ -146,17 +144,18 @@ struct BoxRaiser {
     do throws(SystemError) {
       var folder: FileDescriptor?
       if let path = cgroup?.unifiedPath { folder = try File.open(path, O_PATH | O_DIRECTORY) }
+      let tasks = try cgroup?.openTasks() ?? []
+      defer { for descriptor in tasks { _ = FileDescriptor(owning: descriptor) } }
       let arguments = CloneArguments(flags: flags, cgroup: folder?.rawValue)
       guard let child = try Process.clone(arguments) else {
         builder.run(
           BoxBuilder.Descriptors(
             channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,
-            initProgram: prepared.program?.rawValue ?? -1,
+            tasks: tasks,
             parents: [prepared.channel.near.rawValue] + (prepared.socket.map { [$0.near.rawValue] } ?? [])))
       }
       prepared.channel.far.close()
       prepared.socket?.far.close()
-      prepared.program?.close()
       return child
     } catch  where error.call == "clone3" && flags & Namespaces.user != 0 {
       let lack = Host.whyNoUserNamespaces(error.errno)
@@ -166,10 +165,9 @@ struct BoxRaiser {
     }
   }
 
-  /// Maps first, for the child can do nothing without; groups while it is building.
+  /// Maps first, for the child can do nothing without.
   private func attend(
-    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ cgroup: Cgroup?, _ parentOpens: Bool,
-    _ channel: Int32
+    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ parentOpens: Bool, _ channel: Int32
   ) throws(WallError) {
     do throws(SystemError) {
       if let map = identity.map { try map.write(pid: child.pid) }
@@ -188,12 +186,29 @@ struct BoxRaiser {
     }
     do throws(SystemError) {
       try SetupChannel.tell(channel, .mapped)
-      if let cgroup { try cgroup.joinLegacy(pid: child.pid) }
-      try SetupChannel.tell(channel, .joined)
     } catch  where error.errno == .brokenPipe {
       // The child has failed already, and says why.
     } catch {
-      throw WallError("control groups", error)
+      throw WallError("set-up of the sandbox", error)
+    }
+  }
+
+  /// While the child builds the root: /dev with real nodes, where root may make them, and init's program.
+  private func equip(_ devices: DeviceTree?, _ channel: Int32) throws(WallError) {
+    defer { devices?.close() }
+    do throws(SystemError) {
+      let made = devices?.made.map { [$0] } ?? []
+      if bundle.usesInit {
+        let program = try GuestInit.image()
+        try SetupChannel.tell(channel, .equipped, descriptors: [program.rawValue] + made)
+        _ = consume program
+      } else {
+        try SetupChannel.tell(channel, .equipped, descriptors: made)
+      }
+    } catch  where error.errno == .brokenPipe {
+      // The child has failed already, and says why.
+    } catch {
+      throw WallError("set-up of the sandbox", error)
     }
   }
 

@@ -223,9 +223,9 @@ final class ContainerSandbox: Sandbox {
   /// Gives back what the box had of the host: groups, and its range of ids.
   private func free() throws(WallError) {
     do throws(SystemError) {
-      if child, let cgroup {
+      if child {
         // The process namespace is empty; only what was moved there from outside could be left.
-        try cgroup.removeKilling()
+        if let cgroup { try cgroup.removeKilling() }
         if pausedOnce { try CgroupFreezer.removeLeftovers(id) }
       } else {
         try Cgroup.leftovers(id).removeKilling()

@@ -193,9 +193,28 @@ public struct Cgroup: Sendable, Equatable {
     for place in places { try File.writeExisting(place.path + "/cgroup.procs", "\(pid)") }
   }
 
-  /// Moves a process that clone3 has put into the version 2 folder already into those of version 1.
-  public func joinLegacy(pid: Int32) throws(SystemError) {
-    for place in places where !place.isUnified { try File.writeExisting(place.path + "/cgroup.procs", "\(pid)") }
+  /// Version 1's folders opened for joining: whoever inherits the descriptors may join with the rights of who opened them.
+  public func openTasks() throws(SystemError) -> [Int32] {
+    var descriptors: [Int32] = []
+    for place in places where !place.isUnified {
+      descriptors.append(try File.open(place.path + "/tasks", O_WRONLY).release())
+    }
+    return descriptors
+  }
+
+  /// Joins by what `openTasks` returned. A thread that moves itself needs no lock over the whole machine's forks: moving another
+  /// process waits for an RCU grace period, some milliseconds (kernel/cgroup/cgroup.c, cgroup_procs_write_start). The caller has
+  /// one thread.
+  public static func join(tasks: [Int32]) throws(SystemError) {
+    for descriptor in tasks { try File.writeAll(descriptor, "0") }
+  }
+
+  /// Moves the caller, which has one thread, into every folder.
+  public func joinAlone() throws(SystemError) {
+    let tasks = try openTasks()
+    defer { for descriptor in tasks { _ = FileDescriptor(owning: descriptor) } }
+    try Cgroup.join(tasks: tasks)
+    if let path = unifiedPath { try File.writeExisting(path + "/cgroup.procs", "0") }
   }
 
   /// The processes in the group.
