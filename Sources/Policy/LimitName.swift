@@ -12,8 +12,22 @@ public enum LimitName: String, CaseIterable, Sendable {
   enum Unit { case bytes, bytesPerSecond, count, countPerSecond, thousandths, milliseconds }
 
   /// "--open-files" for `open_files`; `--log-size` for `log`, because the OCI verbs have a `--log` of their own.
-  public var option: String {
-    self == .log ? "--log-size" : "--" + String(rawValue.map { $0 == "_" ? "-" : $0 })
+  public var option: PolicyOption {
+    switch self {
+    case .memory: .memory
+    case .cpus: .cpus
+    case .pids: .pids
+    case .openFiles: .openFiles
+    case .coreSize: .coreSize
+    case .fileSize: .fileSize
+    case .scratch: .scratch
+    case .log: .log
+    case .timeout: .timeout
+    case .output: .output
+    case .cpuTime: .cpuTime
+    case .diskBytesPerSecond: .diskBytes
+    case .diskOperationsPerSecond: .diskOperations
+    }
   }
 
   var unit: Unit {

@@ -29,7 +29,7 @@ public enum PolicyOption: String, CaseIterable, Sendable {
   case diskOperations = "--disk-iops"
 
   /// The limit that the option sets.
-  public var limit: LimitName? { LimitName.allCases.first { $0.option == rawValue } }
+  public var limit: LimitName? { LimitName.allCases.first { $0.option == self } }
 }
 
 /// What options are read against, besides their own text.

@@ -57,7 +57,7 @@ struct OptionTests {
 
   @Test("every limit is an option")
   func limitOptions() {
-    for name in LimitName.allCases { #expect(PolicyOption(rawValue: name.option)?.limit == name) }
+    for name in LimitName.allCases { #expect(name.option.limit == name) }
   }
 
   @Test(
