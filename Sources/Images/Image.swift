@@ -114,3 +114,25 @@ extension ImageStore {
 
   func path(ofLayer digest: Digest) -> String { layers + "/" + digest.hex + "/diff" }
 }
+
+extension ImageStore {
+  /// All that is known about an image.
+  public func inspection(of image: Image) throws(ImageError) -> JSONValue {
+    var layers: [JSONValue] = []
+    for descriptor in try manifest(image.manifestDigest)?.layers ?? [] {
+      let summary = try layer(descriptor.digest)
+      layers.append([
+        "digest": .string(descriptor.digest.description), "size": .integer(descriptor.size),
+        "diffID": summary.map { .string($0.diffID.description) } ?? .null,
+        "unpackedSize": summary.map { .integer($0.bytes) } ?? .null,
+        "notes": .array(summary?.notes.map { .string($0) } ?? []),
+      ])
+    }
+    let names = try list().filter { $0.manifest == image.manifestDigest }
+    return [
+      "name": .string(image.name), "names": .array(names.map { .string($0.familiar) }),
+      "id": .string(image.configurationDigest.description), "manifest": .string(image.manifestDigest.description),
+      "configuration": image.configuration.json, "layers": .array(layers),
+    ]
+  }
+}

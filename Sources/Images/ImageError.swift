@@ -38,3 +38,10 @@ public struct ImageError: Error, Sendable, CustomStringConvertible {
 
   public var description: String { message }
 }
+
+/// Runs system calls whose error is told as `what` was being done.
+package func system<R: ~Copyable>(
+  _ what: @autoclosure () -> String, _ body: () throws(SystemError) -> R
+) throws(ImageError) -> R {
+  do throws(SystemError) { return try body() } catch { throw ImageError(what(), error) }
+}

@@ -3,7 +3,7 @@ public import Formats
 public import Linux
 
 /// What is known about an unpacked layer (`layer.json`).
-public struct LayerRecord: Sendable, Equatable {
+public struct LayerSummary: Sendable, Equatable {
   /// The digest of the uncompressed tar.
   public var diffID: Digest
   /// What was written: files' bytes and entries.
@@ -19,14 +19,14 @@ public struct LayerRecord: Sendable, Equatable {
     self.notes = notes
   }
 
-  init(_ node: JSONNode) throws(FormatError) {
+  package init(_ node: JSONNode) throws(FormatError) {
     diffID = try node.required("diffID").digest()
     bytes = try node.integer("bytes")
     entries = try node.integer("entries")
     notes = try node.strings("notes")
   }
 
-  var json: JSONValue {
+  package var json: JSONValue {
     [
       "diffID": .string(diffID.description), "bytes": .integer(bytes), "entries": .integer(entries),
       "notes": .array(notes.map { .string($0) }),
@@ -36,7 +36,8 @@ public struct LayerRecord: Sendable, Equatable {
 
 /// A layer that is being made; the lock keeps other commands from making the same one and from clearing it away.
 public struct IncomingLayer: ~Copyable, Sendable {
-  public let digest: Digest
+  /// The digest of the blob; nil where that is known at its end only.
+  public let digest: Digest?
   let entry: String
   let lock: StoreLock
   /// The empty tree to fill.
@@ -51,14 +52,14 @@ public struct IncomingFolder: ~Copyable, Sendable {
 
 extension ImageStore {
   /// What is known about a layer that is here, or nil.
-  public func layer(_ digest: Digest) throws(ImageError) -> LayerRecord? {
+  public func layer(_ digest: Digest) throws(ImageError) -> LayerSummary? {
     let path = layers + "/" + digest.hex + "/layer.json"
     let bytes: [UInt8]
     do throws(SystemError) { bytes = try File.contents(path) } catch {
       if error.errno == .noEntry { return nil }
       throw ImageError("cannot read the image store", error)
     }
-    do throws(FormatError) { return try LayerRecord(try JSONNode.parse(bytes, source: path)) } catch {
+    do throws(FormatError) { return try LayerSummary(try JSONNode.parse(bytes, source: path)) } catch {
       throw ImageError("the image store is damaged", error)
     }
   }
@@ -80,8 +81,21 @@ extension ImageStore {
       lock.end()
       return nil
     }
+    return try makeLayer(digest, name, lock)
+  }
+
+  /// Begins a layer whose digest will be known at its end.
+  public func beginLayer() throws(ImageError) -> IncomingLayer {
+    let name = "import-\(Process.id)-" + String(Clock.monotonicNanoseconds(), radix: 36)
+    guard let lock = try lock(name) else { throw ImageError("cannot lock the image store") }
+    return try makeLayer(nil, name, lock)
+  }
+
+  private func makeLayer(
+    _ digest: Digest?, _ name: String, _ lock: consuming StoreLock
+  ) throws(ImageError) -> IncomingLayer {
     let entry = name + "." + String(Clock.monotonicNanoseconds(), radix: 36)
-    let tree = try system("cannot make the layer \(digest.short)") { () throws(SystemError) in
+    let tree = try system("cannot make a layer in the image store") { () throws(SystemError) in
       try File.makeDirectory(incoming + "/" + entry, mode: 0o700)
       try File.makeDirectory(incoming + "/" + entry + "/diff", mode: 0o755)
       return try File.open(incoming + "/" + entry + "/diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
@@ -90,13 +104,21 @@ extension ImageStore {
   }
 
   /// Makes a finished layer part of the store: all of it is on the disk before its name is.
-  public func commit(_ layer: consuming IncomingLayer, _ record: LayerRecord) throws(ImageError) {
+  /// - Parameter digest: of the blob as it was fetched, which the caller has verified.
+  public func commit(
+    _ layer: consuming IncomingLayer, as digest: Digest, _ record: LayerSummary
+  ) throws(ImageError) {
     let folder = incoming + "/" + layer.entry
-    try system("cannot keep the layer \(layer.digest.short)") { () throws(SystemError) in
+    try system("cannot keep the layer \(digest.short)") { () throws(SystemError) in
       let open = try File.open(folder, O_RDONLY | O_DIRECTORY)
       try File.replaceAtomically("layer.json", record.json.bytes(), at: open.rawValue)
       try File.syncFileSystem(of: open.rawValue)
-      try File.rename(folder, to: layers + "/" + layer.digest.hex)
+      do throws(SystemError) {
+        try File.rename(folder, to: layers + "/" + digest.hex)
+      } catch  where error.errno == .notEmpty || error.errno == .exists {
+        // Another command imported the same bytes first; this copy is cleared by the next one.
+        return
+      }
       let parent = try File.open(layers, O_RDONLY | O_DIRECTORY)
       try File.sync(parent.rawValue)
     }

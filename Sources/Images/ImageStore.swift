@@ -34,13 +34,6 @@ public struct ImageStore: Sendable {
   }
 }
 
-/// Runs system calls whose error is told as `what` was being done.
-func system<R: ~Copyable>(
-  _ what: @autoclosure () -> String, _ body: () throws(SystemError) -> R
-) throws(ImageError) -> R {
-  do throws(SystemError) { return try body() } catch { throw ImageError(what(), error) }
-}
-
 extension Platform {
   /// This machine's.
   public static var host: Platform {

@@ -37,9 +37,10 @@ public struct LayerWriter: ~Copyable {
   static let maximumKeptBytes = 256 << 20
 
   private struct OpenFile: ~Copyable {
-    let entry: TarEntry
+    let entry: LayerRecord
     let descriptor: FileDescriptor
     var end: Int64 = 0
+    var endsInHole = false
   }
 
   private struct FolderMetadata {
@@ -53,54 +54,56 @@ public struct LayerWriter: ~Copyable {
   public init(root: Int32, options: Options = Options()) {
     self.root = root
     self.options = options
+    notes.ownersDropped = !options.keepsOwners
   }
 
   // MARK: Entries
 
-  /// Makes the next entry; a file's content follows with `write`.
-  public mutating func add(_ entry: TarEntry) throws(ImageError) {
+  /// Makes the next entry; a file's content follows with `write` and `skip`.
+  public mutating func add(_ entry: LayerRecord) throws(ImageError) {
     try finishFile()
     try count()
     let path = try Self.clean(entry.path)
+    if entry.kind == .whiteout || entry.kind == .opaque { return try keepForEnd(entry.kind, path) }
     do throws(SystemError) { try make(entry, path) } catch { throw Self.failure(entry.path, error) }
   }
 
-  /// Content of the file that was added last.
-  public mutating func write(_ content: Span<UInt8>, at offset: Int64) throws(ImageError) {
+  /// The next content of the file that was added last.
+  public mutating func write(_ content: Span<UInt8>) throws(ImageError) {
     guard var open = file.take() else { throw ImageError(.damaged, "the layer has content that belongs to no file") }
-    let (end, overflow) = offset.addingReportingOverflow(Int64(content.count))
-    guard offset >= open.end, !overflow, end <= open.entry.size else {
-      throw Self.failure(open.entry.path, "has content outside its \(open.entry.size) bytes")
+    guard Int64(content.count) <= open.entry.size - open.end else {
+      throw Self.failure(open.entry.path, "has content beyond its \(open.entry.size) bytes")
     }
     bytes += Int64(content.count)
     guard bytes <= options.bytes else {
-      throw ImageError(
-        .damaged, "the layer unpacks to more than \(options.bytes) bytes: refused as a bomb (--layer-limit raises it)")
+      throw ImageError(.damaged, "the layer unpacks to more than \(options.bytes) bytes: refused as a bomb")
     }
-    do throws(SystemError) { try LayerTree.write(open.descriptor.rawValue, content, at: offset) } catch {
+    do throws(SystemError) { try LayerTree.write(open.descriptor.rawValue, content, at: open.end) } catch {
       throw Self.failure(open.entry.path, error)
     }
-    open.end = end
+    open.end += Int64(content.count)
     file = consume open
   }
 
-  /// Hides a name of the layers below.
-  public mutating func addWhiteout(_ path: [UInt8]) throws(ImageError) {
-    try finishFile()
-    try count()
-    let clean = try Self.clean(path)
-    guard !clean.isEmpty else { throw Self.failure(path, "would hide the whole root: refused") }
-    try keep(clean)
-    whiteouts.append(clean)
+  /// The next so many bytes of the file are a hole.
+  public mutating func skip(_ count: Int64) throws(ImageError) {
+    guard var open = file.take() else { throw ImageError(.damaged, "the layer has content that belongs to no file") }
+    guard count >= 0, count <= open.entry.size - open.end else {
+      throw Self.failure(open.entry.path, "has content beyond its \(open.entry.size) bytes")
+    }
+    open.end += count
+    open.endsInHole = count > 0 || open.endsInHole
+    file = consume open
   }
 
-  /// Hides all that the layers below have in a folder.
-  public mutating func addOpaque(_ path: [UInt8]) throws(ImageError) {
-    try finishFile()
-    try count()
-    let clean = try Self.clean(path)
-    try keep(clean)
-    opaque.append(clean)
+  private mutating func keepForEnd(_ kind: LayerRecord.Kind, _ path: [UInt8]) throws(ImageError) {
+    keptBytes += path.count + 32
+    guard keptBytes <= Self.maximumKeptBytes else {
+      throw ImageError(.damaged, "the layer hides more names than can be remembered: refused as a bomb")
+    }
+    if kind == .opaque { return opaque.append(path) }
+    guard !path.isEmpty else { throw ImageError(.damaged, "the layer would hide the whole root: refused") }
+    whiteouts.append(path)
   }
 
   /// Finishes the last file, the whiteouts and the folders.
@@ -119,13 +122,18 @@ public struct LayerWriter: ~Copyable {
   }
 
   /// What was written, for the layer's record.
-  public func record(diffID: Digest) -> LayerRecord {
-    LayerRecord(diffID: diffID, bytes: bytes, entries: entries, notes: notes.lines)
+  public func summary(diffID: Digest) -> LayerSummary {
+    LayerSummary(diffID: diffID, bytes: bytes, entries: entries, notes: notes.lines)
+  }
+
+  /// Removes everything in the folder: what a layer that failed left.
+  public static func clear(_ root: Int32) throws(ImageError) {
+    do throws(SystemError) { try LayerTree.empty(root) } catch { throw ImageError("cannot clear the layer", error) }
   }
 
   // MARK: Making
 
-  private mutating func make(_ entry: TarEntry, _ path: [UInt8]) throws(SystemError) {
+  private mutating func make(_ entry: LayerRecord, _ path: [UInt8]) throws(SystemError) {
     guard let name = Self.lastComponent(path) else {
       // The root itself is never replaced: only a folder may speak of it.
       guard entry.kind == .directory else { throw SystemError("replace", "the root", .invalid) }
@@ -150,7 +158,7 @@ public struct LayerWriter: ~Copyable {
       file = OpenFile(entry: entry, descriptor: try LayerTree.create(name, at: folder))
     case .symbolicLink:
       try clear(name, at: folder)
-      try LayerTree.makeLink(entry.linkTarget, name, at: folder)
+      try LayerTree.makeLink(entry.target, name, at: folder)
       try finishNode(entry, name, at: folder)
     case .hardLink:
       try makeHardLink(entry, name, at: folder)
@@ -161,10 +169,11 @@ public struct LayerWriter: ~Copyable {
     case .characterDevice, .blockDevice:
       try clear(name, at: folder)
       try makeDevice(entry, name, at: folder)
+    case .whiteout, .opaque: return
     }
   }
 
-  private mutating func makeDevice(_ entry: TarEntry, _ name: [UInt8], at folder: Int32) throws(SystemError) {
+  private mutating func makeDevice(_ entry: LayerRecord, _ name: [UInt8], at folder: Int32) throws(SystemError) {
     let isCharacter = entry.kind == .characterDevice
     // What overlayfs itself reads as a whiteout is no device of anybody's.
     if isCharacter && entry.deviceMajor == 0 && entry.deviceMinor == 0 {
@@ -183,10 +192,10 @@ public struct LayerWriter: ~Copyable {
     try finishNode(entry, name, at: folder)
   }
 
-  private mutating func makeHardLink(_ entry: TarEntry, _ name: [UInt8], at folder: Int32) throws(SystemError) {
+  private mutating func makeHardLink(_ entry: LayerRecord, _ name: [UInt8], at folder: Int32) throws(SystemError) {
     let target: [UInt8]
-    do throws(ImageError) { target = try Self.clean(entry.linkTarget) } catch {
-      throw SystemError("link", "to \(String(decoding: entry.linkTarget.prefix(80), as: UTF8.self))", .invalid)
+    do throws(ImageError) { target = try Self.clean(entry.target) } catch {
+      throw SystemError("link", "to \(String(decoding: entry.target.prefix(80), as: UTF8.self))", .invalid)
     }
     guard let targetName = Self.lastComponent(target) else { throw SystemError("link", "to the root", .invalid) }
     if target == (try? Self.clean(entry.path)) { return }
@@ -196,7 +205,7 @@ public struct LayerWriter: ~Copyable {
     // The target may be a folder that removing the old name would empty: look first.
     guard let kind = try LayerTree.kind(targetName, at: targetFolder.rawValue) else {
       throw SystemError(
-        "link", "to \(String(decoding: entry.linkTarget.prefix(80), as: UTF8.self)), which this layer does not have",
+        "link", "to \(String(decoding: entry.target.prefix(80), as: UTF8.self)), which this layer does not have",
         .noEntry)
     }
     guard kind != UInt32(S_IFDIR) else { throw SystemError("link", "to a folder", .notPermitted) }
@@ -227,7 +236,7 @@ public struct LayerWriter: ~Copyable {
     forgetParent(unless: folder)
   }
 
-  private mutating func finishNode(_ entry: TarEntry, _ name: [UInt8], at folder: Int32) throws(SystemError) {
+  private mutating func finishNode(_ entry: LayerRecord, _ name: [UInt8], at folder: Int32) throws(SystemError) {
     if options.keepsOwners { try LayerTree.changeOwner(name, user: entry.uid, group: entry.gid, at: folder) }
     if entry.kind != .symbolicLink { try LayerTree.changeMode(name, entry.mode & 0o7777, at: folder) }
     for attribute in entry.attributes { notes.refuse(attribute.name) }
@@ -240,7 +249,7 @@ public struct LayerWriter: ~Copyable {
     let entry = open.entry
     let descriptor = open.descriptor.rawValue
     do throws(SystemError) {
-      if open.end < entry.size { try LayerTree.setSize(descriptor, entry.size) }
+      if open.end < entry.size || open.endsInHole { try LayerTree.setSize(descriptor, entry.size) }
       // chown clears setuid and file capabilities: owner, mode, attributes, in this order (chown(2)).
       if options.keepsOwners { try LayerTree.changeOwner([], user: entry.uid, group: entry.gid, at: descriptor) }
       try LayerTree.changeMode(descriptor, entry.mode & 0o7777)
@@ -328,7 +337,7 @@ public struct LayerWriter: ~Copyable {
     try LayerTree.changeTime(nil, seconds: folder.seconds, nanoseconds: folder.nanoseconds, at: open.rawValue)
   }
 
-  private mutating func keepFolder(_ entry: TarEntry, _ path: [UInt8]) throws(SystemError) {
+  private mutating func keepFolder(_ entry: LayerRecord, _ path: [UInt8]) throws(SystemError) {
     keptBytes += path.count + 64
     guard keptBytes <= Self.maximumKeptBytes else { throw SystemError("keep", "too many folders", .noMemory) }
     folders.append(
@@ -410,13 +419,6 @@ public struct LayerWriter: ~Copyable {
     entries += 1
     guard entries <= options.entries else {
       throw ImageError(.damaged, "the layer has more than \(options.entries) entries: refused as a bomb")
-    }
-  }
-
-  private mutating func keep(_ path: [UInt8]) throws(ImageError) {
-    keptBytes += path.count + 32
-    guard keptBytes <= Self.maximumKeptBytes else {
-      throw ImageError(.damaged, "the layer hides more names than can be remembered: refused as a bomb")
     }
   }
 

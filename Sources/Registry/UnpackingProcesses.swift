@@ -1,0 +1,54 @@
+import Formats
+import Images
+import Linux
+
+/// The two processes that unpack one tar: the confined worker, which reads it, and the writer.
+struct UnpackingProcesses: ~Copyable {
+  private let worker: Child
+  private let writer: Child
+  private let report: FileDescriptor
+
+  private init(worker: consuming Child, writer: consuming Child, report: consuming FileDescriptor) {
+    self.worker = worker
+    self.writer = writer
+    self.report = report
+  }
+
+  /// - Parameters:
+  ///   - input: where the blob's bytes come from.
+  ///   - tree: the folder to fill.
+  ///   - isPlain: whether owners do not matter.
+  static func start(
+    input: Int32, tree: Int32, limit: Int64, isPlain: Bool = false
+  ) throws(SystemError) -> UnpackingProcesses {
+    let stream = try DescriptorPair.pipe()
+    let reportPipe = try DescriptorPair.pipe()
+    let own = "/proc/self/exe"
+    let worker = try Process.spawn(
+      own, arguments: ["immure-front", LayerWorker.role, "\(limit)"], environment: [],
+      descriptors: [input, stream.second.rawValue])
+    let writer = try Process.spawn(
+      own, arguments: ["immure-front", LayerUnpacker.role, "\(limit)"] + (isPlain ? ["plain"] : []),
+      environment: ["PATH=/usr/bin:/bin"],
+      descriptors: [stream.first.rawValue, reportPipe.second.rawValue, 2, tree])
+    let report = try reportPipe.first.duplicate()
+    return UnpackingProcesses(worker: worker, writer: writer, report: report)
+  }
+
+  /// Waits until both have ended; what the writer said, and how the worker ended.
+  func wait() throws(ImageError) -> (LayerUnpacker.Report, worker: ExitStatus) {
+    do {
+      let bytes = try File.readAll(report.rawValue, limit: 1 << 20)
+      let workerStatus = try worker.wait() ?? .exited(1)
+      let writerStatus = try writer.wait() ?? .exited(1)
+      guard !bytes.isEmpty else {
+        throw ImageError("the process that writes layers ended without a word (\(writerStatus))")
+      }
+      return (try LayerUnpacker.Report(bytes), workerStatus)
+    } catch let error as ImageError {
+      throw error
+    } catch {
+      throw ImageError("cannot unpack: \(error)")
+    }
+  }
+}
