@@ -169,11 +169,32 @@ struct HouseTests {
     let names = ["/" + "work/", "/opt/" + "swift", Repository.root.path + "/"]
     for path in Repository.files {
       for (index, line) in try Repository.lines(path).enumerated() {
-        for name in names where line.contains(name) {
+        for name in names where Self.begins(name, in: line) {
           Issue.record("\(path):\(index + 1): names a path of one machine")
         }
       }
     }
+  }
+
+  /// Whether an absolute path that starts so stands in the line: what precedes it is no part of a longer path.
+  static func begins(_ path: String, in line: Substring) -> Bool {
+    var rest = line
+    while let found = rest.firstRange(of: path) {
+      let before = found.lowerBound == line.startIndex ? nil : line[line.index(before: found.lowerBound)]
+      if before.map({ !$0.isLetter && !$0.isNumber && !")}._-$*~".contains($0) }) ?? true { return true }
+      rest = rest[found.upperBound...]
+    }
+    return false
+  }
+
+  @Test("what names a machine's path")
+  func machinePaths() {
+    let folder = "/" + "work/"
+    #expect(Self.begins(folder, in: Substring("cd " + folder + "main")))
+    #expect(Self.begins(folder, in: Substring(folder)))
+    #expect(Self.begins(folder, in: Substring("\"" + folder + "x\"")))
+    #expect(!Self.begins(folder, in: Substring("$BOX" + folder + "x")))
+    #expect(!Self.begins(folder, in: Substring("\\(box)" + folder + "x")))
   }
 
   @Test("no file is generated or binary, but for small samples of the tests")
