@@ -40,8 +40,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = [], pure: Bool
   .target(
     name: name, dependencies: dependencies, swiftSettings: pure ? strict + sanitize : strict)
 }
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 func fuzzer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(
@@ -111,7 +111,8 @@ let coreTests: [Target] = [
   tests("Seccomp", ["Seccomp", "Formats", "Linux"]),
   tests("Policy", ["Policy", "Formats"]),
   tests("Walls", ["Walls", "Policy", "Linux", "CLinux", "Formats"]),
-  tests("Network", ["Network", "Walls", "Policy", "Linux", "Formats"]),
+  tests(
+    "Network", ["Network", "Walls", "Policy", "Linux", "Formats"], exclude: ["rig.sh", "serve.py", "ask.py"]),
   // A start forks, which a test process with its threads must not.
   .executableTarget(
     name: "NetworkProbe", dependencies: ["Network", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",

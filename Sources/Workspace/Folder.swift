@@ -113,6 +113,9 @@ struct Folder: ~Copyable {
   /// Names in byte order, without "." and "..".
   borrowing func names() throws(SystemError) -> [[UInt8]] {
     var names: [[UInt8]] = []
+    // From the start, also when the folder was read before.
+    let fromStart: UInt = 0
+    try checked("lseek", "", systemCall(Int(SYS_lseek), word(raw), 0, fromStart))
     while true {
       var failure = 0
       // SAFETY: the kernel fills at most the capacity and returns how much.

@@ -1,6 +1,6 @@
 /// The shortest edit from one list of lines to another (E. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986),
 /// as a unified diff.
-enum LineDifference {
+public enum LineDifference {
   enum Edit: Equatable { case keep(Int, Int), remove(Int), insert(Int) }
 
   /// Edits in order; nil when more than `limit` of them would be needed.
@@ -98,7 +98,7 @@ enum LineDifference {
   }
 
   /// The hunks of a unified diff, three lines of context; nil when the files differ too much for one.
-  static func unified(_ oldBytes: [UInt8], _ newBytes: [UInt8]) -> [UInt8]? {
+  public static func unified(_ oldBytes: [UInt8], _ newBytes: [UInt8]) -> [UInt8]? {
     let old = lines(oldBytes)
     let new = lines(newBytes)
     guard let edits = edits(old, new) else { return nil }
