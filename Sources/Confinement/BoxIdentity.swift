@@ -15,7 +15,9 @@ package struct BoxIdentity {
 
   /// Whether files' owners can be translated: the caller has power over the file systems and the box a map of its own.
   package var mapsFiles: Bool { lease != nil || ownsFiles }
-  package var setGroups: Bool { map?.means != .single }
+  /// Where setgroups(2) was denied to the user namespace around this one, every namespace below denies it too (user_namespaces(7)).
+  private var deniesGroups = false
+  package var setGroups: Bool { map?.means != .single && !deniesGroups }
 
   /// As root a range of its own; else what /etc/subuid gives; else the single own id.
   package static func choose(_ bundle: Bundle, on host: Host) throws(WallError) -> BoxIdentity {
@@ -58,9 +60,11 @@ package struct BoxIdentity {
       let users = try? File.text("/proc/self/uid_map"), let groups = try? File.text("/proc/self/gid_map")
     {
       // Root of an outer container: the ids it has, as they are.
-      return BoxIdentity(
+      var identity = BoxIdentity(
         map: UserNamespaceMap(users: sameRanges(users), groups: sameRanges(groups), means: .direct),
         notes: ["the sandbox's ids are those of the container around it"])
+      identity.deniesGroups = (try? File.text("/proc/self/setgroups"))?.hasPrefix("deny") ?? false
+      return identity
     }
     if let map = SubordinateIDs.mapForCaller() { return BoxIdentity(map: map) }
     let map = UserNamespaceMap(

@@ -35,7 +35,7 @@ struct JailHoldings {
     if let user { return try UserEnd.killAll(of: user.id) }
     if let cgroup { try cgroup.killAll() }
     if let process { try TreeEnd.kill(process) }
-    if isParent { try TreeEnd.killOrphans() }
+    if isParent { try TreeEnd.killOrphans(but: process?.pid) }
   }
 
   /// Gives the names back; all processes have ended.

@@ -23,12 +23,13 @@ enum TreeEnd {
   }
 
   /// Orphans that the first process left behind when it ended: they came to this process, their subreaper. Ours are told from other
-  /// children by what only the jailed have: a seccomp filter or no_new_privs more than this process.
-  static func killOrphans() throws(SystemError) {
+  /// children by what only the jailed have: a seccomp filter or no_new_privs more than this process. `first` is left to the one who
+  /// waits for it: killed a moment ago, it may not have died yet.
+  static func killOrphans(but first: Int32?) throws(SystemError) {
     guard let own = ProcessTable.status(of: Process.id) else { return }
     while true {
       let orphans = ProcessTable.children(of: Process.id).filter { pid in
-        guard let status = ProcessTable.status(of: pid), !status.isZombie else { return false }
+        guard pid != first, let status = ProcessTable.status(of: pid), !status.isZombie else { return false }
         return status.filters > own.filters || status.noNewPrivileges && !own.noNewPrivileges
       }
       if orphans.isEmpty { return }
