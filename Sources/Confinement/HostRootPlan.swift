@@ -35,14 +35,19 @@ package enum HostRootPlan {
       parts.append(part(path, scratch, root.hidden, trees, identity))
     }
     if let directory = root.workingDirectory, !isVisible(directory, in: root) {
-      let tree = trees.add(
-        HostTrees.Request(
-          path: directory, what: "working directory", recursive: true,
-          owners: identity.mapsFiles ? .translatedIfPossible : .asTheyAre,
-          set: [.readOnly, .noSetUserID, .noDevices], attributesBelow: true))
+      let tree = workingDirectory(directory, trees, identity)
       parts.append(RootAssembly.Part(path: directory, tree: tree, overlay: false))
     }
     return .host(parts: parts, links: links, folders: emptyFolders, limit: limit)
+  }
+
+  /// The current folder's tree, read-only.
+  static func workingDirectory(_ path: String, _ trees: HostTrees, _ identity: BoxIdentity) -> Int {
+    trees.add(
+      HostTrees.Request(
+        path: path, what: "working directory", recursive: true,
+        owners: identity.mapsFiles ? .translatedIfPossible : .asTheyAre,
+        set: [.readOnly, .noSetUserID, .noDevices], attributesBelow: true))
   }
 
   /// Programs are translated, so that the box's root may replace them in its throw-away layer. /etc is not: what only root may
@@ -63,7 +68,7 @@ package enum HostRootPlan {
   }
 
   /// Whether the folder is there anyway, below a visible path.
-  private static func isVisible(_ directory: String, in root: HostRoot) -> Bool {
+  static func isVisible(_ directory: String, in root: HostRoot) -> Bool {
     root.visible.contains { directory == $0 || directory.hasPrefix($0 + "/") }
   }
 }

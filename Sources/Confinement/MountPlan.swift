@@ -56,8 +56,24 @@ package struct MountPlan {
         try plan.add(mount, bundle, trees, identity)
       }
     }
-    for mount in given { try plan.add(mount, bundle, trees, identity) }
+    for mount in given {
+      try plan.add(mount, bundle, trees, identity)
+      if let directory = MountPlan.directory(bundle.root, coveredBy: mount) {
+        // It appears above the memory that covers it (/tmp), and below what the user mounts later.
+        let tree = HostRootPlan.workingDirectory(directory, trees, identity)
+        let options = try MountOptions(MountConfiguration(destination: directory, type: "bind", source: directory))
+        plan.items.append(Item(destination: directory, source: .tree(tree), options: options))
+      }
+    }
     return plan
+  }
+
+  /// The host's current folder, where a new file system at `mount` would hide it.
+  static func directory(_ root: RootFilesystem, coveredBy mount: MountConfiguration) -> String? {
+    guard case .host(let host, _) = root, let directory = host.workingDirectory, mount.type == "tmpfs",
+      directory.hasPrefix(mount.destination + "/"), !HostRootPlan.isVisible(directory, in: host)
+    else { return nil }
+    return directory
   }
 
   private mutating func add(

@@ -48,7 +48,9 @@ package struct RootAssembly {
           HostTrees.Request(path: path, what: "writable layer", recursive: false, owners: owners))
       }
       shape = .layers(trees: layers, scratch: scratch, scratchTree: scratchTree)
-    case .host(let root, let scratch):
+    case .host(var root, let scratch):
+      let isCovered = bundle.configuration.mounts.contains { MountPlan.directory(bundle.root, coveredBy: $0) != nil }
+      if isCovered { root.workingDirectory = nil }
       shape = try HostRootPlan.make(root, scratch, trees, identity)
     }
     return RootAssembly(shape: shape, isUserNamespace: identity.map != nil)

@@ -7,17 +7,12 @@ import Walls
 struct JailLimits {
   var group = CgroupLimits()
   var rlimits: [ResourceLimit]
-  var notes: [String] = []
 
   /// Processes are counted per user by the kernel itself, which for an own user is the sandbox: no group is needed for that.
   init(_ configuration: RuntimeConfiguration, mode: JailMode) throws(WallError) {
     let resources = configuration.resources
     rlimits = configuration.process.rlimits
     if let pids = resources.pidsLimit, pids > 0 { add(ResourceLimits.processes, try Self.processes(pids, mode)) }
-    guard mode == .rooted else {
-      if let memory = resources.memoryLimit, memory > 0 { add(ResourceLimits.data, UInt64(memory)) }
-      return
-    }
     group.memory = resources.memoryLimit
     group.memoryAndSwap = resources.memorySwapLimit
     group.cpuShares = resources.cpuShares
@@ -37,9 +32,8 @@ struct JailLimits {
     }
   }
 
-  /// What stands in where the group could not be made.
-  mutating func substitute(_ error: SystemError) {
-    notes.append("control groups cannot be made here (\(error)): memory is limited by RLIMIT_DATA, weaker")
+  /// What stands in where the group could not be made: for each process, not for all together.
+  mutating func substitute() {
     if let memory = group.memory, memory > 0 { add(ResourceLimits.data, UInt64(memory)) }
     group = CgroupLimits()
   }

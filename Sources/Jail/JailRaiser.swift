@@ -41,9 +41,9 @@ struct JailRaiser {
     if mode.hasOwnUser { holdings.user = try takeUser() }
     if !limits.group.controllers.isEmpty {
       do throws(SystemError) {
-        holdings.cgroup = try Cgroup.create(bundle.id, limits: limits.group, always: [])
+        holdings.cgroup = try Cgroup.create(bundle.id, limits: limits.group)
       } catch  where Cgroup.isRefused(error.errno) || error.errno == .noDevice {
-        limits.substitute(error)
+        limits.substitute()
       } catch {
         throw WallError("limits", error)
       }
@@ -59,10 +59,8 @@ struct JailRaiser {
       plan.landlock?.files = try JailGrants(bundle, home: home).files
       message.environment = Self.moved(message.environment, home: home, unless: bundle.policy.environment.map(\.value))
     }
-    let sandbox = try spawn(plan, root, holdings, message)
-    sandbox.notes = limits.notes
-    root?.close()
-    return sandbox
+    defer { root?.close() }
+    return try spawn(plan, root, holdings, message)
   }
 
   private func takeUser() throws(WallError) -> JailUser {

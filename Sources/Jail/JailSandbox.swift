@@ -10,7 +10,6 @@ final class JailSandbox: Sandbox {
   let id: String
   let process: ProcessIdentity
   let holdings: JailHoldings
-  var notes: [String] = []
 
   /// What `start` tells init; only the command that raised the jail has it.
   private let message: InitMessage?
@@ -40,7 +39,6 @@ final class JailSandbox: Sandbox {
     id = record.id
     holdings = JailHoldings(id: record.id, details: record.details)
     process = record.process ?? ProcessIdentity(pid: 0, startTime: 0)
-    notes = record.notes
     message = nil
     socket = nil
     isChild = false

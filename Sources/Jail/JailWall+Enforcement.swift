@@ -79,23 +79,25 @@ extension JailWall {
     if value == "visible" { return .enforced("the host's processes") }
     let signals = (abi?.scopes ?? []).contains(.signals)
     switch mode {
-    case .rooted: return .enforced("own user id, /proc with hidepid: others are not seen or signalled")
+    case .rooted:
+      return .weaker(
+        "own user id, /proc with hidepid: others are not seen, signalled or traced, but whether a pid is in use can be probed (kill(2))"
+      )
     case .ownUser:
       return .weaker(
-        "own user id: others are not signalled or traced, but pids can be probed (kill(2) tells EPERM from ESRCH)")
+        "own user id: others are not signalled or traced, but whether a pid is in use can be probed (kill(2))")
     case .caller:
       return signals
-        ? .weaker("Landlock: others are not signalled or traced, but pids can be probed")
+        ? .weaker("Landlock: others are not signalled or traced, but whether a pid is in use can be probed (kill(2))")
         : .unenforced("Landlock before ABI 6 lets signals to the user's other processes pass: run as root")
     }
   }
 
   private static func byGroup(_ controller: CgroupController, _ mode: JailMode, otherwise: String?) -> Enforcement {
-    let layout = CgroupLayout.detect()
-    if mode == .rooted, layout.directory(of: controller) != nil {
-      return .enforced("control group (\(controller.rawValue))")
-    }
-    let why = mode == .rooted ? "no \(controller.rawValue) control group here" : "control groups are root's here"
+    if Cgroup.canMake(controller) { return .enforced("control group (\(controller.rawValue))") }
+    let why =
+      mode == .rooted
+      ? "the control group \(controller.rawValue) is not to be had here" : "control groups cannot be made by this user"
     guard let otherwise else { return .unenforced("\(why): run as root, or use --wall container") }
     return .weaker("\(otherwise) (\(why))")
   }

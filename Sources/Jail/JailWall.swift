@@ -20,7 +20,6 @@ public struct JailWall: Wall {
         notes.append(
           "no Landlock in this kernel: TCP ports and abstract Unix sockets of the host are held by seccomp alone")
       }
-      if CgroupLayout.detect().mode == .none { notes.append("no control groups here: limits become rlimits") }
     case .ownUser, .caller:
       guard let abi else {
         return .missing([
@@ -29,9 +28,10 @@ public struct JailWall: Wall {
             remedy: "run as root, or boot a kernel of 5.13 or newer with \"landlock\" in its lsm= list")
         ])
       }
-      notes.append("without root: no root of its own, files are held by Landlock; limits become rlimits")
+      notes.append("without root: no root of its own, files are held by Landlock")
       for lack in LandlockRuleset.nothing.notHeld(by: abi) { notes.append("not held here: " + lack) }
     }
+    if !Cgroup.canMake(.memory) { notes.append("control groups cannot be made here: limits become rlimits") }
     return .ready(notes: notes)
   }
 
