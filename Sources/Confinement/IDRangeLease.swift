@@ -1,8 +1,10 @@
 import CLinux
 package import Linux
 
-/// A sandbox's own range of 65536 ids on the host, held as a link `ids/SLOT` in the state root whose target is the sandbox's
-/// folder: made by one atomic call, so no two live sandboxes share a range, and void as soon as the folder is gone.
+/// A sandbox's own range of 65536 ids on the host. The state root's file `id-ranges` has 64 bytes for each range: the name of the
+/// sandbox's folder that holds it, or zeros. It is read and written under its lock, so no two live sandboxes share a range; an
+/// entry is void once its folder is gone. (A file of its own for each lease would cost a new inode, which is most of a
+/// millisecond on ext4.)
 package struct IDRangeLease: Equatable {
   package static let size: UInt32 = 65536
   /// Above every id that distributions and directories give out (systemd's UIDS-GIDS page), below 2^32 - 2^16.
@@ -10,79 +12,93 @@ package struct IDRangeLease: Equatable {
   package static let slots = Int((UInt32.max - 0xffff - first) / size)
 
   package let base: UInt32
-  private let folder: String
-  private let link: String
+  private let directory: String
+
+  private static let entrySize = 64
+  /// Entries looked at in one read.
+  private static let window = 16
+  /// How many free entries are passed over while looking for the one to give back: those before it may have been freed since.
+  private static let gap = 64
 
   /// Takes a range for the sandbox whose folder is `directory`, the one it has already if it has one.
   package static func take(for directory: String) throws(SystemError) -> IDRangeLease {
-    let folder = leases(of: directory)
-    var slot = firstSlot(directory)
-    for _ in 0..<slots {
-      let link = folder + "/\(slot)"
-      do throws(SystemError) {
-        try File.symlink(directory, at: link)
-        return IDRangeLease(base: first + UInt32(slot) * size, folder: folder, link: link)
-      } catch  where error.errno == .noEntry {
-        try File.makeDirectories(folder, mode: 0o700)
-        continue
-      } catch  where error.errno == .exists {
-        // Gone between the two calls: the next round of the loop finds another, this one stays free.
-        let holder = (try? File.readLink(link)) ?? ""
-        if holder == directory { return IDRangeLease(base: first + UInt32(slot) * size, folder: folder, link: link) }
-        if !holder.isEmpty && !File.exists(holder) {
-          try dropStale(link, holder, folder)
-          continue
+    let table = try open(directory, creating: true)
+    let name = try entry(directory)
+    let sandboxes = File.parent(of: directory) ?? "/"
+    var slot = firstSlot(name)
+    var seen = 0
+    while seen < slots {
+      let entries = try read(table.rawValue, at: slot)
+      for holder in entries {
+        if holder == name || holder.isEmpty
+          || !File.exists(sandboxes + "/" + String(decoding: holder, as: UTF8.self))
+        {
+          if holder != name { try write(table.rawValue, at: slot, name) }
+          return IDRangeLease(base: first + UInt32(slot) * size, directory: directory)
         }
+        slot += 1
       }
-      slot = (slot + 1) % slots
+      seen += entries.count
+      if slot >= slots { slot = 0 }
     }
     throw SystemError("id range", "all \(slots) ranges are in use", .noSpace)
   }
 
   /// Gives back the range that the sandbox whose folder is `directory` holds, if any.
-  package static func release(for directory: String) {
-    let folder = leases(of: directory)
-    var slot = firstSlot(directory)
-    // Others may have been between when it was taken and be gone now: a few empty slots are passed over.
-    var empty = 0
-    while empty < 8 {
-      let link = folder + "/\(slot)"
-      if let holder = try? File.readLink(link) {
-        if holder == directory {
-          // Removed already by another command that ends the same sandbox: as well.
-          try? File.remove(link)
-          return
-        }
-      } else {
-        empty += 1
+  package static func release(for directory: String) throws(SystemError) {
+    let table: FileDescriptor
+    do throws(SystemError) { table = try open(directory, creating: false) } catch  where error.errno == .noEntry {
+      return
+    }
+    let name = try entry(directory)
+    var slot = firstSlot(name)
+    var free = 0
+    while free < gap {
+      for holder in try read(table.rawValue, at: slot) {
+        if holder == name { return try write(table.rawValue, at: slot, []) }
+        if holder.isEmpty { free += 1 }
+        slot += 1
       }
-      slot = (slot + 1) % slots
+      if slot >= slots { slot = 0 }
     }
   }
 
-  package func release() {
-    // Removed already by another command that ends the same sandbox: as well.
-    try? File.remove(link)
+  package func release() throws(SystemError) { try IDRangeLease.release(for: directory) }
+
+  /// ROOT/id-ranges for ROOT/sandboxes/ID, locked until it is closed.
+  private static func open(_ directory: String, creating: Bool) throws(SystemError) -> FileDescriptor {
+    let sandboxes = File.parent(of: directory) ?? "/"
+    let path = (File.parent(of: sandboxes) ?? "") + "/id-ranges"
+    let table = try File.open(path, O_RDWR | O_NOFOLLOW | (creating ? O_CREAT : 0), mode: 0o600)
+    _ = try File.lock(table.rawValue)
+    return table
   }
 
-  /// Two commands may find the same stale link: the second must not remove what the first put in its place.
-  private static func dropStale(_ link: String, _ holder: String, _ folder: String) throws(SystemError) {
-    let lock = try File.open(folder, O_RDONLY | O_DIRECTORY)
-    _ = try File.lock(lock.rawValue)
-    if (try? File.readLink(link)) == holder { try File.remove(link) }
-    _ = consume lock
+  private static func entry(_ directory: String) throws(SystemError) -> [UInt8] {
+    let name = Array((directory.split(separator: "/").last ?? "").utf8)
+    guard !name.isEmpty, name.count <= entrySize else { throw SystemError("id range", directory, .nameTooLong) }
+    return name
   }
 
-  /// ROOT/ids for ROOT/sandboxes/ID.
-  private static func leases(of directory: String) -> String {
-    let parent = File.parent(of: directory) ?? "/"
-    return (File.parent(of: parent) ?? "") + "/ids"
+  /// The names in the entries from `slot` on, as many as one read gives; those after the file's end are free.
+  private static func read(_ table: Int32, at slot: Int) throws(SystemError) -> [[UInt8]] {
+    let count = min(window, slots - slot)
+    let bytes = try File.read(table, atMost: count * entrySize, at: slot * entrySize)
+    return (0..<count).map { index in
+      let start = min(index * entrySize, bytes.count)
+      return Array(bytes[start..<min(start + entrySize, bytes.count)].prefix { $0 != 0 })
+    }
+  }
+
+  private static func write(_ table: Int32, at slot: Int, _ name: [UInt8]) throws(SystemError) {
+    let bytes = name + [UInt8](repeating: 0, count: entrySize - name.count)
+    try File.writeAll(table, bytes, at: UInt64(slot * entrySize))
   }
 
   /// FNV-1a of the folder's name: the same sandbox looks in the same place, different ones rarely do.
-  private static func firstSlot(_ directory: String) -> Int {
+  private static func firstSlot(_ name: [UInt8]) -> Int {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in directory.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for byte in name { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return Int(hash % UInt64(slots))
   }
 }

@@ -25,7 +25,7 @@ struct BoxRaiser {
     } catch {
       // Nothing is left behind; what cannot be removed now is empty, and `destroy` of the record tries again.
       try? cgroup?.remove()
-      identity.lease?.release()
+      try? identity.lease?.release()
       throw error
     }
   }

@@ -235,7 +235,10 @@ final class ContainerSandbox: Sandbox {
     } catch {
       throw WallError("sandbox \(id): its control groups", error)
     }
-    if let directory { IDRangeLease.release(for: directory) }
+    guard let directory else { return }
+    do throws(SystemError) { try IDRangeLease.release(for: directory) } catch {
+      throw WallError("sandbox \(id): its range of ids", error)
+    }
   }
 
   /// Whether a freezer group was made.

@@ -1,0 +1,21 @@
+import CLinux
+
+extension File {
+  /// Writes every byte from `offset` on, the file's own position untouched (pwrite(2)).
+  public static func writeAll(_ descriptor: Int32, _ bytes: [UInt8], at offset: UInt64) throws(SystemError) {
+    // SAFETY: the kernel reads within the array, which the closure keeps alive.
+    let failure = unsafe bytes.withUnsafeBytes { buffer in
+      var done = 0
+      while done < buffer.count {
+        let address = UInt(bitPattern: buffer.baseAddress) + UInt(done)
+        let count = UInt(buffer.count - done)
+        let position = UInt(offset) + UInt(done)
+        let result = retrying { systemCall(Int(SYS_pwrite64), word(descriptor), address, count, position) }
+        if result < 0 { return result }
+        done += result
+      }
+      return 0
+    }
+    try checked("pwrite", "\(descriptor)", failure)
+  }
+}
