@@ -105,6 +105,8 @@ private final class MonitorSession {
   private let master: SharedDescriptor?
   private let options: MonitorOptions
   private var allowance: OutputAllowance
+  /// Where /proc is missing the code stays.
+  private let code = try? CodeMappings()
   private static let chunk = 8 << 10
 
   init(
@@ -129,7 +131,7 @@ private final class MonitorSession {
       let exit = list.add(course.exitDescriptor, POLLIN)
       let signal = list.add(signals.rawValue, POLLIN)
       prepare(&list)
-      do throws(SystemError) { try list.wait(nanoseconds: course.patience) } catch { throw .system(error) }
+      do throws(SystemError) { try rest(&list) } catch { throw .system(error) }
       try takeSignals(signals, list.events(signal) != 0)
       // Clients first: one that was there before the output gets all of it.
       try server.proceed(list) { frame, client throws(WallError) in try self.take(frame, client) }
@@ -146,6 +148,17 @@ private final class MonitorSession {
     for output in outputs {
       while try !relay(output, final: true) {}
     }
+  }
+
+  /// Waits; when nothing has happened for a second, without the program's code in memory.
+  private func rest(_ list: inout WaitList) throws(SystemError) {
+    let patience = course.patience
+    let second: UInt64 = 1_000_000_000
+    if patience ?? .max > second {
+      if try list.wait(nanoseconds: second) > 0 { return }
+      code?.release()
+    }
+    try list.wait(nanoseconds: course.patience)
   }
 
   private func prepare(_ list: inout WaitList) {

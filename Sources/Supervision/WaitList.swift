@@ -13,7 +13,11 @@ struct WaitList {
     return entries.count - 1
   }
 
-  mutating func wait(nanoseconds: UInt64?) throws(SystemError) { _ = try Poll.wait(&entries, nanoseconds: nanoseconds) }
+  /// How many of the descriptors are ready; 0 when the time has passed.
+  @discardableResult
+  mutating func wait(nanoseconds: UInt64?) throws(SystemError) -> Int {
+    try Poll.wait(&entries, nanoseconds: nanoseconds)
+  }
 
   func events(_ index: Int?) -> Int32 {
     guard let index else { return 0 }
