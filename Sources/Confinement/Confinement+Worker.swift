@@ -42,7 +42,6 @@ extension Confinement {
     var lacks = abi == nil ? LandlockRuleset.nothing.notHeld(by: nil) : []
     let space = try addressSpace()
 
-    try Identity.setDumpable(false)
     var plan = ConfinementPlan()
     plan.user.user = Process.user
     plan.user.group = Process.group
@@ -65,6 +64,11 @@ extension Confinement {
       lacks.append("an own user id: not root, so the worker keeps the caller's")
       let empty = try emptyDirectory()
       if systemCall(Int(SYS_unshare), UInt(CLONE_NEWUSER)) == 0 {
+        // An id without a mapping cannot even be set to itself (setresuid(2), EINVAL).
+        let own = UserNamespaceMap(
+          users: [IDRange(inside: plan.user.user, outside: plan.user.user, count: 1)],
+          groups: [IDRange(inside: plan.user.group, outside: plan.user.group, count: 1)], means: .single)
+        try own.write(pid: Process.id)
         try Identity.changeRoot(to: empty.rawValue)
       } else {
         lacks.append("an empty root: user namespaces are refused here, Landlock denies the files instead")
@@ -75,6 +79,8 @@ extension Confinement {
         }
       }
     }
+    // Not before: the files of a process that is not dumpable belong to root, the maps above among them (proc(5)).
+    try Identity.setDumpable(false)
     try enter(plan)
     return lacks
   }
