@@ -153,7 +153,7 @@ def attempts(canaries):
     yield "read secrets of the host", ["read", *canaries.secrets], [], lambda column, report: report["how"] == TOKEN
     yield "write to the host's folders", ["write", *canaries.written], [], lambda column, report: any(
         os.path.exists(column.base + path) for path in canaries.written)
-    yield "open a network socket", ["internet"], [], None
+    yield "find a way to the network", ["internet"], [], None
     yield "reach the host's loopback", ["connect", str(canaries.port)], [], lambda column, report: (
         canaries.connections["loopback"] > 0)
     yield "reach an abstract socket", ["abstract", TOKEN], [], lambda column, report: canaries.connections["abstract"] > 0

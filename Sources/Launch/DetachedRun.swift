@@ -74,7 +74,8 @@ enum DetachedRun {
     }
   }
 
-  private static func watch(_ box: RaisedBox, _ monitor: Monitor?, _ pipes: StreamPipes?, waitsForClient: Bool) -> Int32 {
+  private static func watch(_ box: RaisedBox, _ monitor: Monitor?, _ pipes: StreamPipes?, waitsForClient: Bool) -> Int32
+  {
     var code: Int32 = 125
     do throws(WallError) {
       guard let monitor else { throw WallError("the sandbox has no monitor") }

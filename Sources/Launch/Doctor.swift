@@ -20,7 +20,8 @@ enum Doctor {
         name: "privilege",
         found: host.isRoot
           ? "root (CAP_SYS_ADMIN in the initial user namespace)" : "user \(Process.effectiveUser), unprivileged"))
-    facts.append(Fact(name: "kernel", found: (try? File.text("/proc/sys/kernel/osrelease"))?.trimmingSpaces ?? "unknown"))
+    facts.append(
+      Fact(name: "kernel", found: (try? File.text("/proc/sys/kernel/osrelease"))?.trimmingSpaces ?? "unknown"))
     switch host.userNamespaces {
     case .available: facts.append(Fact(name: "user namespaces", found: "yes"))
     case .refused(let lack): facts.append(Fact(name: "user namespaces", found: lack.what, remedy: lack.remedy))
@@ -28,13 +29,15 @@ enum Doctor {
     let layout = CgroupLayout.detect()
     facts.append(
       Fact(
-        name: "control groups", found: layout.mode == .none ? "not mounted" : "\(layout.mode.rawValue), at \(layout.mountPoint)",
+        name: "control groups",
+        found: layout.mode == .none ? "not mounted" : "\(layout.mode.rawValue), at \(layout.mountPoint)",
         remedy: layout.mode == .none ? "mount cgroup2 at /sys/fs/cgroup; until then limits become rlimits" : nil))
     let landlock = Landlock.probe()
     facts.append(
       Fact(
         name: "Landlock", found: landlock.map { "ABI \($0.version)" } ?? "not in this kernel, or off",
-        remedy: landlock == nil ? "boot with lsm=landlock,… (Linux 5.13 or newer); the jail without root needs it" : nil))
+        remedy: landlock == nil ? "boot with lsm=landlock,… (Linux 5.13 or newer); the jail without root needs it" : nil
+      ))
     switch UserNetwork.availability(on: host) {
     case .ready(let notes):
       facts.append(Fact(name: "network user", found: (["ready"] + notes).joined(separator: "; ")))

@@ -15,11 +15,14 @@ enum Exec {
       guard condition.isLive, record.process != nil else {
         throw WallError(.gone, "sandbox \(record.name) does not run")
       }
-      if condition == .paused { throw WallError("sandbox \(record.name) is paused: `immure resume \(record.name)` first") }
+      if condition == .paused {
+        throw WallError("sandbox \(record.name) is paused: `immure resume \(record.name)` first")
+      }
       let sandbox = try session.open(record)
       guard let execution = sandbox.execution else {
         throw WallError(
-          "the \(record.wall.rawValue) wall cannot run a further program in a box: there is nothing to enter; start another sandbox")
+          "the \(record.wall.rawValue) wall cannot run a further program in a box: there is nothing to enter; start another sandbox"
+        )
       }
       return try run(try process(command, record), execution, command)
     } catch {
@@ -27,7 +30,9 @@ enum Exec {
     }
   }
 
-  private static func process(_ command: ParsedCommand, _ record: SandboxRecord) throws(WallError) -> ProcessConfiguration {
+  private static func process(_ command: ParsedCommand, _ record: SandboxRecord) throws(WallError)
+    -> ProcessConfiguration
+  {
     var process = ProcessConfiguration()
     process.terminal = command.flag("tty")
     process.arguments = Array(command.operands.dropFirst())
@@ -60,7 +65,8 @@ enum Exec {
     for part in parts {
       guard let number = UInt32(part), number <= 0x7fff_ffff, part.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
         throw WallError(
-          "--user \"\(FormatError.presentable(text))\": exec takes numbers (1000 or 1000:1000), since the box may have changed its passwd")
+          "--user \"\(FormatError.presentable(text))\": exec takes numbers (1000 or 1000:1000), since the box may have changed its passwd"
+        )
       }
       numbers.append(number)
     }

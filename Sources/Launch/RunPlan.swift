@@ -3,7 +3,6 @@ import Formats
 import Linux
 import Options
 import Policy
-import Seccomp
 import Walls
 
 /// All that `run` decided before anything is made: the wall, the box's configuration, and what must be said.
@@ -79,8 +78,9 @@ extension RunPlan {
 
     let box = BoxConfiguration(
       policy: policy, process: process, hostname: command.value("hostname") ?? hostname(options),
-      readOnly: command.flag("read-only"), mounts: try mounts(command, policy), hasImage: image != nil)
-    let configuration = box.make()
+      readOnly: command.flag("read-only"), mounts: try RunFiles.mounts(command, policy), hasImage: image != nil)
+    var configuration = box.make()
+    configuration.devices = try RunFiles.devices(policy)
 
     let choice = try choose(command, policy, session)
     let wall = try session.wall(choice.wall)
@@ -93,7 +93,8 @@ extension RunPlan {
     }
     return RunPlan(
       wall: wall, choice: choice, policy: policy, configuration: configuration, root: root,
-      filter: try filter(policy, wall: choice.wall), image: image, workspace: workspace, stopSignal: stop,
+      filter: try RunFilter.make(policy, wall: choice.wall, platform: image?.configuration.platform), image: image,
+      workspace: workspace, stopSignal: stop,
       notes: choice.notes, options: options)
   }
 
@@ -198,71 +199,5 @@ extension RunPlan {
 
   private static func hostname(_ options: RunOptions) -> String {
     SandboxStore.isValid(name: options.name) && !options.name.contains("_") ? options.name : options.id
-  }
-
-  private static func mounts(_ command: ParsedCommand, _ policy: Policy) throws(CommandError) -> [MountConfiguration] {
-    var mounts: [MountConfiguration] = []
-    for file in policy.files where file.value.access != .hidden {
-      let rule = file.value
-      if !rule.sockets, let status = try? File.status(rule.path), File.kind(status) == S_IFSOCK {
-        throw CommandError(
-          125, "\(file.origin.description): \(rule.path) is a socket of the host's: add :sockets if you mean it")
-      }
-      guard File.exists(rule.path) else {
-        throw CommandError(125, "\(file.origin.description): \(rule.path) is not there on the host")
-      }
-      mounts.append(
-        MountConfiguration(
-          destination: rule.destination, type: "bind", source: rule.path,
-          options: ["rbind", rule.access == .read ? "ro" : "rw", "nosuid", "nodev"]))
-    }
-    for text in command.all("tmpfs") {
-      let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
-      guard let destination = parts.first, destination.hasPrefix("/") else {
-        throw CommandError(125, "--tmpfs \"\(FormatError.presentable(text))\": give an absolute path")
-      }
-      var options = ["nosuid", "nodev", "mode=1777"]
-      for option in parts.count > 1 ? parts[1].split(separator: ",").map(String.init) : [] {
-        if option.hasPrefix("size="), let size = Quantity.parseBytes(String(option.dropFirst(5))) {
-          options.append("size=\(size)")
-        } else if option.hasPrefix("mode=") || ["ro", "rw", "noexec", "exec"].contains(option) {
-          options.append(option)
-        } else {
-          throw CommandError(
-            125, "--tmpfs \"\(FormatError.presentable(text))\": there are size=, mode=, ro, rw, noexec and exec")
-        }
-      }
-      if !options.contains(where: { $0.hasPrefix("size=") }), let scratch = policy.limits.scratch {
-        options.append("size=\(scratch.value)")
-      }
-      mounts.append(MountConfiguration(destination: destination, type: "tmpfs", source: "tmpfs", options: options))
-    }
-    return mounts
-  }
-
-  /// The seccomp program of the policy's profile; nil where it is "unconfined".
-  private static func filter(_ policy: Policy, wall: WallName) throws(CommandError) -> SeccompFilter? {
-    let mask = policy.processes.capabilities?.value ?? CapabilityName.dockerDefaultMask
-    let profile: SeccompProfile
-    do {
-      switch policy.processes.seccomp.value {
-      case "unconfined": return nil
-      case "default":
-        profile = SeccompProfile(
-          DefaultProfile(
-            wall == .jail ? .jail : .container, capabilities: mask,
-            denyNetwork: wall == .jail && policy.network.value == .none))
-      case let path:
-        let json = try JSONNode.parse(try File.contents(path, limit: 4 << 20), source: path)
-        profile = SeccompProfile(try ProfileRules(json: json, ProfileContext(capabilities: mask)))
-      }
-      let program = try profile.compile()
-      return SeccompFilter(
-        instructions: program.instructions.map {
-          UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
-        }, flags: program.flags.rawValue)
-    } catch {
-      throw CommandError(125, "seccomp profile \(policy.processes.seccomp.value): \(error)")
-    }
   }
 }

@@ -25,7 +25,8 @@ struct WorkspaceRequest {
   /// Makes the overlay's folders; the mount goes into the box's configuration.
   func prepare(name: String, id: String, _ session: Session) throws(CommandError) -> MountConfiguration {
     do throws(WorkspaceError) {
-      return try Workspace.create(named: name, folder: folder, in: session.store.root, sandbox: id).mount(at: destination)
+      return try Workspace.create(named: name, folder: folder, in: session.store.root, sandbox: id).mount(
+        at: destination)
     } catch {
       throw CommandError(125, error.message)
     }
@@ -47,7 +48,8 @@ struct WorkspaceRequest {
         let report = try workspace.apply()
         if report.isApplied { return }
         Output.complain(
-          "\(report.conflicts.count) files changed on the host meanwhile: nothing was applied; see `immure workspace apply --dry-run \(name)`")
+          "\(report.conflicts.count) files changed on the host meanwhile: nothing was applied; see `immure workspace apply --dry-run \(name)`"
+        )
       } else if !quiet && session.isTerminal {
         Output.complain(
           "\(changes.changes.count) changes in the workspace: `immure workspace diff \(name)`, then apply or discard")

@@ -64,7 +64,8 @@ enum Workspaces {
     for conflict in report.conflicts { Output.complain("\(conflict.path.shown) \(conflict.reason)") }
     if !report.isApplied {
       Output.complain(
-        "nothing was applied: look at these on the host, then `immure workspace apply --force \(name)` lets the box's version win")
+        "nothing was applied: look at these on the host, then `immure workspace apply --force \(name)` lets the box's version win"
+      )
     }
     return 1
   }
