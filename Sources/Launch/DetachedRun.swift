@@ -38,8 +38,12 @@ enum DetachedRun {
 
   private static func start(_ plan: RunPlan, _ session: Session, waitsForClient: Bool) throws(CommandError) {
     let result: Daemon.Start
+    // The monitor has left the terminal: its size is asked for here.
+    let window = HostWindow.size()
     do throws(SystemError) {
-      result = try Daemon.start { report in monitor(plan, session, report, waitsForClient: waitsForClient) }
+      result = try Daemon.start { report in
+        monitor(plan, session, report, window: window, waitsForClient: waitsForClient)
+      }
     } catch {
       throw CommandError(125, "cannot start the sandbox's monitor: \(error)")
     }
@@ -48,7 +52,7 @@ enum DetachedRun {
 
   /// The monitor's whole life.
   private static func monitor(
-    _ plan: RunPlan, _ session: Session, _ report: Daemon.Report, waitsForClient: Bool
+    _ plan: RunPlan, _ session: Session, _ report: Daemon.Report, window: WindowSize, waitsForClient: Bool
   ) -> Int32 {
     var options = MonitorOptions()
     options.supervision = SupervisionOptions(
@@ -61,7 +65,7 @@ enum DetachedRun {
       let box = try RaisedBox.raise(plan, detached: true, session) { folder throws(WallError) in
         monitor = try Monitor(
           directory: folder, terminal: plan.options.terminal, interactive: plan.options.interactive, options)
-        if plan.options.terminal { return .terminal(HostWindow.size()) }
+        if plan.options.terminal { return .terminal(window) }
         let made = try StreamPipes(interactive: plan.options.interactive)
         pipes = made
         return made.streams
