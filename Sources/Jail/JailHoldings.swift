@@ -15,14 +15,14 @@ struct JailHoldings {
   /// From a sandbox's record.
   init(id: String, details: [String: String]) {
     self.id = id
-    user = details["user"].flatMap(JailUser.init(text:))
+    user = details["user"].flatMap { UInt32($0) }.flatMap(JailUser.init(id:))
     cgroup = details["cgroup"].map(Cgroup.init(text:))
     if let path = details["home"], path == Self.home(of: id) { home = path }
   }
 
   var details: [String: String] {
     var details: [String: String] = [:]
-    if let user { details["user"] = user.text }
+    if let user { details["user"] = "\(user.id)" }
     if let cgroup { details["cgroup"] = cgroup.text }
     if let home { details["home"] = home }
     return details
@@ -32,7 +32,7 @@ struct JailHoldings {
 
   /// Ends every process that the holdings can name. `process` is the first one, `isParent` whether its orphans come to us.
   func endProcesses(first process: ProcessIdentity?, isParent: Bool) throws(SystemError) {
-    if let user { return try UserEnd.killAll(of: user.id) }
+    if let user { return try UserEnd.killAll(of: user) }
     if let cgroup { try cgroup.killAll() }
     if let process { try TreeEnd.kill(process) }
     if isParent { try TreeEnd.killOrphans(but: process?.pid) }
@@ -41,12 +41,11 @@ struct JailHoldings {
   /// Gives the names back; all processes have ended.
   func free() throws(WallError) {
     do throws(SystemError) {
-      if let user { try UserEnd.killAll(of: user.id) }
+      if let user { try UserEnd.killAll(of: user) }
       try cgroup?.remove()
       if let home, File.exists(home) { try File.removeTree(home) }
     } catch {
       throw WallError("sandbox \(id)", error)
     }
-    user?.release()
   }
 }

@@ -66,7 +66,7 @@ struct JailRaiser {
   private func takeUser() throws(WallError) -> JailUser {
     let state = File.parent(of: File.parent(of: bundle.directory) ?? "/") ?? "/"
     do throws(SystemError) {
-      return try JailUser.take(for: bundle.directory, in: ["/run/immure/users", state + "/users"])
+      return try JailUser.take(in: ["/run/immure", state])
     } catch {
       throw WallError("no user id for the sandbox", error)
     }

@@ -161,7 +161,7 @@ final class JailSandbox: Sandbox {
 
   func stop() throws(SystemError) {
     if let user = holdings.user {
-      _ = try UserEnd.signalAll(of: user.id, SIGSTOP)
+      _ = try UserEnd.signalAll(of: user, SIGSTOP)
     } else {
       try TreeEnd.signal(process, SIGSTOP)
     }
@@ -169,7 +169,7 @@ final class JailSandbox: Sandbox {
 
   func resumeAll() throws(SystemError) {
     if let user = holdings.user {
-      _ = try UserEnd.signalAll(of: user.id, SIGCONT)
+      _ = try UserEnd.signalAll(of: user, SIGCONT)
     } else {
       try TreeEnd.signal(process, SIGCONT)
     }

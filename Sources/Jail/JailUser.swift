@@ -1,66 +1,49 @@
 import CLinux
 import Linux
 
-/// A sandbox's own user id on the host, held as a link SLOT in one folder for the whole machine whose target is the sandbox's
-/// folder: made by one atomic call, so no two live sandboxes share an id, and void as soon as the folder is gone.
+/// A sandbox's own user id on the host. A counter for the whole machine gives each sandbox the next one, so an id comes back only
+/// after a million others, and one that still has a process (a box that outlived them, or what a killed command left) is passed over.
 struct JailUser: Equatable {
   /// Above what distributions and directories give out, and apart from the container wall's ranges and the workers' ids.
   static let first: UInt32 = 0x1000_0000
-  static let slots: UInt32 = 0x10_0000
+  static let count: UInt32 = 0x10_0000
 
   let id: UInt32
-  private let link: String
 
-  init(id: UInt32, link: String) {
+  /// Nil for an id that is no jail's.
+  init?(id: UInt32) {
+    guard id >= Self.first, id - Self.first < Self.count else { return nil }
     self.id = id
-    self.link = link
   }
 
-  static func isOne(_ id: UInt32) -> Bool { id >= first && id - first < slots }
-
-  /// Takes an id for the sandbox whose folder is `directory`. What a killed command left running under it is ended first.
-  static func take(for directory: String, in folders: [String]) throws(SystemError) -> JailUser {
-    let folder = try usable(folders)
-    var slot = firstSlot(directory)
-    var isLeftOver = false
-    for _ in 0..<slots {
-      let link = folder + "/\(slot)"
-      do throws(SystemError) {
-        try File.symlink(directory, at: link)
-        let user = JailUser(id: first + slot, link: link)
-        if isLeftOver { try UserEnd.killAll(of: user.id) }
+  /// The next free one; the counter is kept in the first of the folders that can be written to.
+  static func take(in folders: [String]) throws(SystemError) -> JailUser {
+    let counter = try openCounter(folders)
+    _ = try File.lock(counter.rawValue)
+    var next = try read(counter.rawValue)
+    for _ in 0..<count {
+      let user = JailUser(id: first + next % count)
+      next &+= 1
+      if let user, !ProcessTable.hasProcess(ofUser: user.id) {
+        try File.writeAll(counter.rawValue, bytes(next), at: 0)
         return user
-      } catch  where error.errno == .exists {
-        let holder = (try? File.readLink(link)) ?? ""
-        if holder == directory || !holder.isEmpty && !File.exists(holder) {
-          try dropStale(link, holder, folder)
-          isLeftOver = true
-          continue
-        }
       }
-      slot = (slot + 1) % slots
-      isLeftOver = false
     }
-    throw SystemError("user id", "all \(slots) are in use", .noSpace)
+    throw SystemError("user id", "all \(count) are in use", .noSpace)
   }
 
-  /// Gives the id back. Removed already by another command that ends the same sandbox: as well.
-  func release() { try? File.remove(link) }
-
-  /// For the sandbox's record.
-  var text: String { "\(id) \(link)" }
-  init?(text: String) {
-    let parts = text.split(separator: " ", maxSplits: 1).map(String.init)
-    guard parts.count == 2, let id = UInt32(parts[0]), JailUser.isOne(id), parts[1].hasPrefix("/") else { return nil }
-    self.init(id: id, link: parts[1])
-  }
-
-  private static func usable(_ folders: [String]) throws(SystemError) -> String {
-    var refusal = SystemError("mkdir", folders.first ?? "", .noEntry)
+  private static func openCounter(_ folders: [String]) throws(SystemError) -> FileDescriptor {
+    var refusal = SystemError("open", folders.first ?? "", .noEntry)
     for folder in folders {
       do throws(SystemError) {
-        try File.makeDirectories(folder, mode: 0o700)
-        return folder
+        return try File.open(folder + "/next-user", O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+      } catch  where error.errno == .noEntry {
+        do throws(SystemError) {
+          try File.makeDirectories(folder, mode: 0o700)
+          return try File.open(folder + "/next-user", O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        } catch {
+          refusal = error
+        }
       } catch {
         refusal = error
       }
@@ -68,18 +51,14 @@ struct JailUser: Equatable {
     throw refusal
   }
 
-  /// Two commands may find the same stale link: the second must not remove what the first put in its place.
-  private static func dropStale(_ link: String, _ holder: String, _ folder: String) throws(SystemError) {
-    let lock = try File.open(folder, O_RDONLY | O_DIRECTORY)
-    _ = try File.lock(lock.rawValue)
-    if (try? File.readLink(link)) == holder { try File.remove(link) }
-    _ = consume lock
+  /// Four bytes, little-endian; a new file counts from anywhere, for another folder's counter may run beside it.
+  private static func read(_ counter: Int32) throws(SystemError) -> UInt32 {
+    let bytes = try File.read(counter, atMost: 4, at: 0)
+    if bytes.count == 4 { return bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) } }
+    return UInt32.random(in: 0..<count)
   }
 
-  /// FNV-1a of the folder's name: different sandboxes rarely look in the same place first.
-  private static func firstSlot(_ directory: String) -> UInt32 {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in directory.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    return UInt32(hash % UInt64(slots))
+  private static func bytes(_ number: UInt32) -> [UInt8] {
+    [0, 8, 16, 24].map { UInt8(truncatingIfNeeded: number >> UInt32($0)) }
   }
 }

@@ -35,6 +35,12 @@ public enum ProcessTable {
     try all().filter { status(of: $0)?.user == user }
   }
 
+  /// Whether the real user `user` has a process, a zombie too: one system call (getpriority(2) with PRIO_USER says ESRCH).
+  public static func hasProcess(ofUser user: UInt32) -> Bool {
+    let prioUser: UInt = 2
+    return systemCall(Int(SYS_getpriority), prioUser, UInt(user)) != -Int(ESRCH)
+  }
+
   /// What /proc/PID/status tells that a jail asks for.
   public struct Status: Sendable, Equatable {
     public var user: UInt32 = 0
