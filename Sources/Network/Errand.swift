@@ -55,13 +55,13 @@ struct Errand: ~Copyable {
       }
       let report = try File.read(socket.rawValue, atMost: 4096)
       if report.isEmpty { throw SystemError(what, "the child", .noProcess) }
-      if report != [0] { throw NetworkReport(text: "network: \(what): " + String(decoding: report, as: UTF8.self)) }
+      if report != [0] { throw NetworkReport(text: "\(what): " + String(decoding: report, as: UTF8.self)) }
     } catch let report as NetworkReport {
       throw NetworkError(report.text)
     } catch let error as SystemError {
       throw NetworkError(what, error)
     } catch {
-      throw NetworkError("network: \(what): \(error)")
+      throw NetworkError("\(what): \(error)")
     }
   }
 

@@ -6,7 +6,7 @@ public struct NetworkError: Error, Sendable, Equatable, CustomStringConvertible 
   public init(_ message: String) { self.message = message }
 
   /// A failed system call while doing `what`.
-  public init(_ what: String, _ error: SystemError) { message = "network: \(what): \(error)" }
+  public init(_ what: String, _ error: SystemError) { message = "\(what): \(error)" }
 
   public var description: String { message }
 }

@@ -24,14 +24,14 @@ struct Pasta {
     guard ended else {
       running.end()
       throw NetworkError(
-        "network: pasta was not ready within \(UserNetworkStart.milliseconds / 1000) s (\(program)); "
+        "pasta was not ready within \(UserNetworkStart.milliseconds / 1000) s (\(program)); "
           + "it hangs where /dev/net/tun cannot be used")
     }
     let status = try attempt("wait for pasta") { () throws(SystemError) in try running.child.wait() }
     if status != .exited(0) {
       let complaint = running.complaint()
       throw NetworkError(
-        "network: pasta did not start: " + (complaint.isEmpty ? "\(String(describing: status))" : complaint))
+        "pasta did not start: " + (complaint.isEmpty ? "\(String(describing: status))" : complaint))
     }
     let text = try attempt("read pasta's pid") { () throws(SystemError) in
       try File.contents(place.folder + "/" + pidFile, limit: 64)
@@ -39,7 +39,7 @@ struct Pasta {
     guard let pid = Int32(String(decoding: text, as: UTF8.self).split(separator: "\n").first ?? ""),
       let identity = ProcessIdentity(pid: pid)
     else {
-      throw NetworkError("network: pasta ended right after it started; `\(program) --version` should work")
+      throw NetworkError("pasta ended right after it started; `\(program) --version` should work")
     }
     return identity
   }

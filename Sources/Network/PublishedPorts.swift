@@ -54,7 +54,7 @@ struct PublishedPorts: ~Copyable {
         case .invalid: "the address must be one of this host's IPv4 addresses"
         default: "\(error)"
         }
-      throw NetworkError("network: port \(name) cannot be published: \(remedy)")
+      throw NetworkError("port \(name) cannot be published: \(remedy)")
     }
   }
 

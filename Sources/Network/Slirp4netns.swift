@@ -25,7 +25,7 @@ struct Slirp4netns {
     guard answered else {
       running.end()
       throw NetworkError(
-        "network: slirp4netns was not ready within \(UserNetworkStart.milliseconds / 1000) s (\(program))")
+        "slirp4netns was not ready within \(UserNetworkStart.milliseconds / 1000) s (\(program))")
     }
     let word = try attempt("wait for slirp4netns") { () throws(SystemError) in
       try File.read(readEnd.rawValue, atMost: 8)
@@ -33,7 +33,7 @@ struct Slirp4netns {
     guard !word.isEmpty, let identity = ProcessIdentity(pid: running.child.pid) else {
       running.end()
       let complaint = running.complaint()
-      throw NetworkError("network: slirp4netns did not start" + (complaint.isEmpty ? "" : ": " + complaint))
+      throw NetworkError("slirp4netns did not start" + (complaint.isEmpty ? "" : ": " + complaint))
     }
     return identity
   }

@@ -18,8 +18,8 @@ struct UserNetworkStart {
   let directory: String
   let isRoot: Bool
 
-  /// The user that the helper runs as when root starts it: one per box, in a range that is nobody's.
-  var helperUser: UInt32 { 0x7000_0000 + UInt32(bitPattern: box.pid) }
+  /// The user that the helper runs as when root starts it: one per box, just below the ranges that boxes have their ids from.
+  var helperUser: UInt32 { 0x1F00_0000 + UInt32(bitPattern: box.pid) }
 
   func run() throws(NetworkError) -> UserNetworkHandle {
     let deadline = Deadline(milliseconds: Self.milliseconds)

@@ -1,7 +1,11 @@
 /// The shortest edit from one list of lines to another (E. Myers, "An O(ND) Difference Algorithm and Its Variations", 1986),
 /// as a unified diff.
 public enum LineDifference {
-  enum Edit: Equatable { case keep(Int, Int), remove(Int), insert(Int) }
+  enum Edit: Equatable {
+    case keep(Int, Int)
+    case remove(Int)
+    case insert(Int)
+  }
 
   /// Edits in order; nil when more than `limit` of them would be needed.
   static func edits(_ old: [ArraySlice<UInt8>], _ new: [ArraySlice<UInt8>], limit: Int = 1000) -> [Edit]? {

@@ -41,7 +41,7 @@ struct UpperReader: ~Copyable {
     let opaque: [UInt8]?
     let names: [[UInt8]]
     do throws(SystemError) {
-      opaque = try ExtendedAttribute.value("user.overlay.opaque", of: folder.raw)
+      opaque = try mark("opaque", of: folder.raw)
       names = try folder.names()
     } catch {
       throw failure(path, error)
@@ -117,7 +117,7 @@ struct UpperReader: ~Copyable {
     do throws(SystemError) {
       status = FileStatus(try File.status("", at: file.rawValue))
       capabilities = try ExtendedAttribute.value("security.capability", of: file.rawValue)
-      whiteout = whiteoutsAreFiles ? try ExtendedAttribute.value("user.overlay.whiteout", of: file.rawValue) : nil
+      whiteout = whiteoutsAreFiles ? try mark("whiteout", of: file.rawValue) : nil
     } catch {
       throw failure(path, error)
     }
@@ -136,6 +136,13 @@ struct UpperReader: ~Copyable {
     } else if before.mode & 0o777 != status.permissions {
       add(path, .mode, .file, status)
     }
+  }
+
+  /// A mark of overlayfs: in `user.overlay.*` where the overlay was mounted in a user namespace, else in `trusted.overlay.*`. A
+  /// box that can write the one that is not overlayfs's claims a deletion that it could as well have made.
+  private func mark(_ name: String, of descriptor: Int32) throws(SystemError) -> [UInt8]? {
+    if let value = try ExtendedAttribute.value("user.overlay." + name, of: descriptor) { return value }
+    return try ExtendedAttribute.value("trusted.overlay." + name, of: descriptor)
   }
 
   private func open(_ path: RelativePath) throws(WorkspaceError) -> FileDescriptor {

@@ -67,7 +67,7 @@ $as unshare -U -r -n sleep 50 & box=$!; children="$children $box"
 wait_for_namespace "$box"
 
 mkfifo hold
-: > network
+: > report
 $as "$probe" start "$box" "$folder/box" "$@" < hold > report 2>&1 & network=$!
 exec 9> hold
 while ! grep -q '^ready$' report; do kill -0 "$network" 2>/dev/null || break; done
