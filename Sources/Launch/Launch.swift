@@ -1,6 +1,7 @@
 import Formats
 import Linux
 import Options
+import Policy
 import Walls
 
 /// The hot verbs of `immure`. Every other verb is handed to `immure-front`, as git does.
@@ -8,6 +9,11 @@ public enum Launch {
   /// Runs the command line this process was started with and returns its exit status.
   public static func main() -> Int32 {
     let arguments = Process.arguments
+    if let name = arguments.first?.split(separator: "/").last, ociNames.contains(String(name)) {
+      // Never guessed: taken as `immure`, such a link would silently mean other verbs and another wall.
+      Output.complain("\(name): the OCI verbs are not built yet: use `immure run`")
+      return 1
+    }
     do throws(UsageError) {
       switch try CommandLineReading(Array(arguments.dropFirst())) {
       case .help(nil): Output.write(1, Help.overview())
@@ -23,6 +29,9 @@ public enum Launch {
       return error.verb == "run" || error.verb == "exec" ? 125 : 1
     }
   }
+
+  /// The names of links under which OCI runtimes are called.
+  private static let ociNames = ["immure-oci"] + WallName.allCases.map { "immure-\($0.rawValue)" }
 
   static func run(_ command: ParsedCommand) -> Int32 {
     do throws(CommandError) {
@@ -56,6 +65,8 @@ public enum Launch {
       return try Workspaces.perform(command, session)
     case "policy explain": return try Explain.policy(command, session)
     case "doctor": return try Explain.doctor(command, session)
+    case "completion": return try Documents.completion(command)
+    case "manual": return try Documents.manual(command)
     case "version":
       Output.print("immure \(Help.version)")
       return 0

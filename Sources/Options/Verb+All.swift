@@ -161,8 +161,8 @@ extension Verb {
   ]
 
   static let completion = Verb(
-    "completion", "bash|zsh|fish", count: 1...1, "Print completions for a shell", place: .front)
+    "completion", "bash|zsh|fish", count: 1...1, "Print completions for a shell")
   static let manual = Verb(
-    "manual", "[DIR]", count: 0...1, "Print the manual page, or write every page into a folder", place: .front)
+    "manual", "[DIR]", count: 0...1, "Print the manual page, or write every page into a folder")
   static let version = Verb("version", "", "Say which immure this is")
 }
