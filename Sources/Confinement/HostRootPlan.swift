@@ -36,7 +36,7 @@ package enum HostRootPlan {
     }
     if let directory = root.workingDirectory, !isVisible(directory, in: root) {
       let tree = workingDirectory(directory, trees, identity)
-      parts.append(RootAssembly.Part(path: directory, tree: tree, overlay: false))
+      parts.append(RootAssembly.Part(path: directory, tree: tree, overlay: false, isSocketless: true))
     }
     return .host(parts: parts, links: links, folders: emptyFolders, limit: limit)
   }

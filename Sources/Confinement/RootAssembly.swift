@@ -12,6 +12,9 @@ package struct RootAssembly {
     var tree: Int
     /// Under a writable layer of its own.
     var overlay: Bool
+    /// Seen through an overlay without a writable layer: files are readable as ever, but a socket of the host's in it does not
+    /// answer, as it would through a bind mount.
+    package var isSocketless = false
     /// Paths below it that are hidden, relative to it.
     var hidden: [String] = []
   }
@@ -136,7 +139,7 @@ package struct RootAssembly {
       let base = memory.descriptor.rawValue
       // Below the new root, so before it.
       try OverlayMount.stage(base)
-      for part in parts where part.overlay { try OverlayMount.stage(trees.descriptors[part.tree]) }
+      for part in parts where part.overlay || part.isSocketless { try OverlayMount.stage(trees.descriptors[part.tree]) }
       try File.makeDirectory("root", mode: 0o755, at: base)
       let mount = try DetachedMount.clone("root", at: base, recursive: false)
       try mount.attach(onto: "/", at: File.currentDirectory)
@@ -149,6 +152,7 @@ package struct RootAssembly {
       do throws(SystemError) {
         let target = try root.make(part.path, trees.isFile[part.tree] ? .file : .directory)
         let tree = trees.descriptors[part.tree]
+        if part.isSocketless, try attachSocketless(tree, memory.descriptor.rawValue, target.rawValue) { continue }
         if part.overlay {
           try attachLayered(part, tree, memory.descriptor.rawValue, "\(index)", target.rawValue)
         } else {
@@ -159,6 +163,25 @@ package struct RootAssembly {
       }
     }
     return root
+  }
+
+  /// False where the kernel makes no overlay of that file system (a third one on top of two, or a remote one).
+  private func attachSocketless(_ tree: Int32, _ memory: Int32, _ target: Int32) throws(SystemError) -> Bool {
+    // An overlay wants an upper layer or a second lower one.
+    try File.makeDirectory("none", mode: 0o755, at: memory)
+    let none = try File.open("none", O_PATH | O_DIRECTORY, at: memory)
+    let overlay = OverlayMount(
+      lower: [tree, none.rawValue], userAttributes: isUserNamespace,
+      attributes: [.readOnly, .noSetUserID, .noDevices])
+    let mount: DetachedMount
+    do throws(SystemError) {
+      mount = try overlay.make()
+    } catch  where error.errno == .invalid || error.errno == .notPermitted || error.errno == .loop {
+      return false
+    }
+    _ = consume none
+    try mount.attach(onto: target)
+    return true
   }
 
   private func attachLayered(_ part: Part, _ tree: Int32, _ memory: Int32, _ name: String, _ target: Int32)
