@@ -15,7 +15,8 @@ public enum Completion {
 
   /// What may stand for an option's value or an operand.
   enum Expected: Equatable {
-    case choices([String]), file, folder, sandbox, image, nothing
+    case choices([String])
+    case file, folder, sandbox, image, nothing
 
     /// Of a value's name in the table: "table|json", "FILE", "DIR[:apply]".
     init(value: String, option: String = "") {

@@ -100,7 +100,14 @@ extension Verb {
       groups: [OptionGroup("Listing", [format])]),
     Verb(
       "workspace apply", "NAME", count: 1...1, "Carry the changes over to the host's folder",
-      groups: [OptionGroup("How", [Option("dry-run", "Only say what would be done"), Option("force", "f", "Also over what changed on the host meanwhile")])]),
+      groups: [
+        OptionGroup(
+          "How",
+          [
+            Option("dry-run", "Only say what would be done"),
+            Option("force", "f", "Also over what changed on the host meanwhile"),
+          ])
+      ]),
     Verb(
       "workspace discard", "NAME", count: 1...1, "Forget the changes",
       groups: [OptionGroup("How", [Option("force", "f", "Also one that is half applied")])]),
