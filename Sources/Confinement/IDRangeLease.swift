@@ -1,8 +1,10 @@
 import CLinux
 package import Linux
 
-/// A sandbox's own range of 65536 ids on the host. The state root's file `id-ranges` has 64 bytes for each range: the name of the
-/// sandbox's folder that holds it, or zeros. It is read and written under its lock, so no two live sandboxes share a range; an
+/// A sandbox's own range of 65536 ids on the host. The state root's file `id-ranges` has 64 bytes for each range: the
+/// name of the
+/// sandbox's folder that holds it, or zeros. It is read and written under its lock, so no two live sandboxes share a
+/// range; an
 /// entry is void once its folder is gone. (A file of its own for each lease would cost a new inode, which is most of a
 /// millisecond on ext4.)
 package struct IDRangeLease: Equatable {
@@ -17,7 +19,8 @@ package struct IDRangeLease: Equatable {
   private static let entrySize = 64
   /// Entries looked at in one read.
   private static let window = 16
-  /// How many free entries are passed over while looking for the one to give back: those before it may have been freed since.
+  /// How many free entries are passed over while looking for the one to give back: those before it may have been
+  /// freed since.
   private static let gap = 64
 
   /// Takes a range for the sandbox whose folder is `directory`, the one it has already if it has one.

@@ -113,7 +113,8 @@ struct BoxBuilder {
     return far
   }
 
-  /// What the parent made while this process built the root: init's program, above the numbers that are given away, and /dev.
+  /// What the parent made while this process built the root: init's program, above the numbers that are given away,
+  /// and /dev.
   private func receive(_ channel: Int32, _ program: inout Int32) throws(WallError) -> DeviceTree {
     var given: [Int32] = []
     try step("set-up of the sandbox") { () throws(SystemError) in

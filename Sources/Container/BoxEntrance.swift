@@ -4,7 +4,8 @@ import Formats
 import Linux
 import Walls
 
-/// The way of another program into a running box, in two processes: one that joins, and its child inside, which becomes the program.
+/// The way of another program into a running box, in two processes: one that joins, and its child inside, which
+/// becomes the program.
 struct BoxEntrance {
   let sandbox: ContainerSandbox
   let process: ProcessConfiguration

@@ -8,8 +8,16 @@ import Walls
 struct BoxExecution: Execution {
   let sandbox: ContainerSandbox
 
-  /// The child joins the box's groups and namespaces and makes the program's process inside, whose parent is this command (CLONE_PARENT).
+  /// The child joins the box's groups and namespaces and makes the program's process inside, whose parent is this
+  /// command (CLONE_PARENT).
   func execute(_ process: ProcessConfiguration, streams: Streams) throws(WallError) -> any BoxProcess {
+    if sandbox.mayTraceAsHostRoot {
+      // CVE-2019-5736: /proc/PID/exe of the process that enters would be immure's own file, writable to the host's
+      // root.
+      throw WallError(
+        "exec in sandbox \(sandbox.id): its root is the host's (--userns host) and has CAP_SYS_PTRACE, with which it could overwrite immure itself: run it with one of the two only"
+      )
+    }
     guard let pidfd = try openProcess() else { throw WallError(.gone, "sandbox \(sandbox.id): it has ended") }
     let what = "exec in sandbox \(sandbox.id)"
     let channel = try doing(what) { () throws(SystemError) in try OwnedDescriptor.pair(packets: true) }

@@ -3,7 +3,6 @@ import Confinement
 import Formats
 import Linux
 import Policy
-import Policy
 import Walls
 
 /// The configuration's resources as control groups take them, and what stands in for them where there are none.

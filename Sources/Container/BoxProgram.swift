@@ -3,7 +3,8 @@ import Formats
 import Linux
 import Walls
 
-/// Running a program in the box, found as execvp(3) finds it, with Docker's words for what goes wrong: clients read them.
+/// Running a program in the box, found as execvp(3) finds it, with Docker's words for what goes wrong: clients read
+/// them.
 enum BoxProgram {
   static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -234,7 +234,8 @@ struct BoxRaiser {
     }
   }
 
-  /// A pipe of the caller's belongs to a user whom the box does not know, who could not open /dev/stdout again: it is given to
+  /// A pipe of the caller's belongs to a user whom the box does not know, who could not open /dev/stdout again: it is
+  /// given to
   /// the box's user. Only nameless pipes; a file or a terminal keeps its owner.
   private func fixPipes(_ identity: BoxIdentity) throws(WallError) {
     guard host.isRoot, case .descriptors(let input, let output, let error) = streams else { return }

@@ -11,7 +11,8 @@ struct BoxTerminal: ~Copyable {
 
   private static let devptsMagic = 0x1cd1
 
-  /// Opens a new pair in the devpts at /dev/pts of `root`; the far end's name is never used, so nothing in the box can stand in
+  /// Opens a new pair in the devpts at /dev/pts of `root`; the far end's name is never used, so nothing in the box
+  /// can stand in
   /// for it (TIOCGPTPEER, Linux 4.13).
   static func open(in root: Int32, size: WindowSize, owner: UInt32?) throws(SystemError) -> BoxTerminal {
     let multiplexer = try File.open(

@@ -15,6 +15,9 @@ final class ContainerSandbox: Sandbox {
   let filter: SeccompFilter?
   let setGroups: Bool
   let directory: String?
+  /// Whether the box's root is the host's and may trace others: it could then open the file of a process of immure's
+  /// in it.
+  let mayTraceAsHostRoot: Bool
   let notes: [String]
 
   /// What `start` tells init; only the command that raised the box has it.
@@ -40,6 +43,9 @@ final class ContainerSandbox: Sandbox {
     filter = bundle.filter
     self.setGroups = setGroups
     directory = bundle.directory
+    let tracing: UInt64 = 1 << 19
+    mayTraceAsHostRoot =
+      namespaces & Namespaces.user == 0 && configuration.process.capabilities.bounding & tracing != 0
     self.notes = notes
     message =
       socket == nil
@@ -66,6 +72,7 @@ final class ContainerSandbox: Sandbox {
     filter = record.details["filter"].flatMap(SeccompFilter.init(details:))
     setGroups = record.details["setgroups"] != "no"
     directory = record.details["directory"]
+    mayTraceAsHostRoot = record.details["tracing"] == "host"
     notes = record.notes
     message = nil
     socket = nil
@@ -89,6 +96,7 @@ final class ContainerSandbox: Sandbox {
     if let filter { details["filter"] = filter.details }
     if !setGroups { details["setgroups"] = "no" }
     if let directory { details["directory"] = directory }
+    if mayTraceAsHostRoot { details["tracing"] = "host" }
     return details
   }
 

@@ -4,14 +4,16 @@ import Policy
 public import Walls
 
 extension ContainerWall {
-  /// As root, and for a user whom no setting forbids it, asking costs no process; where something around us may refuse (a
+  /// As root, and for a user whom no setting forbids it, asking costs no process; where something around us may
+  /// refuse (a
   /// container's seccomp filter, an outer user namespace) it is tried in a child.
   public func availability(on host: Host) -> Availability {
     if let lack = obstacle(on: host) { return .missing([lack]) }
     var notes: [String] = []
     if !Cgroup.canMake(.memory) || !Cgroup.canMake(.pids) {
       notes.append(
-        "control groups cannot be written: default limits become rlimits, asked ones are refused (\(CgroupAdvice.text))")
+        "control groups cannot be written: default limits become rlimits, asked ones are refused (\(CgroupAdvice.text))"
+      )
     }
     if !host.isRoot && SubordinateIDs.mapForCaller() == nil {
       notes.append("one user id only in the sandbox: no range in /etc/subuid and /etc/subgid, or no newuidmap (uidmap)")

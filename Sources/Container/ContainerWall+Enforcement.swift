@@ -48,7 +48,8 @@ extension ContainerWall {
   private func userNamespace(_ rule: UserNamespaceRule, on host: Host) -> Enforcement {
     switch rule {
     case .host:
-      return host.isRoot ? .enforced("as asked: the box's root is the host's") : .unenforced("for root only: run as root")
+      return host.isRoot
+        ? .enforced("as asked: the box's root is the host's") : .unenforced("for root only: run as root")
     case .auto:
       if host.isRoot { return .enforced("user namespace with 65536 ids of its own") }
       if SubordinateIDs.mapForCaller() != nil { return .enforced("user namespace with the user's subordinate ids") }

@@ -1,6 +1,7 @@
 import CLinux
 
-/// One box's control groups: a folder in each hierarchy that its limits need, under a name that follows from the box's, so
+/// One box's control groups: a folder in each hierarchy that its limits need, under a name that follows from the
+/// box's, so
 /// that what a killed command left can be found again.
 public struct Cgroup: Sendable, Equatable {
   /// A folder of version 1, of one controller; or the one of version 2, of all.
@@ -26,7 +27,8 @@ public struct Cgroup: Sendable, Equatable {
 
   // MARK: Making
 
-  /// Makes the folders and writes the limits. Nothing is left behind when it throws. `always` are controllers to stand in even
+  /// Makes the folders and writes the limits. Nothing is left behind when it throws. `always` are controllers to
+  /// stand in even
   /// without a limit. EACCES, EPERM or EROFS mean that no hierarchy lets this user make groups.
   public static func create(
     _ name: String, limits: CgroupLimits, always: [CgroupController] = [], unified: Bool = false,
@@ -128,7 +130,8 @@ public struct Cgroup: Sendable, Equatable {
     }
   }
 
-  /// Where a group may be made, the best first: for root immure's own folder at the top; else (delegation, version 2) beside the
+  /// Where a group may be made, the best first: for root immure's own folder at the top; else (delegation, version 2)
+  /// beside the
   /// group this process is in, as deep as it can be, for a group with processes may have no controllers below it.
   static func candidates(_ name: String, in directory: String, own: String?, unified: Bool = false) -> [String] {
     var paths = [directory + "/immure/" + name]
@@ -173,7 +176,8 @@ public struct Cgroup: Sendable, Equatable {
     errno == .accessDenied || errno == .notPermitted || errno == .readOnlyFileSystem
   }
 
-  /// A new cpuset of version 1 has no CPUs and no memory nodes, and nothing can join it: it takes those above (cpuset(7)).
+  /// A new cpuset of version 1 has no CPUs and no memory nodes, and nothing can join it: it takes those above
+  /// (cpuset(7)).
   private static func inheritCPUSet(_ path: String) throws(SystemError) {
     for file in ["cpuset.cpus", "cpuset.mems"] {
       guard let parent = File.parent(of: path) else { continue }
@@ -193,7 +197,8 @@ public struct Cgroup: Sendable, Equatable {
     for place in places { try File.writeExisting(place.path + "/cgroup.procs", "\(pid)") }
   }
 
-  /// Version 1's folders opened for joining: whoever inherits the descriptors may join with the rights of who opened them.
+  /// Version 1's folders opened for joining: whoever inherits the descriptors may join with the rights of who opened
+  /// them.
   public func openTasks() throws(SystemError) -> [Int32] {
     var descriptors: [Int32] = []
     for place in places where !place.isUnified {
@@ -202,8 +207,10 @@ public struct Cgroup: Sendable, Equatable {
     return descriptors
   }
 
-  /// Joins by what `openTasks` returned. A thread that moves itself needs no lock over the whole machine's forks: moving another
-  /// process waits for an RCU grace period, some milliseconds (kernel/cgroup/cgroup.c, cgroup_procs_write_start). The caller has
+  /// Joins by what `openTasks` returned. A thread that moves itself needs no lock over the whole machine's forks:
+  /// moving another
+  /// process waits for an RCU grace period, some milliseconds (kernel/cgroup/cgroup.c, cgroup_procs_write_start). The
+  /// caller has
   /// one thread.
   public static func join(tasks: [Int32]) throws(SystemError) {
     for descriptor in tasks { try File.writeAll(descriptor, "0") }
@@ -257,7 +264,8 @@ public struct Cgroup: Sendable, Equatable {
 
   // MARK: Ending
 
-  /// Kills every process in the group, however often it forks: cgroup.kill (Linux 5.14), else frozen first, else again and
+  /// Kills every process in the group, however often it forks: cgroup.kill (Linux 5.14), else frozen first, else
+  /// again and
   /// again until none is left. Bounded: EBUSY after 10 seconds.
   public func killAll() throws(SystemError) {
     if let path = unifiedPath, (try? File.writeExisting(path + "/cgroup.kill", "1")) != nil { return }
@@ -276,7 +284,8 @@ public struct Cgroup: Sendable, Equatable {
     }
   }
 
-  /// Removes the folders; those that are gone already are well. Processes that were just killed keep a folder busy for a moment.
+  /// Removes the folders; those that are gone already are well. Processes that were just killed keep a folder busy
+  /// for a moment.
   public func remove() throws(SystemError) {
     for place in places {
       let deadline = Clock.monotonicNanoseconds() + 2_000_000_000

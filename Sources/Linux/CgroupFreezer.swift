@@ -1,17 +1,14 @@
 import CLinux
 
-/// Stopping every process of a box at once and letting it go on (freezer of version 1, cgroup.freeze of version 2). The group
+/// Stopping every process of a box at once and letting it go on (freezer of version 1, cgroup.freeze of version 2).
+/// The group
 /// is made when a box is first paused: a box that is never paused pays nothing for it.
 public struct CgroupFreezer: Sendable, Equatable {
   public let path: String
   let isUnified: Bool
 
-  init(path: String, isUnified: Bool) {
-    self.path = path
-    self.isUnified = isUnified
-  }
-
-  /// The group itself where the box stands in version 2, else a folder made for it in the freezer or version 2 hierarchy.
+  /// The group itself where the box stands in version 2, else a folder made for it in the freezer or version 2
+  /// hierarchy.
   public static func prepare(
     for group: Cgroup, name: String, layout: CgroupLayout = .detect()
   ) throws(SystemError) -> CgroupFreezer {
@@ -31,7 +28,8 @@ public struct CgroupFreezer: Sendable, Equatable {
     return path
   }
 
-  /// Stops them; `processes` lists those that belong to the box now, and is asked again until none is outside the group, for
+  /// Stops them; `processes` lists those that belong to the box now, and is asked again until none is outside the
+  /// group, for
   /// they may fork meanwhile.
   public func freeze(_ processes: () throws(SystemError) -> [Int32]) throws(SystemError) {
     while true {

@@ -1,6 +1,7 @@
 import CLinux
 
-/// How this machine lays its control groups out (cgroups(7)): version 1 with a hierarchy per controller, version 2 with one for
+/// How this machine lays its control groups out (cgroups(7)): version 1 with a hierarchy per controller, version 2
+/// with one for
 /// all, or version 1 with a version 2 hierarchy beside it that has few controllers or none.
 public struct CgroupLayout: Sendable, Equatable {
   public enum Mode: String, Sendable { case none, legacy, hybrid, unified }

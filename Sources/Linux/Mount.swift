@@ -26,13 +26,15 @@ public enum MountPropagation: UInt64, Sendable {
   case unbindable = 0x2_0000
 }
 
-/// A mount that is not attached anywhere yet: a clone of a tree, or a new file system (open_tree(2), fsmount(2); Linux 5.2).
+/// A mount that is not attached anywhere yet: a clone of a tree, or a new file system (open_tree(2), fsmount(2);
+/// Linux 5.2).
 /// It goes away with its descriptor unless it was attached.
 public struct DetachedMount: ~Copyable, Sendable {
   public let descriptor: FileDescriptor
   public init(owning descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
-  /// A copy of the mount at `path` (of the mount that `directory` is, with an empty path), with what is mounted below it.
+  /// A copy of the mount at `path` (of the mount that `directory` is, with an empty path), with what is mounted below
+  /// it.
   /// A link at the end of `path` is not followed.
   public static func clone(
     _ path: String, at directory: Int32 = File.currentDirectory, recursive: Bool
@@ -72,7 +74,8 @@ public struct DetachedMount: ~Copyable, Sendable {
       descriptor.rawValue, set: set, clear: clear, propagation: propagation, recursive: recursive)
   }
 
-  /// Translates the owners of its files through a user namespace's map: an id on disk appears as the namespace's id of that
+  /// Translates the owners of its files through a user namespace's map: an id on disk appears as the namespace's id
+  /// of that
   /// number. EINVAL where the file system cannot (Linux 5.12; `userNamespace` is a descriptor of /proc/PID/ns/user).
   public borrowing func mapIDs(
     through userNamespace: Int32, set: MountAttributes = [], propagation: MountPropagation = .unchanged,
@@ -180,7 +183,8 @@ public enum Mount {
       File.currentDirectory, "/", rawSet: 0, clear: 0, propagation: .private, userNamespace: 0, recursive: true)
   }
 
-  /// Makes the mounted directory that `root` is open on the root of this mount namespace and takes the old root away, with
+  /// Makes the mounted directory that `root` is open on the root of this mount namespace and takes the old root away,
+  /// with
   /// everything below it (pivot_root(2), the "." "." way). The working directory becomes the new root.
   public static func pivot(to root: Int32) throws(SystemError) {
     try checked("fchdir", "\(root)", systemCall(Int(SYS_fchdir), word(root)))
@@ -190,7 +194,8 @@ public enum Mount {
     try checked("chdir", "/", "/".withPathAddress { systemCall(Int(SYS_chdir), $0) })
   }
 
-  /// Takes the topmost mount at `path` away, at once from sight and for good when the last user lets go (umount2(2), MNT_DETACH).
+  /// Takes the topmost mount at `path` away, at once from sight and for good when the last user lets go (umount2(2),
+  /// MNT_DETACH).
   public static func detach(_ path: String) throws(SystemError) {
     let noFollow: UInt = 8
     try checked("umount", path, path.withPathAddress { systemCall(Int(SYS_umount2), $0, UInt(MNT_DETACH) | noFollow) })

@@ -1,6 +1,7 @@
 import CLinux
 
-/// One line of uid_map or gid_map (user_namespaces(7)): `count` ids from `inside` in the namespace are those from `outside`.
+/// One line of uid_map or gid_map (user_namespaces(7)): `count` ids from `inside` in the namespace are those from
+/// `outside`.
 public struct IDRange: Sendable, Equatable {
   public var inside: UInt32
   public var outside: UInt32
@@ -86,7 +87,8 @@ public struct UserNamespaceMap: Sendable, Equatable {
 
 /// Ranges of ids that a user may give to user namespaces: /etc/subuid and /etc/subgid (subuid(5)).
 public enum SubordinateIDs {
-  /// The ranges of a user, named or by number, in the file's order: "NAME:START:COUNT" lines. Lines that are none are left out.
+  /// The ranges of a user, named or by number, in the file's order: "NAME:START:COUNT" lines. Lines that are none are
+  /// left out.
   public static func ranges(in text: String, user: UInt32, name: String?) -> [(start: UInt32, count: UInt32)] {
     var found: [(start: UInt32, count: UInt32)] = []
     for line in text.split(separator: "\n") {

@@ -38,7 +38,9 @@ import Walls
 
 @Suite struct PathPatternTests {
   @Test func starsStayWithinAName() throws {
-    let folder = try TemporaryTree(["a/shadow", "a/shadow-", "a/ssh/k_key", "a/ssh/k.pub", "a/ssl/private/x", "a/plain"])
+    let folder = try TemporaryTree([
+      "a/shadow", "a/shadow-", "a/ssh/k_key", "a/ssh/k.pub", "a/ssl/private/x", "a/plain",
+    ])
     let base = folder.path + "/a"
     let found = PathPattern.expand(
       [base + "/shadow*", base + "/ssh/*_key", base + "/ssl/private", base + "/absent", "/elsewhere/x", base + "/*/x"],
