@@ -51,6 +51,18 @@ package struct BoxMounts {
     case .tree(let index):
       let target = try place(item, root, isFile: trees.isFile[index])
       try Mount.attach(trees.descriptors[index], onto: target.rawValue)
+    case .lent(let index):
+      let target = try place(item, root, isFile: false)
+      let none = try RootAssembly.memory(4096)
+      try OverlayMount.stage(none.descriptor.rawValue)
+      let tree = trees.descriptors[index]
+      if let mount = try OverlayMount.withoutSockets(
+        tree, none: none.descriptor.rawValue, userAttributes: identity.map != nil)
+      {
+        try mount.attach(onto: target.rawValue)
+      } else {
+        try Mount.attach(tree, onto: target.rawValue)
+      }
     case .devices:
       let target = try kernelPlace(item.destination, root)
       try devices.attach(onto: target.rawValue)

@@ -25,11 +25,17 @@ package enum HostRootPlan {
     }
     var parts: [RootAssembly.Part] = []
     var links: [(path: String, target: String)] = []
+    var folders = emptyFolders
     for path in root.visible {
       guard let kind = (try? File.status(path, followSymlinks: false))?.st_mode else { continue }
       if UInt32(kind) & UInt32(S_IFMT) == UInt32(S_IFLNK) {
         guard let target = try? File.readLink(path) else { continue }
         links.append((String(path.dropFirst()), target))
+        continue
+      }
+      // An empty folder (/opt, mostly) needs no layer of its own.
+      if path != "/usr" && path != "/etc" && (try? File.names(inDirectory: path))?.isEmpty == true {
+        folders.append((String(path.dropFirst()), 0o755))
         continue
       }
       parts.append(part(path, scratch, root.hidden, trees, identity))
@@ -38,7 +44,7 @@ package enum HostRootPlan {
       let tree = workingDirectory(directory, trees, identity)
       parts.append(RootAssembly.Part(path: directory, tree: tree, overlay: false, isSocketless: true))
     }
-    return .host(parts: parts, links: links, folders: emptyFolders, limit: limit)
+    return .host(parts: parts, links: links, folders: folders, limit: limit)
   }
 
   /// The current folder's tree, read-only.

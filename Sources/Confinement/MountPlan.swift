@@ -7,6 +7,8 @@ package import Walls
 package struct MountPlan {
   package enum Source {
     case tree(Int)
+    /// Read-only, and without its sockets where the kernel can.
+    case lent(Int)
     case devices
     case fileSystem(String)
     /// Layers, the topmost first, and the folder that `upper` and `work` are in, with their names.
@@ -23,8 +25,11 @@ package struct MountPlan {
   /// The trees that are layers of overlays.
   package var layers: [Int] {
     items.flatMap { item -> [Int] in
-      guard case .overlay(let lower, let scratch, _, _) = item.source else { return [] }
-      return lower + (scratch.map { [$0] } ?? [])
+      switch item.source {
+      case .overlay(let lower, let scratch, _, _): return lower + (scratch.map { [$0] } ?? [])
+      case .lent(let tree): return [tree]
+      case .tree, .devices, .fileSystem: return []
+      }
     }
   }
 
@@ -62,7 +67,7 @@ package struct MountPlan {
         // It appears above the memory that covers it (/tmp), and below what the user mounts later.
         let tree = HostRootPlan.workingDirectory(directory, trees, identity)
         let options = try MountOptions(MountConfiguration(destination: directory, type: "bind", source: directory))
-        plan.items.append(Item(destination: directory, source: .tree(tree), options: options))
+        plan.items.append(Item(destination: directory, source: .lent(tree), options: options))
       }
     }
     return plan

@@ -30,6 +30,19 @@ package struct OverlayMount {
     if result != -Int(EINVAL) { try checked("move_mount", "/usr", result) }
   }
 
+  /// A tree read-only and without its sockets, which refuse through an overlay: it lends files only. `none` is an empty folder, for an
+  /// overlay wants an upper layer or a second lower one. Nil where the kernel makes no overlay of that file system (a third one on
+  /// top of two, or a remote one).
+  static func withoutSockets(_ tree: Int32, none: Int32, userAttributes: Bool) throws(SystemError) -> DetachedMount? {
+    do throws(SystemError) {
+      return try OverlayMount(
+        lower: [tree, none], userAttributes: userAttributes, attributes: [.readOnly, .noSetUserID, .noDevices]
+      ).make()
+    } catch  where error.errno == .invalid || error.errno == .notPermitted || error.errno == .loop {
+      return nil
+    }
+  }
+
   /// Mounts it, with the layers as descriptors (Linux 6.13), else by their names under /proc/self/fd.
   package func make() throws(SystemError) -> DetachedMount {
     do throws(SystemError) {

@@ -165,20 +165,13 @@ package struct RootAssembly {
     return root
   }
 
-  /// False where the kernel makes no overlay of that file system (a third one on top of two, or a remote one).
+  /// False where the kernel makes no overlay of it.
   private func attachSocketless(_ tree: Int32, _ memory: Int32, _ target: Int32) throws(SystemError) -> Bool {
-    // An overlay wants an upper layer or a second lower one.
     try File.makeDirectory("none", mode: 0o755, at: memory)
     let none = try File.open("none", O_PATH | O_DIRECTORY, at: memory)
-    let overlay = OverlayMount(
-      lower: [tree, none.rawValue], userAttributes: isUserNamespace,
-      attributes: [.readOnly, .noSetUserID, .noDevices])
-    let mount: DetachedMount
-    do throws(SystemError) {
-      mount = try overlay.make()
-    } catch  where error.errno == .invalid || error.errno == .notPermitted || error.errno == .loop {
-      return false
-    }
+    guard
+      let mount = try OverlayMount.withoutSockets(tree, none: none.rawValue, userAttributes: isUserNamespace)
+    else { return false }
     _ = consume none
     try mount.attach(onto: target)
     return true

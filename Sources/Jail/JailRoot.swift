@@ -46,7 +46,12 @@ struct JailRoot {
   /// In the child: builds the root and makes it this process's (chroot(2)). A process that is in a chroot can make no user namespace
   /// either (user_namespaces(7)).
   func enter() throws(WallError) {
-    do throws(SystemError) { try Mount.makeAllPrivate() } catch { throw WallError("root filesystem", error) }
+    do throws(SystemError) {
+      try Mount.makeAllPrivate()
+      for tree in mounts.layers { try OverlayMount.stage(trees.descriptors[tree]) }
+    } catch {
+      throw WallError("root filesystem", error)
+    }
     let root = try assembly.build(trees)
     try BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: nil, hasNetworkNamespace: false

@@ -210,6 +210,29 @@ struct JailTests {
     #expect(result.output == "\(folder)\nhererefused\n", "\(result.error)")
   }
 
+  @Test(.enabled(if: python, "wants python3 to make sockets"), arguments: ["/tmp", "/var/tmp", "/opt"])
+  func socketsInTheCurrentFolderRefuse(above: String) throws {
+    let folder = above + "/immure-sockets-\(UUID().uuidString.prefix(8))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let listener = Process()
+    listener.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+    listener.arguments = [
+      "-c",
+      "import os,socket,time; s=socket.socket(socket.AF_UNIX); s.bind('s'); os.chmod('s', 0o777); s.listen(); print('ready', flush=True); time.sleep(60)",
+    ]
+    listener.currentDirectoryURL = URL(fileURLWithPath: folder)
+    let output = Pipe()
+    listener.standardOutput = output
+    try listener.run()
+    defer { listener.terminate() }
+    #expect(output.fileHandleForReading.availableData.isEmpty == false)
+    let script = "import os,socket; os.stat('s'); socket.socket(socket.AF_UNIX).connect('s')"
+    let result = try jail("python3", "-c", script, folder: folder)
+    #expect(result.status == 1)
+    #expect(result.error.contains("Connection refused"), "\(result.error)")
+  }
+
   @Test func networkUserIsRefusedByName() throws {
     let result = try jail("true", options: ["--network", "user"])
     #expect(result.status == 125)
