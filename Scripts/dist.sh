@@ -1,8 +1,9 @@
 #!/bin/bash
-# One tar.gz that runs unpacked anywhere by any user, and a .deb of the same files: dist.sh BUILD-FOLDER. Both end in dist/.
+# One tar.gz that runs unpacked anywhere by any user, and a .deb of the same files: dist.sh BUILD-FOLDER [OUTPUT-FOLDER].
 set -euo pipefail
+from=$(realpath "$1")
 cd "$(dirname "$0")/.."
-from=$1
+output=${2:-dist}
 version=$("$from/immure" --version | sed 's/^immure //')
 case $(uname -m) in
   x86_64) architecture=amd64 ;;
@@ -16,15 +17,15 @@ for program in immure immure-front; do
     exit 1
   fi
 done
-name="immure-$version-$architecture"
+name="immure-$version-linux-$(uname -m)"
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
 Scripts/install.sh "$from" "$stage/$name"
-mkdir -p dist
+mkdir -p "$output"
 # The same files give the same bytes: order, owner and time are fixed.
 moment=$(git log -1 --format=%ct 2>/dev/null || echo 0)
-tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$moment" -C "$stage" -c "$name" | gzip -n9 >"dist/$name.tar.gz"
+tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$moment" -C "$stage" -c "$name" | gzip -n6 >"$output/$name.tar.gz"
 
 root="$stage/deb"
 mkdir -p "$root/DEBIAN"
@@ -44,5 +45,5 @@ Description: run code you don't trust, behind the wall you choose
  One command, one image store (OCI), one policy, several walls. Static: needs no other package.
 CONTROL
 find "$root" -exec touch -h -d "@$moment" {} +
-SOURCE_DATE_EPOCH=$moment dpkg-deb --root-owner-group -Zxz --build "$root" "dist/immure_${version}_$architecture.deb" >/dev/null
-ls -l dist/"$name.tar.gz" dist/"immure_${version}_$architecture.deb"
+SOURCE_DATE_EPOCH=$moment dpkg-deb --root-owner-group -Zxz -z1 --build "$root" "$output/immure_${version}_$architecture.deb" >/dev/null
+ls -l "$output/$name.tar.gz" "$output/immure_${version}_$architecture.deb"

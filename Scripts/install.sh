@@ -11,10 +11,11 @@ for pair in immure:bin/immure immure-front:libexec/immure-front; do
   install -m 755 "$from/${pair%%:*}" "$prefix/${pair##*:}.new"
   mv -f "$prefix/${pair##*:}.new" "$prefix/${pair##*:}"
 done
-Scripts/link-names.sh "$prefix/bin"
 install -m 644 policies/*.toml "$prefix/share/immure/policies/"
+install -d "$prefix/share/doc/immure/walls"
 install -m 644 docs/*.md "$prefix/share/doc/immure/"
-[ ! -f README.md ] || install -m 644 README.md "$prefix/share/doc/immure/"
+install -m 644 docs/walls/*.md "$prefix/share/doc/immure/walls/"
+install -m 644 README.md "$prefix/share/doc/immure/"
 pages=$(mktemp -d)
 trap 'rm -rf "$pages"' EXIT
 "$prefix/bin/immure" manual "$pages"
