@@ -115,7 +115,7 @@ enum Listing {
           "cpuMicroseconds": number(usage.cpuMicroseconds), "processes": number(usage.processes),
         ])
         func size(_ bytes: UInt64?) -> String {
-          bytes.map { Quantity.thousandths($0 * 1000 >> 20 / 100 * 100) + " MiB" } ?? "-"
+          bytes.map { Quantity.thousandths(($0 * 1000) >> 20) + " MiB" } ?? "-"
         }
         table.add([
           record.id, record.name, record.wall.rawValue, size(usage.memoryBytes), size(usage.memoryPeakBytes),
