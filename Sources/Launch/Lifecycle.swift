@@ -1,6 +1,7 @@
 import CLinux
 import Formats
 import Linux
+import Network
 import Options
 import Policy
 import Walls
@@ -86,6 +87,7 @@ enum Lifecycle {
     }
     guard let current = try? session.store.load(record.id), current.status != .exited else { return }
     try session.open(current).destroy()
+    UserNetwork.stop(details: current.details)
     try session.store.update(record.id) {
       $0.status = .exited
       $0.exitCode = $0.exitCode ?? 137
@@ -184,6 +186,7 @@ enum Lifecycle {
       try settle(record, session)
     } else if condition != .exited {
       try session.open(record).destroy()
+      UserNetwork.stop(details: record.details)
     }
     try session.store.remove(id, name: record.name)
   }

@@ -13,7 +13,9 @@ enum Workspaces {
       case "workspace diff": return try diff(command, session)
       case "workspace apply": return try apply(command, session)
       default:
-        try Workspace.open(named: command.operands[0], in: session.store.root).discard(force: command.flag("force"))
+        let workspace = try Workspace.open(named: command.operands[0], in: session.store.root)
+        try refuseRunning(workspace, session)
+        try workspace.discard(force: command.flag("force"))
         return 0
       }
     } catch {
@@ -47,19 +49,20 @@ enum Workspaces {
     let workspace = try Workspace.open(named: command.operands[0], in: session.store.root)
     let changes = try workspace.changes()
     if command.value("format") == "json" {
-      Output.print(json(changes).text(indented: true))
-      return 0
+      Output.print(String(decoding: workspace.json(changes), as: UTF8.self))
+    } else {
+      Output.write(1, try workspace.describe(changes, lines: true))
     }
-    Output.write(1, text(changes))
     return 0
   }
 
   private static func apply(_ command: ParsedCommand, _ session: Session) throws(WorkspaceError) -> Int32 {
     let name = command.operands[0]
-    let report = try Workspace.open(named: name, in: session.store.root)
-      .apply(force: command.flag("force"), dryRun: command.flag("dry-run"))
+    let workspace = try Workspace.open(named: name, in: session.store.root)
+    if !command.flag("dry-run") { try refuseRunning(workspace, session) }
+    let report = try workspace.apply(force: command.flag("force"), dryRun: command.flag("dry-run"))
     if report.wasResumed { Output.complain("an earlier apply was cut short: it is finished now") }
-    Output.write(1, text(report.changes))
+    Output.write(1, try workspace.describe(report.changes, lines: false))
     if report.conflicts.isEmpty { return 0 }
     for conflict in report.conflicts { Output.complain("\(conflict.path.shown) \(conflict.reason)") }
     if !report.isApplied {
@@ -70,37 +73,12 @@ enum Workspaces {
     return 1
   }
 
-  /// "A path" a line: added, modified, deleted, type changed, mode; with what the host would execute marked.
-  private static func text(_ changes: WorkspaceChanges) -> String {
-    var text = ""
-    for change in changes.changes {
-      let letter =
-        switch change.kind {
-        case .added: "A"
-        case .modified: "M"
-        case .deleted: "D"
-        case .typeChanged: "T"
-        case .mode: "X"
-        }
-      let slash = change.fileKind == .folder ? "/" : ""
-      let warnings = change.warnings.isEmpty ? "" : "   ! " + change.warnings.joined(separator: ", ")
-      text += "\(letter) \(change.path.shown)\(slash)\(warnings)\n"
-    }
-    for item in changes.dropped { text += "- \(item.path.shown)   dropped: \(item.what.rawValue)\n" }
-    return text
-  }
-
-  private static func json(_ changes: WorkspaceChanges) -> JSONValue {
-    [
-      "changes": .array(
-        changes.changes.map {
-          [
-            "path": .string($0.path.text), "kind": .string($0.kind.rawValue), "file": .string($0.fileKind.rawValue),
-            "size": JSONValue($0.size), "warnings": .array($0.warnings.map { .string($0) }),
-          ]
-        }),
-      "dropped": .array(
-        changes.dropped.map { ["path": .string($0.path.text), "what": .string($0.what.rawValue)] }),
-    ]
+  /// A box that still runs may still change what is there.
+  private static func refuseRunning(_ workspace: Workspace, _ session: Session) throws(WorkspaceError) {
+    guard let record = try? session.store.load(workspace.record.sandbox),
+      record.condition(bootID: session.host.bootID).isLive
+    else { return }
+    throw WorkspaceError(
+      "workspace: sandbox \(record.name) still runs and may change \"\(workspace.name)\": `immure stop \(record.name)` first")
   }
 }

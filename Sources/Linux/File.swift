@@ -277,26 +277,36 @@ public enum File {
   public static func names(_ descriptor: Int32) throws(SystemError) -> [String] {
     var names: [String] = []
     while true {
-      var failure = 0
-      // SAFETY: the kernel fills at most the capacity and returns how much.
-      let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 32 << 10) { storage, count in
-        let address = UInt(bitPattern: storage.baseAddress)
-        let result = systemCall(Int(SYS_getdents64), word(descriptor), address, 32 << 10)
-        if result < 0 { failure = result } else { count = result }
-      }
-      try checked("getdents64", "\(descriptor)", failure)
-      if bytes.isEmpty { return names }
-      // struct linux_dirent64: ino u64, off u64, reclen u16, type u8, then the NUL-terminated name at 19.
-      var offset = 0
-      while offset + 19 <= bytes.count {
-        let length = Int(bytes[offset + 16]) | Int(bytes[offset + 17]) << 8
-        let name = bytes[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
-        if !(name.elementsEqual([46]) || name.elementsEqual([46, 46])) {
-          names.append(String(decoding: name, as: UTF8.self))
-        }
-        offset += length
-      }
+      let block = try directoryEntries(descriptor)
+      if block.isEmpty { return names }
+      for name in entryNames(block) { names.append(String(decoding: name, as: UTF8.self)) }
     }
+  }
+
+  /// One block of directory entries; empty at the end.
+  package static func directoryEntries(_ descriptor: Int32) throws(SystemError) -> [UInt8] {
+    var failure = 0
+    // SAFETY: the kernel fills at most the capacity and returns how much.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 32 << 10) { storage, count in
+      let address = UInt(bitPattern: storage.baseAddress)
+      let result = systemCall(Int(SYS_getdents64), word(descriptor), address, 32 << 10)
+      if result < 0 { failure = result } else { count = result }
+    }
+    try checked("getdents64", "\(descriptor)", failure)
+    return bytes
+  }
+
+  /// The names of a block of entries: struct linux_dirent64 has ino u64, off u64, reclen u16, type u8, and the name at 19.
+  package static func entryNames(_ block: [UInt8]) -> [ArraySlice<UInt8>] {
+    var names: [ArraySlice<UInt8>] = []
+    var offset = 0
+    while offset + 19 <= block.count {
+      let length = Int(block[offset + 16]) | Int(block[offset + 17]) << 8
+      let name = block[(offset + 19)..<(offset + length)].prefix { $0 != 0 }
+      if !(name.elementsEqual([46]) || name.elementsEqual([46, 46])) { names.append(name) }
+      offset += length
+    }
+    return names
   }
 
   /// The names in the directory at `path`.

@@ -117,23 +117,9 @@ struct Folder: ~Copyable {
     let fromStart: UInt = 0
     try checked("lseek", "", systemCall(Int(SYS_lseek), word(raw), 0, fromStart))
     while true {
-      var failure = 0
-      // SAFETY: the kernel fills at most the capacity and returns how much.
-      let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 32 << 10) { storage, count in
-        let address = UInt(bitPattern: storage.baseAddress)
-        let result = systemCall(Int(SYS_getdents64), word(raw), address, 32 << 10)
-        if result < 0 { failure = result } else { count = result }
-      }
-      try checked("getdents64", "", failure)
-      if bytes.isEmpty { break }
-      // struct linux_dirent64: ino u64, off u64, reclen u16, type u8, then the NUL-terminated name at 19.
-      var offset = 0
-      while offset + 19 <= bytes.count {
-        let length = Int(bytes[offset + 16]) | Int(bytes[offset + 17]) << 8
-        let name = Array(bytes[(offset + 19)..<(offset + length)].prefix { $0 != 0 })
-        if name != [46] && name != [46, 46] { names.append(name) }
-        offset += length
-      }
+      let block = try File.directoryEntries(raw)
+      if block.isEmpty { break }
+      for name in File.entryNames(block) { names.append(Array(name)) }
     }
     names.sort { $0.lexicographicallyPrecedes($1) }
     return names

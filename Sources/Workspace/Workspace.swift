@@ -54,7 +54,7 @@ public struct Workspace: Sendable {
       return try fill(directory, name: name, source: source, sandbox: sandbox)
     } catch {
       // The folder's half-made state is of no use; the error that matters is the one below.
-      try? TreeRemoval.remove(directory)
+      try? File.removeTree(directory)
       throw WorkspaceError("make the workspace of \(FormatError.presentable(folder))", error)
     }
   }
@@ -235,7 +235,7 @@ public struct Workspace: Sendable {
     do throws(SystemError) {
       let own = try Folder(path: directory)
       do throws(SystemError) { try File.remove("workspace.json", at: own.raw) } catch  where error.errno == .noEntry {}
-      try TreeRemoval.remove(directory)
+      do throws(SystemError) { try File.removeTree(directory) } catch where error.errno == .noEntry {}
     } catch {
       throw WorkspaceError(
         "workspace: remove \(directory): \(error)"
