@@ -1,5 +1,4 @@
 // swift-tools-version: 6.2
-import Foundation
 import PackageDescription
 
 let root = Context.packageDirectory
@@ -149,23 +148,6 @@ let fuzzers: [Target] =
     fuzzer("FuzzOptions", ["Options", "Formats"]),
   ] : []
 
-// While parts are being built beside each other: a target whose folder is not there yet is left out.
-func present(_ targets: [Target]) -> [Target] {
-  func there(_ target: Target) -> Bool {
-    let folder = target.path ?? ((target.type == .test ? "Tests/" : "Sources/") + target.name)
-    return FileManager.default.fileExists(atPath: root + "/" + folder)
-  }
-  let names = Set(targets.filter(there).map(\.name))
-  let all = Set(targets.map(\.name))
-  return targets.filter(there).map { target in
-    target.dependencies = target.dependencies.filter {
-      if case .byNameItem(let name, _) = $0 { return !all.contains(name) || names.contains(name) }
-      return true
-    }
-    return target
-  }
-}
-
 let package = Package(
   name: "immure",
   dependencies: core || fuzzing
@@ -175,8 +157,7 @@ let package = Package(
       .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
       .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],
-  targets: present(
-    house + (core || fuzzing ? [] : front) + (fuzzing ? [] : coreTests)
-      + (core || fuzzing ? [] : frontTests) + fuzzers),
+  targets: house + (core || fuzzing ? [] : front) + (fuzzing ? [] : coreTests) + (core || fuzzing ? [] : frontTests)
+    + fuzzers,
   swiftLanguageModes: [.v6]
 )
