@@ -9,7 +9,6 @@ struct BoxPausing: Pausing {
   func pause() throws(WallError) {
     do throws(SystemError) {
       let freezer = try CgroupFreezer.prepare(for: sandbox.cgroup ?? Cgroup(places: []), name: sandbox.id)
-      sandbox.pausedOnce = true
       try freezer.freeze { () throws(SystemError) in try sandbox.hostProcesses() }
     } catch  where Cgroup.isRefused(error.errno) {
       throw WallError("sandbox \(sandbox.id): pausing needs a control group that this user may write (\(error))")

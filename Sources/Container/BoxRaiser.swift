@@ -234,20 +234,13 @@ struct BoxRaiser {
     }
   }
 
-  /// A pipe of the caller's belongs to a user whom the box does not know, who could not open /dev/stdout again: it is
-  /// given to
-  /// the box's user. Only nameless pipes; a file or a terminal keeps its owner.
+  /// The caller's pipes become the box's user's, as the host numbers it.
   private func fixPipes(_ identity: BoxIdentity) throws(WallError) {
-    guard host.isRoot, case .descriptors(let input, let output, let error) = streams else { return }
-    let pipefs = 0x5049_5045
+    guard host.isRoot else { return }
     let user = configuration.process.user.user
     guard let owner = identity.map == nil ? user : identity.map?.users.lazy.compactMap({ $0.outside(of: user) }).first
     else { return }
-    for descriptor in [input, output, error] {
-      guard (try? File.fileSystemKind(descriptor)) == pipefs else { continue }
-      // Where it cannot be given away, only opening it again by name fails.
-      try? File.changeOwner("", user: owner, group: UInt32.max, at: descriptor)
-    }
+    streams.givePipes(to: owner)
   }
 }
 

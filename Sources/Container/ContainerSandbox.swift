@@ -234,12 +234,12 @@ final class ContainerSandbox: Sandbox {
       if child {
         // The process namespace is empty; only what was moved there from outside could be left.
         if let cgroup { try cgroup.removeKilling() }
-        if pausedOnce { try CgroupFreezer.removeLeftovers(id) }
       } else {
         try Cgroup.leftovers(id).removeKilling()
         if let cgroup { try cgroup.removeKilling() }
-        try CgroupFreezer.removeLeftovers(id)
       }
+      // Made when the box was first paused, by whichever command that was.
+      try CgroupFreezer.removeLeftovers(id)
     } catch {
       throw WallError("sandbox \(id): its control groups", error)
     }
@@ -248,9 +248,6 @@ final class ContainerSandbox: Sandbox {
       throw WallError("sandbox \(id): its range of ids", error)
     }
   }
-
-  /// Whether a freezer group was made.
-  var pausedOnce = false
 
   var execution: (any Execution)? { BoxExecution(sandbox: self) }
   var pausing: (any Pausing)? { BoxPausing(sandbox: self) }
