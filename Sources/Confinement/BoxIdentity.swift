@@ -12,6 +12,7 @@ package struct BoxIdentity {
   package var notes: [String] = []
   /// Whether files' owners are translated to an id that is the box's without a namespace of its own.
   private var ownsFiles = false
+  private var isJail = false
 
   /// Whether files' owners can be translated: the caller has power over the file systems and the box a map of its own.
   package var mapsFiles: Bool { lease != nil || ownsFiles }
@@ -51,7 +52,11 @@ package struct BoxIdentity {
   }
 
   /// A jail's: no user namespace; with `ownsFiles` what is mounted belongs to the jail's own user.
-  package static func jail(ownsFiles: Bool) -> BoxIdentity { BoxIdentity(ownsFiles: ownsFiles) }
+  package static func jail(ownsFiles: Bool) -> BoxIdentity {
+    BoxIdentity(ownsFiles: ownsFiles, isJail: true)
+  }
+  /// Whether the box's root may write where the host's root may, so that its writes need a layer of their own.
+  var writesAsRoot: Bool { lease != nil || map == nil && !isJail }
 
   private static func unprivileged(_ user: UserConfiguration, on host: Host) -> BoxIdentity {
     let setuid = 7

@@ -63,14 +63,16 @@ package enum HostRootPlan {
   ) -> RootAssembly.Part {
     let hidden = PathPattern.expand(patterns, below: path)
     let isTranslated = identity.mapsFiles && path != "/etc"
-    let writable = scratch != .none && (identity.lease != nil || identity.map == nil || path == "/etc")
+    let writable = scratch != .none && (identity.writesAsRoot || path == "/etc")
     let overlay = writable || !hidden.isEmpty
     let tree = trees.add(
       HostTrees.Request(
         path: path, what: "host folder", recursive: !overlay || identity.lease == nil && identity.map != nil,
         owners: isTranslated ? .translatedIfPossible : .asTheyAre,
         set: [.readOnly, .noSetUserID, .noDevices], attributesBelow: true))
-    return RootAssembly.Part(path: path, tree: tree, overlay: overlay, hidden: hidden)
+    // Services put sockets of theirs into /opt or /etc; nobody does into /usr.
+    return RootAssembly.Part(
+      path: path, tree: tree, overlay: overlay, isSocketless: !overlay && path != "/usr", hidden: hidden)
   }
 
   /// Whether the folder is there anyway, below a visible path.

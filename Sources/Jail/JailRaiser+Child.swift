@@ -15,6 +15,12 @@ extension JailRaiser {
       // Orphans of a jail without an own user must come to us to be found.
       if holdings.user == nil { try Identity.becomeSubreaper() }
       prepared = try Prepared(streams)
+      if let user = holdings.user {
+        streams.givePipes(to: user.id)
+        if let far = prepared.terminal?.far.rawValue {
+          try File.changeOwner("", user: user.id, group: UInt32.max, at: far)
+        }
+      }
     } catch {
       throw WallError("set-up of the sandbox", error)
     }
@@ -53,7 +59,7 @@ extension JailRaiser {
       try step("set-up of the sandbox") { () throws(SystemError) in
         try Identity.setDumpable(false)
         Identity.setUmask(0)
-        if let cgroup = holdings.cgroup, cgroup.unifiedPath == nil { try cgroup.join(pid: 0) }
+        if let cgroup = holdings.cgroup, cgroup.unifiedPath == nil { try cgroup.joinAlone() }
       }
       try root?.enter()
       try step("set-up of the sandbox") { () throws(SystemError) in

@@ -68,7 +68,8 @@ struct JailRoot {
 
   /// Nobody but root may write /proc/sys and the like, and the sandbox is never root: they need no read-only mounts.
   private var masked: [String] {
-    bundle.configuration.maskedPaths
+    // Those of /proc that only root may read need no mask.
+    ["/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/scsi"].filter(bundle.configuration.maskedPaths.contains)
       + bundle.policy.files.filter { $0.value.access == .hidden }.map(\.value.destination)
   }
 
