@@ -9,6 +9,7 @@ enum TreeEnd {
   static func kill(_ root: ProcessIdentity) throws(SystemError) {
     guard let handle = try root.open() else { return }
     try send(handle.rawValue, SIGSTOP)
+    waitUntilStopped([root])
     let stopped = try stopAll(below: root.pid)
     for process in stopped { try signal(one: process, SIGKILL) }
     try send(handle.rawValue, SIGKILL)
@@ -48,12 +49,23 @@ enum TreeEnd {
     while true {
       let found = ProcessTable.descendants(of: pid).filter { !known.contains($0) }
       if found.isEmpty { return stopped }
+      var latest: [ProcessIdentity] = []
       for pid in found {
         known.insert(pid)
         guard let process = ProcessIdentity(pid: pid) else { continue }
         try signal(one: process, SIGSTOP)
-        stopped.append(process)
+        latest.append(process)
       }
+      waitUntilStopped(latest)
+      stopped += latest
+    }
+  }
+
+  /// One that waits in the kernel (vfork, a slow disk) stops when that is over: no longer than this, for it starts nothing meanwhile.
+  private static func waitUntilStopped(_ processes: [ProcessIdentity]) {
+    for _ in 0..<100 {
+      if processes.allSatisfy({ ProcessTable.hasStopped($0.pid) }) { return }
+      Clock.pause(milliseconds: 1)
     }
   }
 

@@ -69,6 +69,16 @@ public enum ProcessTable {
     return status
   }
 
+  /// Whether a process that was sent SIGSTOP has stopped (or ended): until then a fork that was under way goes on, and the child is
+  /// not seen yet (proc_pid_stat(5), field 3).
+  public static func hasStopped(_ pid: Int32) -> Bool {
+    guard let text = try? File.text("/proc/\(pid)/stat"), let close = text.utf8.lastIndex(of: UInt8(ascii: ")")) else {
+      return true
+    }
+    let state = text[text.index(after: close)...].split(separator: " ").first ?? ""
+    return ["T", "t", "Z", "X"].contains(state)
+  }
+
   /// What a process has used; nil when it is gone.
   public struct Use: Sendable, Equatable {
     public var cpuMicroseconds: UInt64
