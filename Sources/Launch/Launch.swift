@@ -56,7 +56,7 @@ public enum Launch {
     case "kill": return try Lifecycle.kill(command, session)
     case "wait": return try Lifecycle.wait(command, session)
     case "pause": return try Lifecycle.pause(command, session)
-    case "resume": return try Lifecycle.resume(command, session)
+    case "resume", "unpause": return try Lifecycle.resume(command, session)
     case "rm": return try Lifecycle.remove(command, session)
     case "prune": return try Lifecycle.prune(command, session)
     case "stats": return try Listing.stats(command, session)
@@ -70,6 +70,9 @@ public enum Launch {
     case "version":
       Output.print("immure \(Help.version)")
       return 0
+    case "cp":
+      throw CommandError(
+        1, "cp: not built yet: give files with -v, or send them through `immure exec -i SANDBOX tar -C DIR -xf - < FILES.tar`")
     default:
       throw CommandError(1, "\(command.verb.name): not built yet")
     }

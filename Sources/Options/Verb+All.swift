@@ -5,7 +5,7 @@ extension Verb {
   /// Every verb in the order help lists them.
   public static let all: [Verb] =
     [
-      run, exec, ps, inspect, logs, attach, stop, kill, wait, pause, resume, remove, prune, stats, top, cp,
+      run, exec, ps, inspect, logs, attach, stop, kill, wait, pause, resume, unpause, remove, prune, stats, top, cp,
     ] + workspace + [policyExplain, doctor] + images + [completion, manual, version]
 
   static let exec = Verb(
@@ -71,6 +71,8 @@ extension Verb {
   static let pause = Verb("pause", naming + "…", count: 1...(.max), "Stop a sandbox's time")
   static let resume = Verb("resume", naming + "…", count: 1...(.max), "Let a paused sandbox go on")
 
+  static let unpause = Verb("unpause", naming + "…", count: 1...(.max), "The same as resume, as Docker spells it")
+
   static let remove = Verb(
     "rm", naming + "…", count: 0...(.max), "Remove ended sandboxes",
     groups: [
@@ -89,7 +91,7 @@ extension Verb {
     groups: [OptionGroup("Listing", [format])])
 
   static let cp = Verb(
-    "cp", "SOURCE TARGET", count: 2...2, "Copy files between the host and a running sandbox (SANDBOX:PATH)")
+    "cp", "SOURCE TARGET", count: 2...2, "Copy files between the host and a running sandbox (not built yet)")
 
   static let workspace: [Verb] = [
     Verb(

@@ -78,6 +78,11 @@ public struct SandboxStore: Sendable {
   }
 
   private func takeName(_ record: SandboxRecord) throws(WallError) {
+    // Its folder is found by its id: a sandbox that nobody named needs no link.
+    if record.name == record.id { return }
+    if File.exists(directory(record.name)) {
+      throw WallError("the name \"\(record.name)\" is another sandbox's id: choose another --name")
+    }
     for _ in 0..<8 {
       do throws(SystemError) {
         return try File.symlink("../sandboxes/" + record.id, at: names + "/" + record.name)
