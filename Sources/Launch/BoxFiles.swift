@@ -49,27 +49,53 @@ struct BoxFiles {
 /// passwd(5) and group(5) of a box.
 struct BoxAccounts {
   struct User { let name: String, id: UInt32, group: UInt32, home: String }
-  let users: [User]
-  let groups: [(name: String, id: UInt32, members: [String])]
+  private let accounts: [UInt8]
+  private let memberships: [UInt8]
 
   init(_ files: BoxFiles) {
-    users = BoxAccounts.lines(files.read("etc/passwd")).compactMap { fields in
-      guard fields.count >= 6, let id = UInt32(fields[2]), let group = UInt32(fields[3]) else { return nil }
-      return User(name: fields[0], id: id, group: group, home: fields[5])
+    accounts = files.read("etc/passwd") ?? []
+    memberships = files.read("etc/group") ?? []
+  }
+
+  /// The first account that fits; lines that are none are passed over.
+  private func user(where fits: (_ name: ArraySlice<UInt8>, _ id: UInt32) -> Bool) -> User? {
+    for fields in BoxAccounts.lines(accounts) where fields.count >= 6 {
+      guard let id = BoxAccounts.id(fields[2]), let group = BoxAccounts.id(fields[3]), fits(fields[0], id) else {
+        continue
+      }
+      return User(
+        name: String(decoding: fields[0], as: UTF8.self), id: id, group: group,
+        home: String(decoding: fields[5], as: UTF8.self))
     }
-    groups = BoxAccounts.lines(files.read("etc/group")).compactMap { fields in
-      guard fields.count >= 4, let id = UInt32(fields[2]) else { return nil }
-      return (fields[0], id, fields[3].split(separator: ",").map(String.init))
+    return nil
+  }
+
+  private func group(named name: String) -> UInt32? {
+    for fields in BoxAccounts.lines(memberships) where fields.count >= 4 && fields[0].elementsEqual(name.utf8) {
+      if let id = BoxAccounts.id(fields[2]) { return id }
+    }
+    return nil
+  }
+
+  /// The groups that name the account among their members.
+  private func groups(of name: String) -> [UInt32] {
+    var found: [UInt32] = []
+    for fields in BoxAccounts.lines(memberships) where fields.count >= 4 && !fields[3].isEmpty {
+      guard let id = BoxAccounts.id(fields[2]) else { continue }
+      let isMember = fields[3].split(separator: UInt8(ascii: ",")).contains { $0.elementsEqual(name.utf8) }
+      if isMember { found.append(id) }
+    }
+    return found
+  }
+
+  /// The fields of every line. Bytes, not strings: a start reads these files and asks for one line.
+  private static func lines(_ bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
+    bytes.split(separator: UInt8(ascii: "\n")).map {
+      $0.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
     }
   }
 
-  private static func lines(_ bytes: [UInt8]?) -> [[String]] {
-    guard let bytes else { return [] }
-    return bytes.split(separator: UInt8(ascii: "\n")).map { line in
-      line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        .map { String(decoding: $0, as: UTF8.self) }
-    }
-  }
+  private static func id(_ field: ArraySlice<UInt8>) -> UInt32? { UInt32(String(decoding: field, as: UTF8.self)) }
 
   /// The ids that "USER[:GROUP]" stands for, names or numbers, and the user's home. A number needs no account; an id is at most
   /// 2^31-1, so that nothing wraps to root (CVE-2024-40635).
@@ -80,11 +106,11 @@ struct BoxAccounts {
     let id: UInt32
     if word.isEmpty {
       id = 0
-      account = users.first { $0.id == 0 }
+      account = user { $1 == 0 }
     } else if let number = try BoxAccounts.number(word) {
       id = number
-      account = users.first { $0.id == number }
-    } else if let found = users.first(where: { $0.name == word }) {
+      account = user { $1 == number }
+    } else if let found = user(where: { name, _ in name.elementsEqual(word.utf8) }) {
       id = found.id
       account = found
     } else {
@@ -94,18 +120,17 @@ struct BoxAccounts {
     if parts.count == 2 && !parts[1].isEmpty {
       if let number = try BoxAccounts.number(parts[1]) {
         group = number
-      } else if let found = groups.first(where: { $0.name == parts[1] }) {
-        group = found.id
+      } else if let found = self.group(named: parts[1]) {
+        group = found
       } else {
         throw CommandError(
           125, "--user \"\(text)\": the image's /etc/group has no group \"\(parts[1])\"; a number needs none")
       }
     }
     // An explicit group stands alone, as in Docker; otherwise the account's memberships come along.
-    let name = account?.name
-    let member = parts.count == 2 ? [] : groups.filter { entry in name.map { entry.members.contains($0) } ?? false }
+    let member = parts.count == 2 ? [] : account.map { groups(of: $0.name) } ?? []
     let home = account?.home ?? "/"
-    return (id, group, member.map(\.id).filter { $0 != group }, home.isEmpty ? "/" : home)
+    return (id, group, member.filter { $0 != group }, home.isEmpty ? "/" : home)
   }
 
   private static func number(_ text: String) throws(CommandError) -> UInt32? {

@@ -72,7 +72,9 @@ public enum Launch {
       return 0
     case "cp":
       throw CommandError(
-        1, "cp: not built yet: give files with -v, or send them through `immure exec -i SANDBOX tar -C DIR -xf - < FILES.tar`")
+        1,
+        "cp: not built yet: give files with -v, or send them through `immure exec -i SANDBOX tar -C DIR -xf - < FILES.tar`"
+      )
     default:
       throw CommandError(1, "\(command.verb.name): not built yet")
     }

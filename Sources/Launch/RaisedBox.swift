@@ -12,6 +12,8 @@ struct RaisedBox {
   let sandbox: any Sandbox
   let network: UserNetworkHandle?
   let session: Session
+  /// The record as it was written last.
+  let written: (record: SandboxRecord, bytes: [UInt8])
 
   var id: String { plan.options.id }
 
@@ -53,6 +55,7 @@ struct RaisedBox {
       throw CommandError(error, status: 125)
     }
     var network: UserNetworkHandle?
+    let bytes: [UInt8]
     do throws(CommandError) {
       network = try connect(sandbox, plan, folder, session)
       record.process = sandbox.process
@@ -61,7 +64,7 @@ struct RaisedBox {
       record.status = .running
       record.started = Clock.realTime().seconds
       do throws(WallError) {
-        try session.store.write(record)
+        bytes = try session.store.write(record)
         try sandbox.start()
       } catch {
         throw CommandError(error, status: 125)
@@ -73,7 +76,7 @@ struct RaisedBox {
       plan.workspace?.abandon(name: plan.options.name, session)
       throw error
     }
-    return RaisedBox(plan: plan, sandbox: sandbox, network: network, session: session)
+    return RaisedBox(plan: plan, sandbox: sandbox, network: network, session: session, written: (record, bytes))
   }
 
   private static func connect(_ sandbox: any Sandbox, _ plan: RunPlan, _ folder: String, _ session: Session)
@@ -116,7 +119,7 @@ struct RaisedBox {
       if plan.options.removeAtExit {
         try session.store.remove(id, name: plan.options.name)
       } else {
-        try session.store.update(id) {
+        try session.store.update(id, last: written) {
           $0.status = .exited
           $0.exitCode = code
           $0.killedBy = limit

@@ -79,6 +79,7 @@ enum Workspaces {
       record.condition(bootID: session.host.bootID).isLive
     else { return }
     throw WorkspaceError(
-      "workspace: sandbox \(record.name) still runs and may change \"\(workspace.name)\": `immure stop \(record.name)` first")
+      "workspace: sandbox \(record.name) still runs and may change \"\(workspace.name)\": `immure stop \(record.name)` first"
+    )
   }
 }
