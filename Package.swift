@@ -123,7 +123,6 @@ let coreTests: [Target] = [
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
-  tests("Images", ["Images", "Walls", "Linux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
