@@ -1,4 +1,6 @@
+import Dispatch
 import Foundation
+import Synchronization
 import Testing
 
 /// The executables as a user has them, run from the outside. `IMMURE_BIN` names the folder they are in (`make test` sets it).
@@ -10,7 +12,11 @@ struct Immure {
   static var path: String { (folder ?? "") + "/immure" }
   /// For `.enabled(if:)`: without the executables the suite is skipped, and says so.
   static var isBuilt: Bool { folder != nil && FileManager.default.isExecutableFile(atPath: path) }
-  static let whyNot: Comment = "IMMURE_BIN does not name a folder with the executables: `make test` builds them and sets it"
+  static let whyNot: Comment =
+    "IMMURE_BIN does not name a folder with the executables: `make test` builds them and sets it"
+  /// Whether the front is there too: a build of the core alone has none.
+  static var hasFront: Bool { FileManager.default.isExecutableFile(atPath: (folder ?? "") + "/immure-front") }
+  static let whyNoFront: Comment = "wants root and a folder in IMMURE_BIN with immure and immure-front, as `make test` has"
   static var isRoot: Bool { geteuid() == 0 }
 
   /// What a command printed and how it ended.
@@ -26,7 +32,7 @@ struct Immure {
     init() {
       path = NSTemporaryDirectory() + "immure-test-\(UUID().uuidString.prefix(8))"
       try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      chmod(path, 0o711)
+      try? FileManager.default.setAttributes([.posixPermissions: 0o711], ofItemAtPath: path)
     }
     deinit {
       _ = try? Immure.run(["--root", path, "rm", "-f", "--all"])
@@ -81,15 +87,18 @@ struct Immure {
       try process.run()
     }
     // Both at once: a full pipe would stop the command.
-    nonisolated(unsafe) var errorData = Data()
+    let errorData = Mutex(Data())
     let reading = DispatchGroup()
-    DispatchQueue.global().async(group: reading) { errorData = error.fileHandleForReading.readDataToEndOfFile() }
+    DispatchQueue.global().async(group: reading) {
+      let data = error.fileHandleForReading.readDataToEndOfFile()
+      errorData.withLock { $0 = data }
+    }
     let outputData = output.fileHandleForReading.readDataToEndOfFile()
     reading.wait()
     process.waitUntilExit()
     let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     return Result(
       status: status, output: String(decoding: outputData, as: UTF8.self),
-      error: String(decoding: errorData, as: UTF8.self))
+      error: String(decoding: errorData.withLock { $0 }, as: UTF8.self))
   }
 }
