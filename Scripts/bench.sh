@@ -1,0 +1,26 @@
+#!/bin/bash
+# Measures starts and memory against bubblewrap and the floor, then seccomp programs against libseccomp:
+# bench.sh BIN_FOLDER [--quick]. As root or with sudo. Ends with 3 where a goal is missed.
+set -euo pipefail
+
+bin=$(realpath "${1:?usage: bench.sh BIN_FOLDER [--quick]}")
+cd "$(dirname "$0")/.."
+[ "$(id -u)" -eq 0 ] || exec sudo "$0" "$bin" "${@:2}"
+
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+for program in spawner floor; do
+  gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static "Bench/$program.c" -o "$tools/$program"
+done
+uname -sr
+bwrap --version
+"$bin/immure" version
+status=0
+/usr/bin/python3 Bench/bench.py "$bin/immure" "$tools/spawner" "$tools/floor" .deps/guest/init "${@:2}" || status=$?
+[ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
+
+if [ "${2:-}" != --quick ]; then
+  echo
+  SCRATCH=.build Bench/seccomp.sh
+fi
+exit $status
