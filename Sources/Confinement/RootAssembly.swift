@@ -167,7 +167,10 @@ package struct RootAssembly {
 
   /// False where the kernel makes no overlay of it.
   private func attachSocketless(_ tree: Int32, _ memory: Int32, _ target: Int32) throws(SystemError) -> Bool {
-    try File.makeDirectory("none", mode: 0o755, at: memory)
+    // One empty folder serves every such part.
+    do throws(SystemError) { try File.makeDirectory("none", mode: 0o755, at: memory) } catch
+      where error.errno == .exists
+    {}
     let none = try File.open("none", O_PATH | O_DIRECTORY, at: memory)
     guard
       let mount = try OverlayMount.withoutSockets(tree, none: none.rawValue, userAttributes: isUserNamespace)
@@ -194,7 +197,8 @@ package struct RootAssembly {
   /// directories"). A character device 0:0 may be made in a user namespace too (Linux 5.8).
   private func hide(_ path: String, _ scratch: Int32) throws(SystemError) {
     var folder = "upper"
-    let names = path.split(separator: "/")
+    // One type of string only: joining a String to a Substring looks up how at run time, in every box.
+    let names = path.split(separator: "/").map { String($0) }
     for name in names.dropLast() {
       folder += "/" + name
       do throws(SystemError) {
