@@ -60,14 +60,16 @@ extension Verb {
     "stop", naming + "…", count: 1...(.max), "Ask sandboxes to end, then end them",
     groups: [
       OptionGroup("How", [Option("time", "t", value: "SECONDS", "How long to wait before the end is forced (10)")])
-    ])
+    ], examples: [Example("immure stop -t 1 web", "its stop signal, and the end a second later")])
 
   static let kill = Verb(
     "kill", naming + "…", count: 1...(.max), "Send a signal (KILL: end every process of the box)",
-    groups: [OptionGroup("How", [Option("signal", "s", value: "SIGNAL", "Which signal (KILL)")])])
+    groups: [OptionGroup("How", [Option("signal", "s", value: "SIGNAL", "Which signal (KILL)")])],
+    examples: [Example("immure kill -s HUP web", "a signal of its own")])
 
   static let wait = Verb(
-    "wait", naming + "…", count: 1...(.max), "Wait until sandboxes end and print their exit statuses")
+    "wait", naming + "…", count: 1...(.max), "Wait until sandboxes end and print their exit statuses",
+    examples: [Example("immure wait web", "its exit status, once it has ended")])
   static let pause = Verb("pause", naming + "…", count: 1...(.max), "Stop a sandbox's time")
   static let resume = Verb("resume", naming + "…", count: 1...(.max), "Let a paused sandbox go on")
 
@@ -78,17 +80,18 @@ extension Verb {
     groups: [
       OptionGroup(
         "Which", [Option("force", "f", "Running ones too: they are ended first"), Option("all", "a", "Every one")])
-    ])
+    ], examples: [Example("immure rm -f web", "ended if it runs, and gone")])
 
   static let prune = Verb("prune", "", "Remove every ended sandbox and what crashed commands left behind")
 
   static let stats = Verb(
     "stats", naming + "…", count: 0...(.max), "Show what sandboxes use",
-    groups: [OptionGroup("Listing", [Option("no-stream", "Print once"), format])])
+    groups: [OptionGroup("Listing", [Option("no-stream", "Print once"), format])],
+    examples: [Example("immure stats web", "memory, CPU time and processes")])
 
   static let top = Verb(
     "top", naming, count: 1...1, "List a sandbox's processes as the host numbers them",
-    groups: [OptionGroup("Listing", [format])])
+    groups: [OptionGroup("Listing", [format])], examples: [Example("immure top web", "what runs in it")])
 
   static let cp = Verb(
     "cp", "SOURCE TARGET", count: 2...2, "Copy files between the host and a running sandbox (not built yet)")
@@ -125,7 +128,7 @@ extension Verb {
 
   static let doctor = Verb(
     "doctor", "", "Say which walls this machine can raise, what is missing and what to do about it",
-    groups: [OptionGroup("Listing", [format])])
+    groups: [OptionGroup("Listing", [format])], examples: [Example("immure doctor", "before anything else")])
 
   static let images: [Verb] = [
     Verb(
@@ -170,7 +173,8 @@ extension Verb {
   ]
 
   static let completion = Verb(
-    "completion", "bash|zsh|fish", count: 1...1, "Print completions for a shell")
+    "completion", "bash|zsh|fish", count: 1...1, "Print completions for a shell",
+    examples: [Example("immure completion bash", "what bash reads to complete immure's words")])
   static let manual = Verb(
     "manual", "[DIR]", count: 0...1, "Print the manual page, or write every page into a folder")
   static let version = Verb("version", "", "Say which immure this is")
