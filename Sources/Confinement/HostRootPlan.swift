@@ -101,7 +101,9 @@ package enum PathPattern {
       // A folder that cannot be read here cannot be read in the box either.
       let all = listings[folder] ?? ((try? File.names(inDirectory: folder)) ?? [])
       listings[folder] = all
-      names = all.filter { matches(Array(word.utf8)[...], Array($0.utf8)[...]) }
+      let pattern = Array(word.utf8)
+      let literal = pattern.prefix { $0 != UInt8(ascii: "*") }
+      names = all.filter { $0.utf8.starts(with: literal) && matches(pattern[...], Array($0.utf8)[...]) }
     } else {
       names = (try? File.status(folder + "/" + word, followSymlinks: false)) == nil ? [] : [word]
     }

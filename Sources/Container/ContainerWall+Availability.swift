@@ -36,12 +36,7 @@ enum CgroupAdvice {
 
 /// Tries what raising a box begins with, in a child that goes away.
 enum ContainerProbe {
-  /// A seccomp filter on this process: something around us decides about system calls.
-  static func isFiltered() -> Bool {
-    guard let status = try? File.text("/proc/self/status") else { return true }
-    for line in status.split(separator: "\n") where line.hasPrefix("Seccomp:") { return !line.hasSuffix("0") }
-    return false
-  }
+  static func isFiltered() -> Bool { Identity.hasSeccompFilter }
 
   static func isForbiddenBySetting() -> Bool {
     func setting(_ path: String) -> String? { (try? File.text("/proc/sys/" + path))?.trimmingSpaces }

@@ -14,8 +14,12 @@ public struct CgroupLayout: Sendable, Equatable {
     self.mountPoint = mountPoint
   }
 
+  /// This machine's, looked at once.
+  public static func detect() -> CgroupLayout { standard }
+  private static let standard = detect(mountPoint: "/sys/fs/cgroup")
+
   /// Looks at the kinds of file systems that are mounted (statfs(2)); no table of mounts is read.
-  public static func detect(mountPoint: String = "/sys/fs/cgroup") -> CgroupLayout {
+  public static func detect(mountPoint: String) -> CgroupLayout {
     let version2 = 0x6367_7270
     let version1 = 0x27_e0eb
     switch kind(mountPoint) {

@@ -76,6 +76,13 @@ public enum Identity {
     return Int32(try checked("seccomp", "filter of \(instructions.count) instructions", result))
   }
 
+  /// Whether a seccomp filter stands over this process: something around it decides about system calls. One that forbids even the
+  /// question (prctl(2), PR_GET_SECCOMP) is one; a kernel without seccomp (EINVAL) has none.
+  public static var hasSeccompFilter: Bool {
+    let mode = systemCall(Int(SYS_prctl), UInt(PR_GET_SECCOMP))
+    return mode != 0 && mode != -Int(EINVAL)
+  }
+
   /// chroot(2) to an open directory, which becomes the working directory too.
   public static func changeRoot(to directory: Int32) throws(SystemError) {
     try checked("fchdir", "\(directory)", systemCall(Int(SYS_fchdir), word(directory)))

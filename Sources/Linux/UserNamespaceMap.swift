@@ -40,7 +40,9 @@ public struct UserNamespaceMap: Sendable, Equatable {
 
   /// The file's text.
   static func text(_ ranges: [IDRange]) -> String {
-    ranges.map { "\($0.inside) \($0.outside) \($0.count)\n" }.joined()
+    var text = ""
+    for range in ranges { text += "\(range.inside) \(range.outside) \(range.count)\n" }
+    return text
   }
 
   /// Writes the maps of a child that stands in a new user namespace and waits.

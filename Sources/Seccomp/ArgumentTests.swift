@@ -121,7 +121,9 @@ extension DecisionGraph {
       return test(bitsOf: pending, then: match, else: no)
     }
     var segments: [Segment] = []
-    for piece in pieces(Set(pending.cuts + [0])) {
+    var cuts = Cuts()
+    cuts.add(pending.cuts)
+    for piece in cuts.pieces {
       segments.append(Segment(start: piece.lowerBound, node: resolve(&self, pending.verdict(within: piece))))
     }
     return search(word: pending.word, segments)
@@ -140,25 +142,41 @@ extension DecisionGraph {
 
   /// Nodes reached from this one.
   private func size(below root: Node) -> Int {
-    var seen = Set([root])
+    var seen = [Bool](repeating: false, count: contents.count)
     var stack = [root]
     var size = 0
+    func visit(_ child: Node) {
+      if child < 0 || seen[Int(child)] { return }
+      seen[Int(child)] = true
+      stack.append(child)
+    }
+    seen[Int(root)] = true
     while let node = stack.popLast() {
       let content = self[node]
       size += content.mask == .max ? 1 : 2
-      for child in [content.whenTrue, content.whenFalse] where child >= 0 && seen.insert(child).inserted {
-        stack.append(child)
-      }
+      visit(content.whenTrue)
+      visit(content.whenFalse)
     }
     return size
   }
 }
 
-/// The line of 32-bit values cut at these starts, 0 among them.
-private func pieces(_ starts: Set<UInt32>) -> [ClosedRange<UInt32>] {
-  let sorted = starts.sorted()
-  return sorted.indices.map { index in
-    sorted[index]...(index + 1 < sorted.count ? sorted[index + 1] - 1 : UInt32.max)
+/// Where a line of 32-bit values is cut: ascending, 0 first, none twice. An array, for a set's first use costs a search through
+/// every conformance of the program, and every start of a box compiles a filter.
+private struct Cuts {
+  private(set) var starts: [UInt32] = [0]
+
+  mutating func add(_ more: [UInt32]) {
+    for start in more where !starts.contains(start) {
+      starts.insert(start, at: starts.firstIndex { $0 > start } ?? starts.count)
+    }
+  }
+
+  /// From each start to before the next.
+  var pieces: [ClosedRange<UInt32>] {
+    starts.indices.map { index in
+      starts[index]...(index + 1 < starts.count ? starts[index + 1] - 1 : UInt32.max)
+    }
   }
 }
 
@@ -179,7 +197,7 @@ private struct ClauseBuilder {
     _ graph: inout DecisionGraph, _ open: ArraySlice<Clause>, depth: Int = 0
   ) -> DecisionGraph.Node? {
     var clauses = Array(open)
-    if let decided = clauses.firstIndex(where: \.conditions.isEmpty) {
+    if let decided = clauses.firstIndex(where: { $0.conditions.isEmpty }) {
       if decided == 0 { return clauses[0].node }
       clauses.removeSubrange((decided + 1)...)
     }
@@ -190,12 +208,12 @@ private struct ClauseBuilder {
     if work > Self.most || depth > Self.deepest { return nil }
 
     let word = first.word
-    var starts: Set<UInt32> = [0]
+    var cuts = Cuts()
     for clause in clauses {
-      for condition in clause.conditions where condition.word == word { starts.formUnion(condition.cuts) }
+      for condition in clause.conditions where condition.word == word { cuts.add(condition.cuts) }
     }
     let node: DecisionGraph.Node
-    if starts.count == 1, first.isMasked {
+    if cuts.starts.count == 1, first.isMasked {
       guard
         let yes = tree(&graph, rest(clauses, bits: first, match: true)[...], depth: depth + 1),
         let no = tree(&graph, rest(clauses, bits: first, match: false)[...], depth: depth + 1)
@@ -203,7 +221,7 @@ private struct ClauseBuilder {
       node = graph.test(bitsOf: first, then: yes, else: no)
     } else {
       var segments: [Segment] = []
-      for piece in pieces(starts) {
+      for piece in cuts.pieces {
         let rest = rest(clauses) { $0.word == word ? $0.verdict(within: piece) : .pending($0) }
         work += clauses.count
         guard let child = tree(&graph, rest[...], depth: depth + 1) else { return nil }

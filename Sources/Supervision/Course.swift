@@ -34,7 +34,12 @@ final class Course {
   /// How long a wait may last; nil for ever.
   var patience: UInt64? {
     if ending != nil { return nil }
-    guard let next = [timeout, killing].compactMap({ $0 }).min() else { return nil }
+    let next: UInt64
+    switch (timeout, killing) {
+    case (nil, nil): return nil
+    case (let only?, nil), (nil, let only?): next = only
+    case (let first?, let second?): next = min(first, second)
+    }
     let now = Clock.monotonicNanoseconds()
     return next > now ? next - now : 0
   }

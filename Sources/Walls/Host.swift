@@ -16,11 +16,8 @@ public final class Host {
 
   /// The capabilities this process has now, as a mask (capget(2)).
   public private(set) lazy var capabilities: UInt64 = {
-    guard let status = try? File.text("/proc/self/status") else { return 0 }
-    for line in status.split(separator: "\n") where line.hasPrefix("CapEff:") {
-      return UInt64(line.dropFirst(7).trimmingSpaces, radix: 16) ?? 0
-    }
-    return 0
+    // capget(2) of oneself cannot fail but where a filter forbids it; then nothing may be counted on.
+    (try? CapabilitySets.current())?.effective ?? 0
   }()
 
   /// Whether capability number `number` is effective.
@@ -32,12 +29,14 @@ public final class Host {
 
   /// Bytes of memory in the machine (/proc/meminfo).
   public private(set) lazy var memoryBytes: UInt64 = {
-    guard let text = try? File.text("/proc/meminfo") else { return 0 }
-    for line in text.split(separator: "\n") where line.hasPrefix("MemTotal:") {
-      let digits = line.filter { $0.isASCII && $0.isNumber }
-      return (UInt64(digits) ?? 0) << 10
+    // The first line: "MemTotal:       24684092 kB" (proc_meminfo(5)).
+    guard let bytes = try? File.contents("/proc/meminfo"), bytes.starts(with: "MemTotal:".utf8) else { return 0 }
+    var kilobytes: UInt64 = 0
+    for byte in bytes {
+      if byte == UInt8(ascii: "\n") { break }
+      if byte >= 48 && byte <= 57 { kilobytes = kilobytes * 10 + UInt64(byte - 48) }
     }
-    return 0
+    return kilobytes << 10
   }()
 
   /// How user namespaces can be had here.

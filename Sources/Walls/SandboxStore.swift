@@ -102,21 +102,32 @@ public struct SandboxStore: Sendable {
     throw WallError("the name \"\(record.name)\" is being taken by another command: try again")
   }
 
-  /// Writes the record in place of the one before.
-  public func write(_ record: SandboxRecord) throws(WallError) {
+  /// Writes the record in place of the one before. Returns what stands in the file now.
+  @discardableResult
+  public func write(_ record: SandboxRecord) throws(WallError) -> [UInt8] {
     do throws(SystemError) {
       let folder = try File.open(directory(record.id), O_RDONLY | O_DIRECTORY)
-      try File.replaceAtomically("record.json", record.json.bytes(), at: folder.rawValue)
+      let bytes = record.json.bytes()
+      try File.replaceAtomically("record.json", bytes, at: folder.rawValue)
+      return bytes
     } catch {
       throw WallError("cannot keep the state of sandbox \(record.name)", error)
     }
   }
 
-  /// Reads, changes and writes a record under the folder's lock. Returns what was written.
+  /// Reads, changes and writes a record under the folder's lock. Returns what was written. With `last`, what the caller wrote last,
+  /// the text is not read again where it is still the same.
   @discardableResult
-  public func update(_ id: String, _ change: (inout SandboxRecord) -> Void) throws(WallError) -> SandboxRecord {
+  public func update(
+    _ id: String, last: (record: SandboxRecord, bytes: [UInt8])? = nil, _ change: (inout SandboxRecord) -> Void
+  ) throws(WallError) -> SandboxRecord {
     let lock = try lock(id)
-    var record = try load(id)
+    var record: SandboxRecord
+    if let last, last.record.id == id, (try? File.contents(directory(id) + "/record.json")) == last.bytes {
+      record = last.record
+    } else {
+      record = try load(id)
+    }
     change(&record)
     try write(record)
     _ = consume lock
