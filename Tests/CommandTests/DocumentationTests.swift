@@ -7,7 +7,7 @@ import Testing
 /// image busybox; it must end with 0. The lines below it are what it prints (both streams). In them "…" stands for any text, and a
 /// line of "…" alone for any number of lines.
 @Suite(
-  "Documentation", .enabled(if: Immure.isBuilt, Immure.whyNot), .enabled(if: Immure.isRoot, "the examples are a root's")
+  "Documentation", .enabled(if: Immure.isBuilt && Immure.hasFront && Immure.isRoot, Immure.whyNoFront)
 )
 struct DocumentationTests {
   struct Example: Sendable {
