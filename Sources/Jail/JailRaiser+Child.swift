@@ -14,7 +14,7 @@ extension JailRaiser {
     do throws(SystemError) {
       // Orphans of a jail without an own user must come to us to be found.
       if holdings.user == nil { try Identity.becomeSubreaper() }
-      prepared = try Prepared(streams)
+      prepared = try Prepared(streams, hostTerminal: root == nil)
       if let user = holdings.user {
         streams.givePipes(to: user.id)
         if let far = prepared.terminal?.far.rawValue {
@@ -36,18 +36,31 @@ extension JailRaiser {
     }
     prepared.closeFarEnds()
     do throws(WallError) {
-      if case .failed(let error) = try SetupChannel.listen(prepared.channel.near.rawValue) { throw error }
+      let terminal = try awaitChild(prepared.channel.near.rawValue) ?? prepared.terminal?.near
       guard let process = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
       }
       return JailSandbox(
         holdings, child: child, process: process, message: message, socket: prepared.socket.near,
-        terminal: prepared.terminal?.near)
+        terminal: terminal)
     } catch {
       // It has failed and says why, or is still ours alone.
       try? child.signal(SIGKILL)
       _ = try? child.wait()
       throw error
+    }
+  }
+
+  /// Until the child runs init; returns the near end of a terminal of the jail's own.
+  private func awaitChild(_ channel: Int32) throws(WallError) -> OwnedDescriptor? {
+    var terminal: OwnedDescriptor?
+    while true {
+      switch try SetupChannel.listen(channel) {
+      case .failed(let error): throw error
+      case .terminal(let descriptor): terminal = OwnedDescriptor(FileDescriptor(owning: descriptor))
+      case .closed: return terminal
+      case .ready, .process: throw WallError("set-up of the sandbox: the child said something unknown")
+      }
     }
   }
 
@@ -61,9 +74,15 @@ extension JailRaiser {
         Identity.setUmask(0)
         if let cgroup = holdings.cgroup, cgroup.unifiedPath == nil { try cgroup.joinAlone() }
       }
-      try root?.enter()
+      var far: OwnedDescriptor?
+      try root?.enter { root throws(SystemError) in
+        guard case .terminal(let size) = streams, let user = holdings.user else { return }
+        let terminal = try BoxTerminal.open(in: root.descriptor, size: size, owner: user.id)
+        try SetupChannel.hand(prepared.channel.far.rawValue, terminal: terminal.near.rawValue)
+        far = OwnedDescriptor(try terminal.far.duplicate(atLeast: 64))
+      }
       try step("set-up of the sandbox") { () throws(SystemError) in
-        try takeStreams(prepared)
+        try takeStreams(far ?? prepared.terminal?.far)
         try handOver([prepared.socket.far.rawValue] + bundle.preservedDescriptors)
         Identity.setUmask(bundle.configuration.process.user.umask ?? 0o022)
         try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
@@ -79,11 +98,11 @@ extension JailRaiser {
   }
 
   /// 0, 1 and 2; copied out of the way first, for they may be each other's numbers.
-  private func takeStreams(_ prepared: Prepared) throws(SystemError) {
+  private func takeStreams(_ terminal: OwnedDescriptor?) throws(SystemError) {
     let given: [Int32]
     switch streams {
     case .descriptors(let input, let output, let error): given = [input, output, error]
-    case .terminal: given = [Int32](repeating: prepared.terminal?.far.rawValue ?? -1, count: 3)
+    case .terminal: given = [Int32](repeating: terminal?.rawValue ?? -1, count: 3)
     }
     if given == [0, 1, 2] { return }
     try place(given, from: 0)
@@ -109,11 +128,12 @@ struct Prepared {
   let program: OwnedDescriptor
   let terminal: (near: OwnedDescriptor, far: OwnedDescriptor)?
 
-  init(_ streams: Streams) throws(SystemError) {
+  /// `hostTerminal`: one of the host's devpts, where the jail has none.
+  init(_ streams: Streams, hostTerminal: Bool) throws(SystemError) {
     channel = try OwnedDescriptor.pair(packets: true)
     socket = try OwnedDescriptor.pair(packets: false)
     program = OwnedDescriptor(try GuestInit.image().duplicate(atLeast: 64))
-    if case .terminal(let size) = streams {
+    if hostTerminal, case .terminal(let size) = streams {
       let pair = try Self.raised(Terminal.openPair())
       try Terminal.setSize(pair.near.rawValue, rows: size.rows, columns: size.columns)
       terminal = pair

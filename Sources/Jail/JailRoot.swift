@@ -45,7 +45,9 @@ struct JailRoot {
 
   /// In the child: builds the root and makes it this process's (chroot(2)). A process that is in a chroot can make no user namespace
   /// either (user_namespaces(7)).
-  func enter() throws(WallError) {
+  ///
+  /// A terminal is one of the jail's own devpts: `prepare` is called with the root before it is entered.
+  func enter(_ prepare: (borrowing BoxRoot) throws(SystemError) -> Void) throws(WallError) {
     do throws(SystemError) {
       try Mount.makeAllPrivate()
       for tree in mounts.layers { try OverlayMount.stage(trees.descriptors[tree]) }
@@ -59,6 +61,7 @@ struct JailRoot {
     try ProtectedPaths(masked: masked, readOnly: []).apply(root)
     do throws(SystemError) {
       try own(root)
+      try prepare(root)
       if isReadOnly { try root.mount.change(set: .readOnly) }
       try Identity.changeRoot(to: root.descriptor)
     } catch {

@@ -233,6 +233,26 @@ struct JailTests {
     #expect(result.error.contains("Connection refused"), "\(result.error)")
   }
 
+  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"), "wants script(1)"))
+  func itsTerminalIsItsOwn() throws {
+    let command = "\(Immure.path) --root \(immure.root.path) run -it --quiet --wall jail -- sh -c 'tty; ls /dev/pts'"
+    let result = try Immure.command(["script", "-qec", command, "/dev/null"])
+    #expect(result.output.split(whereSeparator: \.isWhitespace) == ["/dev/pts/0", "0", "ptmx"], "\(result.output)")
+  }
+
+  @Test func itIsPausedCountedAndEnded() throws {
+    let name = "paused\(UUID().uuidString.prefix(6))"
+    #expect(try immure("run", "-d", "--wall", "jail", "--name", name, "--", "sleep", "60").status == 0)
+    #expect(try immure("pause", name).status == 0)
+    let listed = try immure("top", name).output.split(separator: "\n").dropFirst()
+    #expect(listed.count == 2)
+    #expect(listed.allSatisfy { $0.split(separator: " ")[2] == "T" }, "\(listed)")
+    #expect(try immure("unpause", name).status == 0)
+    #expect(try immure("exec", name, "true").status == 125)
+    #expect(try immure("stop", "-t", "5", name).status == 0)
+    #expect(try immure("rm", name).status == 0)
+  }
+
   @Test func networkUserIsRefusedByName() throws {
     let result = try jail("true", options: ["--network", "user"])
     #expect(result.status == 125)

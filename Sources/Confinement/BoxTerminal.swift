@@ -1,20 +1,18 @@
 import CLinux
-import Confinement
-import Linux
-import Walls
+package import Linux
+package import Walls
 
 /// A pseudo-terminal of the box's own devpts (pts(4)).
-struct BoxTerminal: ~Copyable {
-  let near: FileDescriptor
-  let far: FileDescriptor
-  let number: Int32
+package struct BoxTerminal: ~Copyable {
+  package let near: FileDescriptor
+  package let far: FileDescriptor
+  package let number: Int32
 
   private static let devptsMagic = 0x1cd1
 
-  /// Opens a new pair in the devpts at /dev/pts of `root`; the far end's name is never used, so nothing in the box
-  /// can stand in
+  /// Opens a new pair in the devpts at /dev/pts of `root`; the far end's name is never used, so nothing in the box can stand in
   /// for it (TIOCGPTPEER, Linux 4.13).
-  static func open(in root: Int32, size: WindowSize, owner: UInt32?) throws(SystemError) -> BoxTerminal {
+  package static func open(in root: Int32, size: WindowSize, owner: UInt32?) throws(SystemError) -> BoxTerminal {
     let multiplexer = try File.open(
       "/dev/pts/ptmx", O_RDWR | O_NOCTTY, at: root, resolve: [.inRoot, .noMagicLinks, .noSymlinks])
     guard try File.fileSystemKind(multiplexer.rawValue) == devptsMagic else {
@@ -52,7 +50,7 @@ struct BoxTerminal: ~Copyable {
   }
 
   /// Puts the far end at /dev/console too, as init systems expect: the node of this very terminal, from its own devpts.
-  static func makeConsole(_ number: Int32, in root: borrowing BoxRoot) throws(SystemError) {
+  package static func makeConsole(_ number: Int32, in root: borrowing BoxRoot) throws(SystemError) {
     let node = try root.find("/dev/pts/\(number)", noSymlinks: true)
     guard try File.fileSystemKind(node.rawValue) == devptsMagic else {
       throw SystemError("open", "/dev/pts/\(number): not a devpts file system", .noDevice)
