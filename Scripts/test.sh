@@ -24,6 +24,7 @@ fi
 
 failed=()
 table=()
+run=0
 total=$SECONDS
 for suite in "${suites[@]}"; do
   budget=${budgets[$suite]:-}
@@ -43,6 +44,8 @@ for suite in "${suites[@]}"; do
   timeout -k 10 $((budget * 2)) "${command[@]}" >"$logs/$suite.log" 2>&1 </dev/null || status=$?
   took=$((SECONDS - start))
   said=$(sed -nE 's/.*Test run with ([0-9]+ tests?.*) (passed|failed).*/\1/p' "$logs/$suite.log" | tail -1)
+  tests=${said%% *}
+  run=$((run + ${tests:-1}))
   # Nothing run is no success: a filter that matches nothing ends with 0.
   if [ $status -eq 0 ] && [ "$suite" != Fuzz ] && ! grep -qE 'Test run with [1-9]' "$logs/$suite.log"; then status=1; fi
   verdict=passed
@@ -63,6 +66,8 @@ echo
 echo "Suites, time of budget (release build, $(nproc) cores, $(uname -sr), $([ "$(id -u)" -eq 0 ] && echo root || echo user)):"
 printf '  %s\n' "${table[@]}"
 echo "  total: $((SECONDS - total)) s"
+# Tests that ran (each fuzz run counts as one), and suites in which one failed.
+echo "$((run - ${#failed[@]})) passed, ${#failed[@]} failed"
 if [ ${#failed[@]} -gt 0 ]; then
   echo "failed: ${failed[*]}" >&2
   exit 1
