@@ -40,6 +40,12 @@ struct RunOptions {
     terminal = command.flag("tty")
     quiet = command.flag("quiet")
     detachKeys = command.value("detach-keys")
+    _ = try Logs.detachKeys(detachKeys)
+    if let hostname = command.value("hostname"), !SandboxStore.isValid(name: hostname) || hostname.utf8.contains(95) {
+      throw CommandError(
+        125,
+        "--hostname \"\(FormatError.presentable(hostname))\": use 1 to 64 of letters, digits, . and - (hostname(7))")
+    }
     if terminal && !detach && !(Terminal.isTerminal(0) && Terminal.isTerminal(1)) {
       throw CommandError(125, "-t wants a terminal on standard input and output: leave it out, or use -d")
     }
