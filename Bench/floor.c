@@ -87,7 +87,7 @@ static void fs_at(int root, const char *path, int mount) {
   close(place);
   close(mount);
 }
-static void keep_record(int size) {
+static void keep_record(int size, int first) {
   static char text[8192];
   memset(text, ' ', size);
   memcpy(text, record, strlen(record));
@@ -95,7 +95,8 @@ static void keep_record(int size) {
   int file = TRY(openat(at, ".record", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   TRY(write(file, text, size));
   close(file);
-  TRY(renameat(at, ".record", at, "record.json"));
+  if (syscall(SYS_renameat2, at, ".record", at, "record.json", first ? 0 : 2)) TRY(-1);  // RENAME_EXCHANGE
+  if (!first) TRY(unlinkat(at, ".record", 0));
   close(at);
 }
 
@@ -399,7 +400,7 @@ int main(int argc, char **argv) {
 
   TRY(mkdir(folder, 0700));
   TRY(symlink(folder, names));
-  keep_record(2000);
+  keep_record(2000, 1);
   TRY(symlink(folder, ids));
 
   int hybrid = access("/sys/fs/cgroup/memory", F_OK) == 0, tasks[2] = {-1, -1};
@@ -467,7 +468,7 @@ int main(int argc, char **argv) {
   char byte;
   if (recv(channel[0], &byte, 1, 0) != 0) return 1;  // closes at exec
 
-  keep_record(3500);
+  keep_record(3500, 0);
   tell_init(talk[0], argv + 4);
   struct pollfd events[] = {{pidfd, POLLIN, 0}, {signal_queue, POLLIN, 0}};
   TRY(poll(events, 2, -1));
@@ -482,6 +483,6 @@ int main(int argc, char **argv) {
   close(file);
   for (int i = 0; i <= hybrid; i++) TRY(rmdir(groups[i]));
   TRY(unlink(ids));
-  keep_record(3500);
+  keep_record(3500, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

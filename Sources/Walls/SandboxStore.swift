@@ -108,7 +108,7 @@ public struct SandboxStore: Sendable {
     do throws(SystemError) {
       let folder = try File.open(directory(record.id), O_RDONLY | O_DIRECTORY)
       let bytes = record.json.bytes()
-      try File.replaceAtomically("record.json", bytes, at: folder.rawValue)
+      try File.replaceAtomically("record.json", bytes, at: folder.rawValue, isTransient: true)
       return bytes
     } catch {
       throw WallError("cannot keep the state of sandbox \(record.name)", error)
