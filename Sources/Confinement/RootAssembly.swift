@@ -91,21 +91,23 @@ package struct RootAssembly {
     -> DetachedMount
   {
     var overlay = OverlayMount(lower: layers, userAttributes: isUserNamespace)
-    if scratch == .none && layers.count == 1 { return DetachedMount(owning: try FileDescriptor.duplicate(layers[0])) }
     for layer in layers { try OverlayMount.stage(layer) }
+    let limit: UInt64
     switch scratch {
-    case .none: return try overlay.make()
-    case .memory(let limit):
-      let memory = try RootAssembly.memory(limit)
-      try OverlayMount.stage(memory.descriptor.rawValue)
-      try File.makeDirectory("upper", mode: 0o755, at: memory.descriptor.rawValue)
-      try File.makeDirectory("work", mode: 0o755, at: memory.descriptor.rawValue)
-      return try finish(&overlay, memory.descriptor.rawValue)
+    // A mount point that the image lacks must be made somewhere: not in the store's own layer, which it would be without a
+    // layer above it. The wall makes the root read-only when all is mounted.
+    case .none: limit = 1 << 20
+    case .memory(let bytes): limit = bytes
     case .directory:
       guard let scratchTree else { throw SystemError("overlay", "no writable layer", .invalid) }
       try OverlayMount.stage(scratchTree)
       return try finish(&overlay, scratchTree)
     }
+    let memory = try RootAssembly.memory(limit)
+    try OverlayMount.stage(memory.descriptor.rawValue)
+    try File.makeDirectory("upper", mode: 0o755, at: memory.descriptor.rawValue)
+    try File.makeDirectory("work", mode: 0o755, at: memory.descriptor.rawValue)
+    return try finish(&overlay, memory.descriptor.rawValue)
   }
 
   private func finish(_ overlay: inout OverlayMount, _ scratch: Int32) throws(SystemError) -> DetachedMount {

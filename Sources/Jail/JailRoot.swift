@@ -119,7 +119,7 @@ final class OwnerMaps {
   private let insideUser: UInt32
   private let insideGroup: UInt32
   private let outside: UInt32
-  private var namespaces: [(user: UInt32, group: UInt32, descriptor: Int32)] = []
+  private var namespaces: [(user: UInt32, group: UInt32, isImage: Bool, descriptor: Int32)] = []
 
   init(_ user: UserConfiguration, outside: UInt32) {
     insideUser = user.user
@@ -135,21 +135,23 @@ final class OwnerMaps {
       switch request.owners {
       case .asTheyAre: return nil
       case .translated where request.what == "image layer" || request.what == "root filesystem":
-        return try namespace(insideUser, insideGroup)
+        return try namespace(insideUser, insideGroup, isImage: true)
       case .translated, .translatedIfPossible:
         let status = try File.status(request.path)
         // Everybody may read it already, and nobody is to write.
         let isPublic = UInt32(status.st_mode) & 0o005 == 0o005
         if isPublic, request.set.contains(.readOnly) { return nil }
-        return try namespace(status.st_uid, status.st_gid)
+        return try namespace(status.st_uid, status.st_gid, isImage: false)
       }
     } catch {
       throw WallError("\(request.what) \(request.path)", error)
     }
   }
 
-  private func namespace(_ user: UInt32, _ group: UInt32) throws(SystemError) -> Int32 {
-    if let known = namespaces.first(where: { $0.user == user && $0.group == group }) { return known.descriptor }
+  private func namespace(_ user: UInt32, _ group: UInt32, isImage: Bool) throws(SystemError) -> Int32 {
+    if let known = namespaces.first(where: { $0.user == user && $0.group == group && $0.isImage == isImage }) {
+      return known.descriptor
+    }
     let gate = try DescriptorPair.pipe()
     guard let child = try Process.clone(CloneArguments(flags: Namespaces.user)) else {
       // Waits until the parent has what it wants, or is gone.
@@ -157,11 +159,16 @@ final class OwnerMaps {
       Process.exit(0)
     }
     defer { reap(child) }
-    try File.writeExisting("/proc/\(child.pid)/uid_map", "\(user) \(outside) 1\n")
-    try File.writeExisting("/proc/\(child.pid)/gid_map", "\(group) \(outside) 1\n")
+    try File.writeExisting("/proc/\(child.pid)/uid_map", map(user, isImage))
+    try File.writeExisting("/proc/\(child.pid)/gid_map", map(group, isImage))
     let descriptor = try File.open("/proc/\(child.pid)/ns/user", O_RDONLY).release()
-    namespaces.append((user, group, descriptor))
+    namespaces.append((user, group, isImage, descriptor))
     return descriptor
+  }
+
+  /// An image that runs as somebody else keeps its root's files root's, whom the sandbox is not.
+  private func map(_ id: UInt32, _ isImage: Bool) -> String {
+    (isImage && id != 0 ? "0 0 1\n" : "") + "\(id) \(outside) 1\n"
   }
 
   private func reap(_ child: borrowing Child) {
