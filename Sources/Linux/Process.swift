@@ -120,7 +120,8 @@ public enum Process {
     return nil
   }
 
-  /// clone3(2) without a stack of its own: returns twice, nil in the child. Only sound while this process has one thread.
+  /// clone3(2) without a stack of its own: returns twice, nil in the child. Only sound while this process has one thread. Where a
+  /// filter says that there is no clone3 (Docker's does: it cannot look into the struct), clone(2) with the same flags.
   public static func clone(_ arguments: CloneArguments) throws(SystemError) -> Child? {
     var descriptor: Int32 = -1
     var raw = immure_clone_args()
@@ -134,10 +135,13 @@ public enum Process {
     // SAFETY: both structs live across the call; the child gets a copy of this stack and goes on from here.
     let result = unsafe withUnsafeMutablePointer(to: &descriptor) { pidfd in
       raw.pidfd = UInt64(UInt(bitPattern: pidfd))
-      return unsafe withUnsafeMutablePointer(to: &raw) { pointer in
+      let made = unsafe withUnsafeMutablePointer(to: &raw) { pointer in
         systemCall(
           Int(IMMURE_SYS_clone3), UInt(bitPattern: pointer), UInt(MemoryLayout<immure_clone_args>.size))
       }
+      // The older call has the signal in the low byte of its flags, 32 of them, and the pidfd's place third (clone(2)).
+      guard made == -Int(ENOSYS), raw.flags >> 32 == 0, raw.flags & 0xff == 0 else { return made }
+      return systemCall(Int(SYS_clone), UInt(raw.flags | raw.exit_signal), 0, UInt(bitPattern: pidfd), 0, 0)
     }
     if try checked("clone3", "", result) == 0 { return nil }
     return Child(pid: Int32(result), descriptor: FileDescriptor(owning: descriptor))
