@@ -131,6 +131,7 @@ let coreTests: [Target] = [
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Images", ["Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.

@@ -40,7 +40,7 @@ extension ImageStore {
 
   /// The name's entry that a person's words mean.
   func find(_ text: String) throws(ImageError) -> NamedImage? {
-    if let digits = Self.identifier(text, prefixed: true) { return try find(id: digits) }
+    if let digits = Self.identifier(text, prefixed: true) ?? Self.wholeIdentifier(text) { return try find(id: digits) }
     let name = try ImageName(text)
     if case .layout(let path, let tag) = name {
       guard let known = try named(name.canonical) else { return nil }
@@ -59,6 +59,11 @@ extension ImageStore {
     guard prefixed ? text.hasPrefix("sha256:") : true, (6...64).contains(digits.utf8.count) else { return nil }
     let isHex = digits.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }
     return isHex ? String(digits) : nil
+  }
+
+  /// 64 digits are no name (`ImageReference` refuses them).
+  private static func wholeIdentifier(_ text: String) -> String? {
+    text.utf8.count == 64 ? identifier(text, prefixed: false) : nil
   }
 
   private func find(id digits: String) throws(ImageError) -> NamedImage? {

@@ -41,7 +41,7 @@ extension ImageStore {
   private func chosen(_ text: String) throws(ImageError) -> [NamedImage] {
     // A layout's name is removed also where its folder has gone or changed.
     if text.hasPrefix("oci:"), let exact = try list().first(where: { $0.name == text }) { return [exact] }
-    if !text.hasPrefix("sha256:") {
+    if !text.hasPrefix("sha256:"), text.utf8.count != 64 {
       let name = try ImageName(text)
       if let exact = try named(name.canonical) { return [exact] }
     }

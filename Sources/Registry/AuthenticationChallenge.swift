@@ -5,6 +5,11 @@ public struct AuthenticationChallenge: Sendable, Equatable {
   public var scheme: String
   public var parameters: [String: String]
 
+  public init(scheme: String, parameters: [String: String]) {
+    self.scheme = scheme
+    self.parameters = parameters
+  }
+
   /// Every challenge of a header's value, in order.
   /// - Throws: `FormatError` where the value is none; at most 8 KiB and 16 challenges are taken.
   public static func parse(_ text: String) throws(FormatError) -> [AuthenticationChallenge] {

@@ -51,6 +51,7 @@ enum NetworkFailure {
       default: return ImageError("cannot speak with \(place): \(error.shortDescription)")
       }
     }
+    if text.contains("refused") { return ImageError("\(place) refuses the connection: is a registry there?") }
     return ImageError("cannot reach \(place): \(FormatError.presentable(text))")
   }
 }

@@ -131,7 +131,9 @@ public enum RegistrySource {
   ) async throws(ImageError) {
     guard var installation = try plan.begin(layer, in: store, progress) else { return }
     var failures = 0
+    var attempts = 0
     while true {
+      attempts += 1
       let before = installation.count
       do throws(ImageError) {
         try await feed(layer.descriptor, to: &installation, connection, progress)
@@ -140,7 +142,7 @@ public enum RegistrySource {
       } catch {
         // What was verified stays verified: the rest is asked for. A damaged layer does not get better.
         failures = installation.count > before ? 1 : failures + 1
-        guard error.kind == .failed, failures < 5 else { throw error }
+        guard error.kind == .failed, failures < 5, attempts < 32 else { throw error }
         progress.say("layer \(layer.descriptor.digest.short): \(error); trying again")
         await RegistryConnection.pause(failures)
       }

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""A registry that misbehaves on demand: the repository's name says how. Prints its port, then one line for each request
+that carried an Authorization header. Standard library only."""
+import gzip, hashlib, io, json, sys, tarfile, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+OCI = "application/vnd.oci.image."
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def layer(size=300_000):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in (("hello", b"hello\n"), ("filler", hashlib.shake_256(b"seed").digest(size))):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+TAR = layer()
+BLOB = gzip.compress(TAR, mtime=0)
+CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/hello"]},
+                     "rootfs": {"type": "layers", "diff_ids": [digest(TAR)]}}).encode()
+WRONG_CONFIG = CONFIG.replace(digest(TAR).encode(), digest(b"another tar").encode())
+
+
+def manifest(config=CONFIG, blob=BLOB, size=None, **more):
+    return json.dumps({
+        "schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",
+        "config": {"mediaType": OCI + "config.v1+json", "digest": digest(config), "size": len(config)},
+        "layers": [{"mediaType": OCI + "layer.v1.tar+gzip", "digest": digest(blob), "size": size or len(blob)}],
+        **more}).encode()
+
+
+GOOD = manifest()
+
+
+def index(*entries, **more):
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": list(entries), **more}).encode()
+
+
+def entry(data, architecture, kind="manifest", size=None):
+    return {"mediaType": OCI + kind + ".v1+json", "digest": digest(data), "size": size or len(data),
+            "platform": {"os": "linux", "architecture": architecture}}
+
+
+NEST = [GOOD]
+for _ in range(5):
+    NEST.append(index(entry(NEST[-1], "amd64", "index" if len(NEST) > 1 else "manifest")))
+
+MANIFESTS = {
+    "good": GOOD, "cut": GOOD, "cut-norange": GOOD, "flaky": GOOD, "redirect": GOOD, "endless": GOOD, "swapped": GOOD,
+    "short": GOOD, "nowhere": GOOD, "loop": GOOD,
+    "wrong-diffid": manifest(WRONG_CONFIG),
+    "ambiguous": manifest(manifests=[entry(GOOD, "amd64")]),
+    "corrupt": index(entry(GOOD, "amd64")),
+    "nested": NEST[2], "too-deep": NEST[5],
+    "platforms": index(entry(GOOD, "amd64"), entry(b"{}", "arm64")),
+    "other-platform": index(entry(b"{}", "s390x")),
+    "index-lies": index(entry(GOOD, "amd64", size=7)),
+    "huge": b'{"schemaVersion": 2, "x": "' + b"y" * (5 << 20) + b'"}',
+    "no-json": b"<html>not a registry</html>",
+    "traversal": GOOD.replace(digest(BLOB).encode(), b"sha256:../../../../etc/passwd"),
+    "schema1": b'{"schemaVersion": 1, "fsLayers": [], "history": []}',
+}
+DOCUMENTS = {digest(data): data for data in list(MANIFESTS.values()) + NEST}
+BLOBS = {digest(CONFIG): CONFIG, digest(WRONG_CONFIG): WRONG_CONFIG, digest(BLOB): BLOB}
+seen = {}
+lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def first(self, what):
+        with lock:
+            seen[what] = seen.get(what, 0) + 1
+            return seen[what] == 1
+
+    def do_GET(self):
+        if "Authorization" in self.headers:
+            print("authorization", self.headers["Host"], self.path, self.headers["Authorization"], flush=True)
+        path = self.path.split("?")[0]
+        if path == "/v2/":
+            return self.answer(200, b"{}")
+        parts = path.split("/")
+        if len(parts) == 3 and parts[1] == "elsewhere":
+            return self.blob("elsewhere", parts[2])
+        if len(parts) < 5:
+            return self.answer(404, b'{"errors":[{"code":"NAME_UNKNOWN","message":"\\u001b[31mno such\\nrepository"}]}')
+        mode, kind, wanted = parts[2], parts[3], parts[4]
+        if mode == "redirect" and self.headers.get("Authorization", "") != "Basic dTpw":
+            return self.answer(401, WWW_Authenticate='Basic realm="rig"')
+        if kind == "manifests":
+            if mode == "loop":
+                return self.answer(307, Location=self.path)
+            if mode == "flaky" and self.first("flaky"):
+                return self.answer(503)
+            data = DOCUMENTS.get(wanted) if wanted.startswith("sha256:") else MANIFESTS.get(mode)
+            if data is None:
+                return self.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+            if mode == "corrupt" and wanted.startswith("sha256:"):
+                data = data + b" "
+            kind = "index" if b'"manifests"' in data and mode != "ambiguous" else "manifest"
+            return self.answer(200, data, Content_Type=OCI + kind + ".v1+json")
+        return self.blob(mode, wanted)
+
+    def blob(self, mode, wanted):
+        data = BLOBS.get(wanted)
+        if data is None:
+            return self.answer(404, b'{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}')
+        if data is not BLOB:
+            return self.answer(200, data)
+        host = self.headers["Host"].split(":")
+        if mode == "redirect":
+            return self.answer(307, Location=f"http://localhost:{host[1]}/elsewhere/{wanted}")
+        if mode == "nowhere":
+            return self.answer(307, Location="file:///etc/passwd")
+        if mode == "swapped":
+            return self.answer(200, data[:-100] + bytes(100))
+        if mode == "short":
+            return self.answer(200, data[:1000])
+        if mode == "endless":
+            data = data + data
+        start = 0
+        if "Range" in self.headers and mode != "cut-norange":
+            start = int(self.headers["Range"].split("=")[1].split("-")[0])
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        if mode.startswith("cut") and self.first(mode):
+            self.wfile.write(data[:100_000])
+            self.wfile.flush()
+            self.connection.shutdown(2)
+            self.close_connection = True
+            return
+        self.wfile.write(data[start:])
+
+
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        pass  # Clients hang up on answers they refuse.
+
+
+server = Server(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+print(server.server_address[1], flush=True)
+server.serve_forever()

@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+/// docker-registry with TLS, passwords and tokens; images made by skopeo and umoci.
+@Suite(
+  .enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot),
+  .enabled(
+    if: FrontCommand.has("docker-registry", "skopeo", "umoci", "openssl", "htpasswd"),
+    "wants docker-registry, skopeo, umoci, openssl and htpasswd: `make test` installs them"),
+  .timeLimit(.minutes(2)))
+struct RealRegistryTests {
+  let front = FrontCommand()
+
+  /// A folder with a tiny image as `image:v1`, an authority's certificate in `certs`, and a server's beside it.
+  private func prepare() throws {
+    try front.shell(
+      """
+      mkdir tree certs && echo hello > tree/hello && ln -s hello tree/link
+      umoci init --layout image && umoci new --image image:v1
+      umoci insert --image image:v1 tree / >/dev/null && umoci config --image image:v1 --os linux --architecture amd64
+      openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out certs/ca.crt -days 2 -subj /CN=rig-ca 2>/dev/null
+      openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost 2>/dev/null
+      printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > names
+      openssl x509 -req -in server.csr -CA certs/ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names 2>/dev/null
+      htpasswd -Bbc passwords u p 2>/dev/null
+      """)
+  }
+
+  /// Starts the registry on a free port; it is there once it answers.
+  private func start(_ settings: String) throws -> (Server, port: String) {
+    let port = try front.shell(
+      "python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])'"
+    ).trimmingCharacters(in: .whitespacesAndNewlines)
+    try """
+    version: 0.1
+    log: {level: panic, accesslog: {disabled: true}}
+    storage: {filesystem: {rootdirectory: \(front.scratch.path)/data}}
+    http:
+      addr: 127.0.0.1:\(port)
+    \(settings)
+    """.write(toFile: front.scratch.path + "/registry.yml", atomically: true, encoding: .utf8)
+    // The shell says when the port takes connections.
+    let server = try Server([
+      "bash", "-c",
+      """
+      docker-registry serve \(front.scratch.path)/registry.yml >/dev/null 2>&1 &
+      trap "kill $!" TERM
+      until (exec 3<>/dev/tcp/127.0.0.1/\(port)) 2>/dev/null; do kill -0 $! || exit 1; done
+      echo ready
+      wait
+      """,
+    ])
+    try #require(server.announced == "ready")
+    return (server, port)
+  }
+
+  private var tls: String {
+    "  tls: {certificate: \(front.scratch.path)/server.crt, key: \(front.scratch.path)/server.key}\n"
+  }
+
+  @Test func basicOverTLS() throws {
+    try prepare()
+    let (server, port) = try start(tls + "auth: {htpasswd: {realm: rig, path: \(front.scratch.path)/passwords}}")
+    let name = "localhost:\(port)/some/image:v1"
+    try front.shell(
+      "skopeo copy -q --dest-cert-dir certs --dest-creds u:p oci:image:v1 docker://\(name)")
+    let certificates = front.scratch.path + "/certs"
+
+    let untrusted = try front("pull", "--creds", "u:p", name)
+    #expect(untrusted.status == 1)
+    #expect(
+      untrusted.error.contains("certificate of localhost:\(port) is not one that is trusted here"), "\(untrusted.error)"
+    )
+    let anonymous = try front("pull", "--cert-dir", certificates, name)
+    #expect(anonymous.status == 1)
+    #expect(anonymous.error.contains("give --creds or --authfile"), "\(anonymous.error)")
+    let wrong = try front("pull", "--cert-dir", certificates, "--creds", "u:wrong", name)
+    #expect(wrong.status == 1)
+    #expect(wrong.error.contains("the credentials given are refused"), "\(wrong.error)")
+    #expect(!wrong.error.contains("u:wrong"))
+
+    let pulled = try front("pull", "--cert-dir", certificates, "--creds", "u:p", name)
+    #expect(pulled.status == 0, "\(pulled.error)")
+    #expect(try String(contentsOfFile: front.onlyLayer() + "/hello", encoding: .utf8) == "hello\n")
+    #expect(try front("pull", "--tls-verify=false", "--creds", "u:p", name).status == 0)
+
+    // As `docker login` keeps them.
+    let authentication = Data("u:p".utf8).base64EncodedString()
+    try #"{"auths": {"localhost:\#(port)": {"auth": "\#(authentication)"}}}"#
+      .write(toFile: front.scratch.path + "/auth.json", atomically: true, encoding: .utf8)
+    let byFile = try front("pull", "--cert-dir", certificates, "--authfile", front.scratch.path + "/auth.json", name)
+    #expect(byFile.status == 0, "\(byFile.error)")
+    // By digest, and by a digest that is not there.
+    let listing = try front("images", "--format", "json").output
+    let parsed = try JSONSerialization.jsonObject(with: Data(listing.utf8)) as? [[String: Any]]
+    let digest = try #require(parsed?.first?["manifest"] as? String)
+    let byDigest = try front(
+      "pull", "--cert-dir", certificates, "--creds", "u:p", "localhost:\(port)/some/image@\(digest)")
+    #expect(byDigest.status == 0, "\(byDigest.error)")
+    let absent = "sha256:" + String(repeating: "0", count: 64)
+    #expect(
+      try front("pull", "--cert-dir", certificates, "--creds", "u:p", "localhost:\(port)/some/image@\(absent)").status
+        == 1)
+    _ = server.end()
+  }
+
+  @Test func tokens() throws {
+    try prepare()
+    let tokens = try Server([
+      "python3", Server.fixture("token-server.py"), front.scratch.path + "/server.crt",
+      front.scratch.path + "/server.key",
+    ])
+    let (server, port) = try start(
+      """
+      auth:
+        token: {realm: "http://127.0.0.1:\(tokens.announced)/token", service: rig-registry, issuer: rig-auth, rootcertbundle: \(front.scratch.path)/server.crt}
+      """)
+    for repository in ["public/image", "private/image"] {
+      try front.shell(
+        "skopeo copy -q --dest-tls-verify=false --dest-creds u:p oci:image:v1 docker://127.0.0.1:\(port)/\(repository):v1"
+      )
+    }
+    let anonymous = try front("pull", "127.0.0.1:\(port)/public/image:v1")
+    #expect(anonymous.status == 0, "\(anonymous.error)")
+    let refused = try front("pull", "127.0.0.1:\(port)/private/image:v1")
+    #expect(refused.status == 1)
+    #expect(refused.error.contains("wants to know who asks"), "\(refused.error)")
+    let known = try front("pull", "--creds", "u:p", "127.0.0.1:\(port)/private/image:v1")
+    #expect(known.status == 0, "\(known.error)")
+    _ = server.end()
+    _ = tokens.end()
+  }
+}
