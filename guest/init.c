@@ -104,12 +104,13 @@ static _Noreturn void leave(int code) {
   for (;;) call(SYS_exit_group, code, 0, 0, 0);
 }
 
-// The supervisor may be gone by now: the command goes on all the same, so a failed send is no error.
-static void tell(enum kind kind, int value, enum step step) {
+// Negative where the supervisor is gone: the command goes on all the same.
+static long tell(enum kind kind, int value, enum step step) {
   struct reply reply = {REPLY_MAGIC, kind, value, step};
   long sent;
   do sent = call6(SYS_sendto, HOST, (long)&reply, sizeof reply, MSG_NOSIGNAL, 0, 0);
   while (sent == -EINTR);
+  return sent;
 }
 
 // 1 when every byte came, 0 at the end of the stream or an error.
@@ -304,7 +305,9 @@ __attribute__((used)) _Noreturn void init_main(void) {
     int status = 0;
     if (signal == SIGCHLD) {
       if (!reap(command, &status)) continue;
-      tell(EXITED, status, 0);
+      // Nobody there to end what the command left behind: it stays below this process, where who clears the box finds it.
+      if (tell(EXITED, status, 0) < 0)
+        while (call(SYS_wait4, -1, 0, WALL, 0) >= 0) {}
       leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
     }
     if (signal > 0) pass_on((int)signal, command);

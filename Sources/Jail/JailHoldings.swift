@@ -43,7 +43,12 @@ struct JailHoldings {
     do throws(SystemError) {
       if let user { try UserEnd.killAll(of: user) }
       try cgroup?.remove()
-      if let home, File.exists(home) { try File.removeTree(home) }
+      if let home, File.exists(home) {
+        // Its supervisor and the command that ends the box may both be here: what the other one removed is gone as well.
+        do throws(SystemError) { try File.removeTree(home) } catch  where error.errno == .noEntry {
+          if File.exists(home) { try File.removeTree(home) }
+        }
+      }
     } catch {
       throw WallError("sandbox \(id)", error)
     }
