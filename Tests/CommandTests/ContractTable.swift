@@ -142,11 +142,11 @@ extension Operation {
     mkfifo $R/f; immure logs -f a > $R/f & read line < $R/f
 
     """
-  /// A box whose immure was killed while it ran.
+  /// A box whose immure was killed while it ran; its output stays open, or it would be ending by then.
   private static let killed = """
     mkfifo $R/f
     "$B" --root "$R" run --wall "$W" --name a -- sh -c 'setsid sleep 1$0 & echo ready; exec sleep 1$0' $M > $R/f & p=$!
-    read line < $R/f; kill -KILL $p; wait $p 2> /dev/null
+    exec 5< $R/f; read line <&5; kill -KILL $p; wait $p 2> /dev/null
 
     """
 
