@@ -82,6 +82,7 @@ struct JailRoot {
     switch bundle.root {
     case .directory: return
     case .layers:
+      if bundle.configuration.process.user.user != 0 { return }
       try File.changeOwner("", user: user.id, group: user.id, at: root.descriptor)
     case .host:
       for path in ["root", "home", "run", "srv", "mnt", "var/lib", "var/log"] {

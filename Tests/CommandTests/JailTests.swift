@@ -253,6 +253,35 @@ struct JailTests {
     #expect(try immure("rm", name).status == 0)
   }
 
+  @Test(
+    .enabled(
+      if: Immure.hasFront && FileManager.default.isExecutableFile(atPath: "/bin/busybox"),
+      "wants immure-front to import an image, and busybox to make one"))
+  func anImagesFilesAreTheSandboxsOwn() throws {
+    let make = """
+      set -e; mkdir -p r/bin r/etc r/home/u r/root; cp /bin/busybox r/bin; for a in sh cat stat touch; do ln -s busybox r/bin/$a; done
+      echo 'u:x:1000:1000::/home/u:/bin/sh' > r/etc/passwd; echo key > r/root/key; chmod 700 r/root; chown -R 1000:1000 r/home/u
+      tar -C r -cf root.tar .
+      """
+    #expect(try Immure.command(["sh", "-c", make], folder: immure.root.path).status == 0)
+    let imported = try immure("import", immure.root.path + "/root.tar", "tiny")
+    #expect(imported.status == 0, "\(imported.error)")
+    func run(_ options: [String], _ script: String) throws -> Immure.Result {
+      try Immure.run(
+        ["--root", immure.root.path, "run", "--wall", "jail"] + options + ["tiny", "sh", "-c", script], seconds: 40)
+    }
+    let asRoot = try run([], "cat /root/key; echo new > /root/new && cat /root/new; touch /home/u/x || echo refused")
+    #expect(asRoot.output == "key\nnew\nrefused\n", "\(asRoot.error)")
+    let asUser = try run(
+      ["-u", "u"], "cat /root/key || echo refused; touch /home/u/x && echo own; touch /x || echo refused")
+    #expect(asUser.output == "refused\nown\nrefused\n", "\(asUser.error)")
+    let readOnly = try run(["--read-only"], "touch /x || echo refused")
+    #expect(readOnly.output == "refused\n", "\(readOnly.error)")
+    // Nothing of all that is in the store.
+    let left = try Immure.command(["find", immure.root.path + "/images", "-name", "hosts*", "-o", "-name", "x"])
+    #expect(left.output == "")
+  }
+
   @Test func networkUserIsRefusedByName() throws {
     let result = try jail("true", options: ["--network", "user"])
     #expect(result.status == 125)
