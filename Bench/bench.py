@@ -209,7 +209,7 @@ class Bench:
         self.table([f"{count} present" + (f", {live} live" if count == counts[-1] else "") for count in counts], rows)
         for count, row in zip(counts[1:], rows[1:]):
             least, middle = self.ratios(row, rows[0])
-            goal(f"{count} against 1", least, 1.1, "x", f" of minima; {middle:.2f}x in the middle of the rounds")
+            goal(f"{count} against 1", middle, 1.1, "x", f" in the middle of the rounds; {least:.2f}x of minima")
         run([self.immure, "rm", "--root", roots[counts[-1]], "-f", "--all"])
 
     def parallel(self):
@@ -236,7 +236,7 @@ class Bench:
         run([self.immure, "rm", "--root", self.root, "-f", name])
         print("\nmonitor of a detached box that idles")
         goal("RSS", resident / 1000, 2.5, " MB")
-        goal("wake-ups in 3 s", after[1] - before[1], 0, "", f"; {after[0] - before[0]} ticks of CPU")
+        goal("CPU in 3 s", after[0] - before[0], 0, " ticks", f"; {after[1] - before[1]} context switches")
 
     def all(self):
         try:

@@ -223,7 +223,7 @@ static void build(int channel, int *trees, int tree_count, int hybrid, struct so
 
   int memory = tmpfs("755", "1073741824", NOSUID | NODEV);
   attach_over(memory, "/usr");
-  for (int i = 0; i < 3; i++) attach_over(trees[i], "/usr");
+  for (int i = 0; i < tree_count; i++) attach_over(trees[i], "/usr");
   TRY(mkdirat(memory, "root", 0755));
   int root = tree(memory, "root", 0);
   attach_over(root, "/");
@@ -249,7 +249,14 @@ static void build(int channel, int *trees, int tree_count, int hybrid, struct so
       if (!slash) break;
       *slash = '/';
     }
-    fs_at(root, cwd, trees[3]);
+    // Under an empty layer: nothing is writable, and a socket in the folder leads to nobody.
+    TRY(mkdirat(memory, "none", 0755));
+    int none = TRY(openat(memory, "none", O_PATH | O_DIRECTORY | O_CLOEXEC)), overlay = fs("overlay");
+    set(overlay, "userxattr", 0);
+    set_fd(overlay, "lowerdir+", trees[3]);
+    set_fd(overlay, "lowerdir+", none);
+    fs_at(root, cwd, mounted(overlay, RDONLY | NOSUID | NODEV));
+    close(none);
   }
   close(memory);
 
