@@ -141,7 +141,8 @@ enum Lifecycle {
       throw WallError("the \(record.wall.rawValue) wall cannot pause sandbox \(record.name) here")
     }
     try body(pausing)
-    try session.store.update(record.id) { $0.status = status }
+    // The box may have ended the moment it went on: its end is not to be written over.
+    try session.store.update(record.id) { if $0.status != .exited { $0.status = status } }
     Output.print(record.name)
   }
 
