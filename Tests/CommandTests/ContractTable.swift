@@ -185,7 +185,8 @@ extension Operation {
       script: sleeping
         + "immure stats --format json a | grep -cE '\"(processes|memoryBytes|cpuMicroseconds)\": [0-9]+'",
       output: "3\n", ends: false),
-    Operation(name: "top", script: sleeping + "immure top a | grep -c 'sh -c'", output: "1\n", ends: false),
+    Operation(
+      name: "top", script: sleeping + "immure top a | grep -q 'sh -c' && echo there", output: "there\n", ends: false),
     Operation(
       name: "the wall is shown", script: sleeping + "immure ps --format json | grep -c \"\\\"wall\\\": \\\"$W\\\"\"",
       output: "1\n",
