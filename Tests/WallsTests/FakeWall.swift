@@ -2,12 +2,7 @@ import CLinux
 import Formats
 import Linux
 import Policy
-import Synchronization
 import Walls
-
-import class Foundation.Pipe
-import class Foundation.Process
-import struct Foundation.URL
 
 /// A wall whose "sandbox" is an agent behind a pipe, as a machine's would be: it shares nothing with the walls of processes but the
 /// contract. That it fits is the proof that a new wall is one module.
@@ -45,8 +40,6 @@ struct Agent {
 
   static func start(_ arguments: [String], folder: String) throws(WallError) -> Agent {
     let inbox = folder + "/inbox"
-    let shell = Foundation.Process()
-    shell.executableURL = URL(fileURLWithPath: "/bin/sh")
     // The inbox is opened for reading and writing, so that it never ends while the agent lives.
     let script = """
       mkfifo -m 600 "$0"; exec 3<>"$0"; echo ready; child=
@@ -59,16 +52,21 @@ struct Agent {
         esac
       done
       """
-    shell.arguments = ["-c", script, inbox] + arguments
-    let ready = Pipe()
-    shell.standardOutput = ready
-    do { try shell.run() } catch { throw WallError("the agent did not start: \(error)") }
-    guard ready.fileHandleForReading.availableData.count > 0 else { throw WallError("the agent did not start") }
-    Agent.children.withLock { $0[shell.processIdentifier] = shell }
-    return Agent(inbox: inbox, pid: shell.processIdentifier)
+    do throws(SystemError) {
+      let null = try File.open("/dev/null", O_RDWR)
+      let ready = try DescriptorPair.pipe().release()
+      let end = FileDescriptor(owning: ready.first)
+      let far = FileDescriptor(owning: ready.second)
+      let shell = try Process.spawn(
+        "/bin/sh", arguments: ["sh", "-c", script, inbox] + arguments, environment: ["PATH=/usr/bin:/bin"],
+        descriptors: [null.rawValue, far.rawValue, 2])
+      _ = consume far
+      guard try !File.read(end.rawValue, atMost: 16).isEmpty else { throw SystemError("read", inbox, .noData) }
+      return Agent(inbox: inbox, pid: shell.pid)
+    } catch {
+      throw WallError("the agent did not start", error)
+    }
   }
-
-  static let children = Mutex<[Int32: Foundation.Process]>([:])
 
   func say(_ line: String) throws(WallError) {
     do throws(SystemError) {
@@ -112,9 +110,12 @@ final class FakeSandbox: Sandbox {
   func signal(_ number: Int32) throws(WallError) { try agent.say("signal \(number)") }
 
   func collect() throws(WallError) -> Walls.Ending {
-    guard let shell = Agent.children.withLock({ $0[agent.pid] }) else { throw WallError("not the one who raised it") }
-    shell.waitUntilExit()
-    return Ending(status: .exited(shell.terminationStatus))
+    do throws(SystemError) {
+      guard let status = try Process.wait(agent.pid) else { throw SystemError("wait4", "\(agent.pid)", .noChild) }
+      return Ending(status: status)
+    } catch {
+      throw WallError("not the one who raised it", error)
+    }
   }
 
   func destroy() throws(WallError) {
