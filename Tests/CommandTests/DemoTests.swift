@@ -14,7 +14,9 @@ import Testing
     let parts = last.dropLast().components(separatedBy: "; ")
     let control = parts.first?.split(separator: " ").compactMap { Int($0) } ?? []
     try #require(control.count == 2, "\(result.output)")
-    #expect(control[0] >= control[1] - 2, "the attempts are real: they get through where nothing stops them\n\(result.output)")
+    #expect(
+      control[0] >= control[1] - 2, "the attempts are real: they get through where nothing stops them\n\(result.output)"
+    )
     #expect(parts.count >= 3, "at least one wall, from an image and from the host's programs\n\(result.output)")
     for wall in parts.dropFirst() { #expect(wall.hasSuffix(": 0"), "\(wall)\n\(result.output)") }
   }

@@ -1,6 +1,4 @@
-import Dispatch
 import Foundation
-import Synchronization
 import Testing
 
 /// The executables as a user has them, run from the outside. `IMMURE_BIN` names the folder they are in (`make test` sets it).
@@ -16,7 +14,8 @@ struct Immure {
     "IMMURE_BIN does not name a folder with the executables: `make test` builds them and sets it"
   /// Whether the front is there too: a build of the core alone has none.
   static var hasFront: Bool { FileManager.default.isExecutableFile(atPath: (folder ?? "") + "/immure-front") }
-  static let whyNoFront: Comment = "wants root and a folder in IMMURE_BIN with immure and immure-front, as `make test` has"
+  static let whyNoFront: Comment =
+    "wants root and a folder in IMMURE_BIN with immure and immure-front, as `make test` has"
   static var isRoot: Bool { geteuid() == 0 }
 
   /// What a command printed and how it ended.
@@ -73,9 +72,12 @@ struct Immure {
     if let environment { process.environment = environment }
     process.currentDirectoryURL = URL(fileURLWithPath: folder ?? "/")
     let output = Pipe()
-    let error = Pipe()
+    // A file, not a second pipe: reading both would want a second thread, and waiting tests may hold all of Dispatch's.
+    let errors = NSTemporaryDirectory() + "immure-test-stderr-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: errors) }
+    try Data().write(to: URL(fileURLWithPath: errors))
     process.standardOutput = output
-    process.standardError = error
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
     if let input {
       let pipe = Pipe()
       process.standardInput = pipe
@@ -86,19 +88,11 @@ struct Immure {
       process.standardInput = FileHandle.nullDevice
       try process.run()
     }
-    // Both at once: a full pipe would stop the command.
-    let errorData = Mutex(Data())
-    let reading = DispatchGroup()
-    DispatchQueue.global().async(group: reading) {
-      let data = error.fileHandleForReading.readDataToEndOfFile()
-      errorData.withLock { $0 = data }
-    }
     let outputData = output.fileHandleForReading.readDataToEndOfFile()
-    reading.wait()
     process.waitUntilExit()
     let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
     return Result(
       status: status, output: String(decoding: outputData, as: UTF8.self),
-      error: String(decoding: errorData.withLock { $0 }, as: UTF8.self))
+      error: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self))
   }
 }
