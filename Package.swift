@@ -138,7 +138,7 @@ let coreTests: [Target] = [
   tests("Command", ["Walls", "Policy", "Linux", "Formats"]),
 ]
 let frontTests: [Target] = [
-  tests("Registry", ["Registry", "Images", "Walls", "Linux", "Formats"])
+  tests("Registry", ["Registry", "Images", "Walls", "Linux", "CLinux", "Formats"])
 ]
 
 let fuzzers: [Target] =
