@@ -64,7 +64,7 @@ let house: [Target] = [
   module("Seccomp", ["Formats"], pure: true),
   module("Policy", ["Formats"], pure: true),
   module("Walls", ["Formats", "Linux", "Policy"]),
-  module("Network", ["Walls", "Policy", "Linux", "Formats"]),
+  module("BoxNetwork", ["Walls", "Policy", "Linux", "Formats"]),
   module("Workspace", ["Walls", "Policy", "Linux", "Formats"]),
   module("Supervision", ["Walls", "Policy", "Linux", "Formats"]),
   module("Confinement", ["Seccomp", "Walls", "Policy", "Linux", "Formats"]),
@@ -82,7 +82,7 @@ let house: [Target] = [
     "Launch",
     [
       "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
-      "Network", "Walls", "Policy", "Seccomp", "Linux", "Formats",
+      "BoxNetwork", "Walls", "Policy", "Seccomp", "Linux", "Formats",
     ]),
   .executableTarget(
     name: "immure", dependencies: ["Launch", "Linux"], swiftSettings: strict,
@@ -119,10 +119,10 @@ let coreTests: [Target] = [
   tests("Policy", ["Policy", "Formats"]),
   tests("Walls", ["Walls", "Policy", "Linux", "CLinux", "Formats"]),
   tests(
-    "Network", ["Network", "Walls", "Policy", "Linux", "Formats"], exclude: ["rig.sh", "serve.py", "ask.py"]),
+    "Network", ["BoxNetwork", "Walls", "Policy", "Linux", "Formats"], exclude: ["rig.sh", "serve.py", "ask.py"]),
   // A start forks, which a test process with its threads must not.
   .executableTarget(
-    name: "NetworkProbe", dependencies: ["Network", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",
+    name: "NetworkProbe", dependencies: ["BoxNetwork", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",
     swiftSettings: strict),
   tests("Workspace", ["Workspace", "Walls", "Policy", "Linux", "Formats"]),
   // Ends itself in the middle of an application.

@@ -1,6 +1,6 @@
+import BoxNetwork
 import Formats
 import Linux
-import Network
 import Policy
 import Walls
 

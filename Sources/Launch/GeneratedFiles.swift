@@ -1,7 +1,7 @@
+import BoxNetwork
 import CLinux
 import Formats
 import Linux
-import Network
 import Policy
 import Walls
 

@@ -12,7 +12,7 @@ struct HouseTests {
   /// Parts that stand beside each other: none may know another.
   static let besides: [[String]] = [
     ["Jail", "Container", "Sentry", "MicroVM", "Emulator"],
-    ["Network", "Workspace", "Supervision", "Confinement"],
+    ["BoxNetwork", "Workspace", "Supervision", "Confinement"],
     ["Launch", "Commands"], ["Launch", "Registry"], ["immure", "immure-front"],
   ]
 

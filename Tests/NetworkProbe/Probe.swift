@@ -1,5 +1,5 @@
+import BoxNetwork
 import Linux
-import Network
 import Policy
 import Walls
 
