@@ -128,11 +128,14 @@ public struct TarReader: ~Copyable, Sendable {
     }
   }
 
-  /// Says that no more bytes come. An archive may lack its two zero blocks, but not end inside a member.
+  /// Says that no more bytes come. An archive may lack its two zero blocks and the zeros that fill its last member's last block,
+  /// but not a byte of a member.
   public mutating func finish() throws(FormatError) {
     switch state {
     case .ended: return
     case .header where block.isEmpty && !hasPending: return
+    // umoci 0.4 leaves the last member's padding out; Go's reader, so every other tool, takes that.
+    case .padding where !hasPending, .data where remaining == 0: return
     case .header where block.isEmpty:
       throw FormatError("the archive ends after an extended header that no member follows", at: .offset(Int(offset)))
     case .header, .metadata, .oldSparseMap:
