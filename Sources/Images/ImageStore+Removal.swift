@@ -129,6 +129,10 @@ extension ImageStore {
       }
       lock.end()
     }
+    // A command may die between taking a lock and making what it is for.
+    for name in try entries(of: locks) where !name.hasPrefix("image-") {
+      if let lock = try lock(name, wait: false) { lock.end() }
+    }
   }
 }
 

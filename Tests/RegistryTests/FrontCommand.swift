@@ -1,5 +1,6 @@
+import CLinux
 import Foundation
-import Synchronization
+import Linux
 import Testing
 
 /// `immure-front` as a user has it, run from the outside on a throw-away root. `IMMURE_BIN` names its folder (`make test` sets it).
@@ -44,35 +45,30 @@ struct FrontCommand {
     return store + "/layers/" + layers[0] + "/diff"
   }
 
-  /// Runs any command to its end, killed after `seconds`.
+  /// Runs any command to its end, killed after `seconds`. By our own calls: Foundation's child inherits blocked signals and other
+  /// tests' pipes.
   static func run(
     _ words: [String], seconds: Int = 60, environment: [String: String]? = nil, folder: String = "/"
   ) throws -> Result {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-s", "KILL", "\(seconds)"] + words
-    process.currentDirectoryURL = URL(fileURLWithPath: folder)
-    if let environment { process.environment = environment }
-    let output = Pipe()
-    let error = Pipe()
-    process.standardOutput = output
-    process.standardError = error
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let errors = Mutex(Data())
-    let group = DispatchGroup()
-    DispatchQueue.global().async(group: group) {
-      let data = error.fileHandleForReading.readDataToEndOfFile()
-      errors.withLock { $0 = data }
-    }
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    group.wait()
-    process.waitUntilExit()
-    let status =
-      process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+    let output = try DescriptorPair.pipe()
+    let errors = NSTemporaryDirectory() + "immure-front-test-stderr-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: errors) }
+    try Data().write(to: URL(fileURLWithPath: errors))
+    let error = try File.open(errors, O_WRONLY)
+    let input = try File.open("/dev/null", O_RDONLY)
+    let child = try Linux.Process.spawn(
+      "/usr/bin/env",
+      arguments: ["env", "-C", folder, "timeout", "-s", "KILL", "\(seconds)"] + words,
+      environment: environment.map { $0.map { "\($0)=\($1)" } } ?? Linux.Process.environment,
+      descriptors: [input.rawValue, output.second.rawValue, error.rawValue])
+    // Ours would keep the pipe open.
+    let reading = try output.first.duplicate()
+    _ = consume output
+    let data = try File.readAll(reading.rawValue)
+    let status = try child.wait()
     return Result(
-      status: status, output: String(decoding: data, as: UTF8.self),
-      error: String(decoding: errors.withLock { $0 }, as: UTF8.self))
+      status: status?.code ?? -1, output: String(decoding: data, as: UTF8.self),
+      error: try String(contentsOfFile: errors, encoding: .utf8))
   }
 
   /// Runs a shell's text in the scratch folder and demands that it succeeds.
@@ -95,48 +91,45 @@ final class Scratch: Sendable {
 }
 
 /// A server started for a test; it ends with the value.
-final class Server: Sendable {
-  private let process: Process
+final class Server {
+  private let child: Child
+  private let output: FileDescriptor
   /// The first line it printed.
   let announced: String
-  private let rest: FileHandle
 
   static func fixture(_ name: String) -> String {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path + "/Fixtures/" + name
   }
 
-  /// Starts a program and waits for its first line.
-  init(_ words: [String]) throws {
-    process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/bash")
-    // Pipes of tests that run beside this one are inherited; a server that kept them open would hold those tests up.
-    process.arguments =
-      [
-        "-c",
-        "for fd in /proc/self/fd/*; do fd=${fd##*/}; if [ $fd -gt 2 ]; then eval \"exec $fd>&-\"; fi; done; exec \"$@\"",
-        "server",
-      ] + words
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    rest = output.fileHandleForReading
-    var line = Data()
-    while true {
-      let byte = rest.readData(ofLength: 1)
-      if byte.isEmpty || byte == Data([10]) { break }
+  /// Starts a program and waits for its first line, where it prints one.
+  init(_ words: [String], announces: Bool = true) throws {
+    let pipe = try DescriptorPair.pipe()
+    let null = try File.open("/dev/null", O_RDWR)
+    child = try Linux.Process.spawn(
+      "/usr/bin/env", arguments: ["env"] + words, environment: Linux.Process.environment,
+      descriptors: [null.rawValue, pipe.second.rawValue, null.rawValue])
+    output = try pipe.first.duplicate()
+    _ = consume pipe
+    var line: [UInt8] = []
+    while announces {
+      let byte = try File.read(output.rawValue, atMost: 1)
+      if byte.isEmpty || byte == [10] { break }
       line += byte
     }
     announced = String(decoding: line, as: UTF8.self)
   }
 
   /// Ends it; what else it printed.
-  func end() -> String {
-    process.terminate()
-    let data = rest.readDataToEndOfFile()
-    process.waitUntilExit()
+  func end() throws -> String {
+    try child.signal(SIGKILL)
+    let data = try File.readAll(output.rawValue)
+    _ = try child.wait()
     return String(decoding: data, as: UTF8.self)
   }
 
-  deinit { process.terminate() }
+  deinit {
+    // It may have been ended and waited for already.
+    try? child.signal(SIGKILL)
+    _ = try? child.wait(block: false)
+  }
 }

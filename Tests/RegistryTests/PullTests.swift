@@ -60,7 +60,7 @@ struct PullTests {
     let front = FrontCommand()
     let result = try front("pull", "--creds", "u:p", "127.0.0.1:\(server.announced)/redirect")
     #expect(result.status == 0, "\(result.error)")
-    let seen = server.end().split(separator: "\n")
+    let seen = try server.end().split(separator: "\n")
     #expect(!seen.isEmpty)
     // The blob lies at "localhost", which is another host.
     #expect(seen.allSatisfy { $0.contains(" 127.0.0.1:") && !$0.contains("/elsewhere/") }, "\(seen)")

@@ -33,24 +33,14 @@ struct RealRegistryTests {
     ).trimmingCharacters(in: .whitespacesAndNewlines)
     try """
     version: 0.1
-    log: {level: panic, accesslog: {disabled: true}}
+    log: {level: error, accesslog: {disabled: true}}
     storage: {filesystem: {rootdirectory: \(front.scratch.path)/data}}
     http:
       addr: 127.0.0.1:\(port)
     \(settings)
     """.write(toFile: front.scratch.path + "/registry.yml", atomically: true, encoding: .utf8)
-    // The shell says when the port takes connections.
-    let server = try Server([
-      "bash", "-c",
-      """
-      docker-registry serve \(front.scratch.path)/registry.yml >/dev/null 2>&1 &
-      trap "kill $!" TERM
-      until (exec 3<>/dev/tcp/127.0.0.1/\(port)) 2>/dev/null; do kill -0 $! || exit 1; done
-      echo ready
-      wait
-      """,
-    ])
-    try #require(server.announced == "ready")
+    let server = try Server(["docker-registry", "serve", front.scratch.path + "/registry.yml"], announces: false)
+    try front.shell("until (exec 3<>/dev/tcp/127.0.0.1/\(port)) 2>/dev/null; do :; done")
     return (server, port)
   }
 
@@ -101,7 +91,7 @@ struct RealRegistryTests {
     #expect(
       try front("pull", "--cert-dir", certificates, "--creds", "u:p", "localhost:\(port)/some/image@\(absent)").status
         == 1)
-    _ = server.end()
+    _ = try server.end()
   }
 
   @Test func tokens() throws {
@@ -127,7 +117,7 @@ struct RealRegistryTests {
     #expect(refused.error.contains("wants to know who asks"), "\(refused.error)")
     let known = try front("pull", "--creds", "u:p", "127.0.0.1:\(port)/private/image:v1")
     #expect(known.status == 0, "\(known.error)")
-    _ = server.end()
-    _ = tokens.end()
+    _ = try server.end()
+    _ = try tokens.end()
   }
 }
