@@ -46,6 +46,8 @@ enum UserEnd {
   /// In the child: 0 sent, 1 nobody there, else errno. kill(-1) from anybody but that user, without capabilities, would reach the
   /// whole machine, so both are looked at again.
   private static func send(_ user: JailUser, _ signal: Int32) -> Never {
+    // SIGCONT reaches every process of the sender's session, whosever it is (kill(2)): this one has a session of its own.
+    guard systemCall(Int(SYS_setsid)) > 0 else { Process.exit(EPERM) }
     do throws(SystemError) {
       try Identity.setGroups([])
       try Identity.setGroup(user.id)
