@@ -82,7 +82,7 @@ extension LayerWriter {
   }
 
   func openFolder(_ path: [UInt8]) throws(SystemError) -> FileDescriptor {
-    let flags = O_PATH_FLAG | O_DIRECTORY
+    let flags = pathOnly | O_DIRECTORY
     let resolve: ResolveFlags = [.inRoot, .noMagicLinks, .noMountCrossing]
     do throws(SystemError) { return try LayerTree.open(path, flags, root: root, resolve: resolve) } catch {
       guard error.errno == .noEntry else { throw error }

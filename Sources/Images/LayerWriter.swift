@@ -200,7 +200,7 @@ public struct LayerWriter: ~Copyable {
     guard let targetName = Self.lastComponent(target) else { throw SystemError("link", "to the root", .invalid) }
     if target == (try? Self.clean(entry.path)) { return }
     let targetFolder = try LayerTree.open(
-      Self.folder(of: target), O_PATH_FLAG | O_DIRECTORY, root: root,
+      Self.folder(of: target), pathOnly | O_DIRECTORY, root: root,
       resolve: [.inRoot, .noMagicLinks, .noMountCrossing])
     // The target may be a folder that removing the old name would empty: look first.
     guard let kind = try LayerTree.kind(targetName, at: targetFolder.rawValue) else {
@@ -302,4 +302,4 @@ public struct LayerWriter: ~Copyable {
 }
 
 /// O_PATH (fcntl.h has it under _GNU_SOURCE only as a macro that does not import everywhere).
-let O_PATH_FLAG: Int32 = 0o10000000
+let pathOnly: Int32 = 0o10000000

@@ -160,7 +160,7 @@ extension Verb {
           ])
       ], examples: [Example("immure import debian.tar debian:12", "from mmdebstrap or debootstrap")]),
     Verb(
-      "load", "FILE", count: 1...1, "Take images out of an OCI archive", place: .front,
+      "load", "FILE", count: 1...1, "Take images out of an OCI archive, or of what docker save writes", place: .front,
       groups: [OptionGroup("How", [Option("quiet", "q", "No progress")])]),
     Verb(
       "images", "", "List images", place: .front,

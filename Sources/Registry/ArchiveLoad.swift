@@ -2,7 +2,8 @@ import Formats
 public import Images
 import Linux
 
-/// Images out of a tar archive that holds an OCI image layout (`skopeo copy … oci-archive:`, `podman save --format oci-archive`).
+/// Images out of a tar archive that holds an OCI image layout (`skopeo copy … oci-archive:`, `podman save --format oci-archive`),
+/// or Docker's own form (`docker save`).
 /// The archive is unpacked by the same confined worker and writer as a layer, into a private folder, and is then a layout like
 /// any other: not trusted, every byte verified.
 public enum ArchiveLoad {
@@ -14,6 +15,14 @@ public enum ArchiveLoad {
     let folder = try store.beginFolder("load")
     do throws(ImageError) { try unpack(path, into: folder.path) } catch {
       throw ImageError(error.kind, "\(shown): \(error)")
+    }
+    // Newer Docker writes both; the layout says more.
+    if !File.exists(folder.path + "/index.json"), DockerArchive.isHere(folder.path) {
+      do throws(ImageError) {
+        let names = try DockerArchive.install(folder.path, in: store, progress)
+        _ = consume folder
+        return names
+      } catch { throw ImageError(error.kind, "\(shown): \(error)") }
     }
     let layout = LayoutDirectory(path: folder.path)
     var names: [String] = []

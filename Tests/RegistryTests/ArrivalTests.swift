@@ -105,6 +105,38 @@ struct ArrivalTests {
     #expect(try other("pull", "oci:\(folder):v1").error.contains("index.json"))
   }
 
+  @Test(.enabled(if: FrontCommand.has("umoci", "skopeo"), "wants umoci and skopeo")) func dockersArchive() throws {
+    try front.shell(
+      """
+      mkdir tree && echo hello > tree/hello
+      umoci init --layout image && umoci new --image image:v1 && umoci insert --image image:v1 tree / >/dev/null
+      umoci config --image image:v1 --os linux --architecture amd64 --config.cmd /hello
+      skopeo copy -q oci:image:v1 docker-archive:saved.tar:my/name:v7
+      """)
+    let loaded = try front("load", front.scratch.path + "/saved.tar")
+    #expect(loaded.status == 0, "\(loaded.error)")
+    #expect(loaded.output.hasPrefix("loaded my/name:v7 "))
+    #expect(try String(contentsOfFile: front.onlyLayer() + "/hello", encoding: .utf8) == "hello\n")
+    #expect(try front("load", front.scratch.path + "/saved.tar").error.contains("here already"))
+    // A manifest that leads out of the archive, and one with another layer than its configuration says.
+    try front.shell(
+      """
+      mkdir evil && cd evil && tar xf ../saved.tar && chmod -R u+w .
+      sed 's#"Config":"[^"]*"#"Config":"../../../../../../etc/passwd"#' manifest.json > m && mv m manifest.json && tar cf ../evil.tar .
+      cd .. && mkdir other && cd other && tar xf ../saved.tar && chmod -R u+w .
+      layer=$(python3 -c 'import json; print(json.load(open("manifest.json"))[0]["Layers"][0])')
+      rm "$layer" && tar cf "$layer" --exclude "$layer" manifest.json && tar cf ../other.tar .
+      """)
+    let other = FrontCommand()
+    let evil = try other("load", front.scratch.path + "/evil.tar")
+    #expect(evil.status == 1)
+    #expect(evil.error.contains("evil.tar") && evil.error.split(separator: "\n").count == 1, "\(evil.error)")
+    let changed = try other("load", front.scratch.path + "/other.tar")
+    #expect(changed.status == 1)
+    #expect(changed.error.contains("but the image's configuration says"), "\(changed.error)")
+    #expect(other.entries("names").isEmpty)
+  }
+
   @Test func killedCommandsLeaveNothing() throws {
     // Large enough to be killed in the middle, at many points.
     try front.shell(
