@@ -1,0 +1,80 @@
+import CLinux
+import Foundation
+import Linux
+import Testing
+
+/// The two processes that unpack layers, looked at from outside while they wait for their input.
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(1)))
+struct WorkerConfinementTests {
+  /// Fields of /proc/PID/status once `name` is there with `value`; it is read until then, as long as the process lives.
+  private func status(of child: borrowing Child, until name: String, is value: String) throws -> [String: String] {
+    while true {
+      var fields: [String: String] = [:]
+      for line in try File.text("/proc/\(child.pid)/status").split(separator: "\n") {
+        let parts = line.split(separator: ":", maxSplits: 1)
+        fields[String(parts[0])] = parts.last.map { $0.trimmingCharacters(in: .whitespaces) }
+      }
+      if fields[name] == value { return fields }
+      try #require(fields["State"]?.hasPrefix("Z") != true, "it ended: \(fields)")
+    }
+  }
+
+  @Test func theReaderHasNothing() throws {
+    let input = try DescriptorPair.pipe()
+    let output = try DescriptorPair.pipe()
+    let secret = try File.open("/etc/passwd", O_RDONLY)
+    let child = try Linux.Process.spawn(
+      FrontCommand.path, arguments: ["immure-front", "layer-worker", "1000"], environment: ["SECRET=x"],
+      descriptors: [input.first.rawValue, output.second.rawValue, 2, secret.rawValue])
+    let fields = try status(of: child, until: "Seccomp", is: "2")
+    #expect(fields["NoNewPrivs"] == "1")
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] { #expect(fields[set] == "0000000000000000") }
+    #expect(fields["Threads"] == "1")
+    if FrontCommand.isRoot {
+      #expect(fields["Uid"]?.hasPrefix("0") == false)
+      #expect(fields["Groups"] == "")
+      #expect(try File.names(inDirectory: "/proc/\(child.pid)/fd").sorted() == ["0", "1"])
+      // A folder that was empty and has no name any more.
+      #expect(try File.readLink("/proc/\(child.pid)/root").hasSuffix(" (deleted)"))
+    }
+    try child.signal(SIGKILL)
+    _ = try child.wait()
+  }
+
+  /// What is not a call it may make ends it, and the command says so; here a signal stands for seccomp's.
+  @Test func aWorkerThatIsEndedIsAnErrorToRead() throws {
+    let front = FrontCommand()
+    try front.shell("mkfifo pipe; mkdir tree; head -c 3000000 /dev/urandom > tree/f; tar -C tree -cf root.tar .")
+    let result = try front.shell(
+      """
+      '\(FrontCommand.path)' --root '\(front.root)' import pipe x 2>errors & command=$!
+      exec 3>pipe
+      head -c 1000000 root.tar >&3
+      until worker=$(pgrep -P $command -f layer-worker); do :; done
+      kill -SYS $worker
+      tail -c +1000001 root.tar >&3 2>/dev/null || :
+      exec 3>&-
+      wait $command && echo succeeded || echo failed
+      cat errors
+      """)
+    #expect(result.hasPrefix("failed\nimmure: pipe is no root file system"), "\(result)")
+    #expect(result.contains("was ended"), "\(result)")
+    #expect(front.entries("layers").isEmpty && front.entries("names").isEmpty)
+  }
+
+  @Test(.enabled(if: FrontCommand.isRoot, FrontCommand.notRoot)) func theWriterSeesTheLayerOnly() throws {
+    let scratch = Scratch()
+    let input = try DescriptorPair.pipe()
+    let output = try DescriptorPair.pipe()
+    let tree = try File.open(scratch.path, O_RDONLY | O_DIRECTORY)
+    let child = try Linux.Process.spawn(
+      FrontCommand.path, arguments: ["immure-front", "layer-writer", "1000"], environment: [],
+      descriptors: [input.first.rawValue, output.second.rawValue, 2, tree.rawValue])
+    while try File.readLink("/proc/\(child.pid)/root") == "/" {
+      try #require(ProcessIdentity(pid: child.pid) != nil, "it ended")
+    }
+    #expect(try File.readLink("/proc/\(child.pid)/root") == scratch.path)
+    try child.signal(SIGKILL)
+    _ = try child.wait()
+  }
+}
