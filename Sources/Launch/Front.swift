@@ -20,11 +20,13 @@ enum Front {
     return "immure-front is not installed (looked for \(places.joined(separator: ", "))): it pulls and lists images"
   }
 
-  /// Runs it as a child and waits for it; what it prints on standard output goes to standard error, as it is not this
-  /// command's output.
+  /// Runs it as a child and waits for it; what it prints on standard output is not this command's and goes
+  /// nowhere.
   static func run(_ arguments: [String]) throws(SystemError) -> ExitStatus {
     guard let child = try Process.clone(CloneArguments(flags: 0)) else {
-      _ = systemCall(Int(SYS_dup2), 2, 1)
+      // The id it prints is for scripts; `run` prints what the program in the box does and nothing else.
+      let nowhere = try? File.open("/dev/null", O_WRONLY)
+      _ = systemCall(Int(SYS_dup2), word(nowhere?.rawValue ?? 2), 1)
       Output.complain(execute(arguments))
       Process.exit(125)
     }

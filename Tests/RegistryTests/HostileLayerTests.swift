@@ -107,6 +107,8 @@ struct HostileLayerTests {
     .enabled(if: FrontCommand.has("newuidmap", "setpriv", "useradd"), "wants newuidmap (uidmap), setpriv and useradd"))
   func asAnUnprivilegedUser() throws {
     let user = "immurelayers"
+    // The user is this test's alone.
+    defer { _ = try? front.shell("userdel -r \(user) 2>/dev/null") }
     try front.shell(
       """
       id \(user) >/dev/null 2>&1 || useradd -m \(user)
