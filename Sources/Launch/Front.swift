@@ -25,8 +25,9 @@ enum Front {
   static func run(_ arguments: [String]) throws(SystemError) -> ExitStatus {
     guard let child = try Process.clone(CloneArguments(flags: 0)) else {
       // The id it prints is for scripts; `run` prints what the program in the box does and nothing else.
-      let nowhere = try? File.open("/dev/null", O_WRONLY)
-      _ = systemCall(Int(SYS_dup2), word(nowhere?.rawValue ?? 2), 1)
+      if let nowhere = try? File.open("/dev/null", O_WRONLY) {
+        _ = systemCall(Int(SYS_dup2), word(nowhere.rawValue), 1)
+      }
       Output.complain(execute(arguments))
       Process.exit(125)
     }

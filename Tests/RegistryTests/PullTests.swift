@@ -83,7 +83,8 @@ struct PullTests {
     let server = try Server(["python3", Server.fixture("registry.py")])
     let front = FrontCommand()
     let pull = "\(FrontCommand.path) --root \(front.root) pull 127.0.0.1:\(server.announced)/good"
-    let output = try front.shell("for i in 1 2 3 4; do \(pull) & done; wait -n; wait -n; wait -n; wait -n")
+    let output = try front.shell(
+      "for i in 1 2 3 4; do \(pull) & jobs[$i]=$!; done; for i in 1 2 3 4; do wait ${jobs[$i]}; done")
     #expect(Set(output.split(separator: "\n")).count == 1)
     #expect(front.entries("layers").count == 1)
     #expect(front.entries("incoming").isEmpty)
