@@ -98,7 +98,8 @@ extension Operation {
         sleep 1$M & v=$!
         box -d --name a -- sh -c 'echo; read x' > /dev/null; immure wait a > /dev/null
         f=$(echo $R/sandboxes/*/record.json)
-        sed -i -e 's/"status": *"exited"/"status":"running"/' -e 's/"pid": *[0-9]*/"pid":'$v'/g' $f
+        sed -i -e 's/"status": *"exited"/"status":"running"/' -e 's/"pid": *[0-9]*/"pid":'$v'/g' \\
+          -e 's/"startTime": *[0-9]*/"startTime":1/g' $f
         grep -c "\\"pid\\":$v" $f
         immure ps -a | grep -c interrupted
         immure kill a 2> /dev/null; immure stop a > /dev/null; immure rm -f a
