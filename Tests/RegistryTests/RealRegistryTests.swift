@@ -20,7 +20,7 @@ struct RealRegistryTests {
       umoci insert --image image:v1 tree / >/dev/null && umoci config --image image:v1 --os linux --architecture amd64
       openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out certs/ca.crt -days 2 -subj /CN=rig-ca 2>/dev/null
       openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost 2>/dev/null
-      printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > names
+      printf 'subjectAltName=DNS:localhost,DNS:registry.test,IP:127.0.0.1' > names
       openssl x509 -req -in server.csr -CA certs/ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 2 -extfile names 2>/dev/null
       htpasswd -Bbc passwords u p 2>/dev/null
       """)
@@ -91,6 +91,26 @@ struct RealRegistryTests {
     #expect(
       try front("pull", "--cert-dir", certificates, "--creds", "u:p", "localhost:\(port)/some/image@\(absent)").status
         == 1)
+    _ = try server.end()
+  }
+
+  @Test func throughAProxy() throws {
+    try prepare()
+    let (server, port) = try start(tls)
+    try front.shell("skopeo copy -q --dest-cert-dir certs oci:image:v1 docker://localhost:\(port)/some/image:v1")
+    let proxy = try Server(["python3", Server.fixture("proxy.py"), port])
+    // A name that only the proxy knows.
+    let environment = [
+      "PATH": "/usr/bin:/bin", "HOME": front.scratch.path, "HTTPS_PROXY": "http://127.0.0.1:\(proxy.announced)",
+    ]
+    let certificates = front.scratch.path + "/certs"
+    let pulled = try front("pull", "--cert-dir", certificates, "registry.test/some/image:v1", environment: environment)
+    #expect(pulled.status == 0, "\(pulled.error)")
+    let spared = try front(
+      "pull", "--cert-dir", certificates, "registry.test/some/image:v1",
+      environment: environment.merging(["NO_PROXY": "other, .test"]) { $1 })
+    #expect(spared.error.contains("is not known (DNS)"), "\(spared.error)")
+    #expect(try proxy.end().split(separator: "\n").allSatisfy { $0 == "CONNECT registry.test:443 HTTP/1.1" })
     _ = try server.end()
   }
 
