@@ -5,7 +5,11 @@ package import Walls
 /// What the parent and the child say to each other while a box is raised, one packet each. The child's end closes at exec.
 package enum SetupChannel {
   /// To the child: the maps are written; here are the descriptors that were made meanwhile; run the program.
-  package enum Step: UInt8 { case mapped = 77, equipped = 67, start = 83 }
+  package enum Step: UInt8 {
+    case mapped = 77
+    case equipped = 67
+    case start = 83
+  }
 
   package static func tell(_ socket: Int32, _ step: Step, descriptors: [Int32] = []) throws(SystemError) {
     try PacketSocket.send(socket, [step.rawValue], descriptors: descriptors)
