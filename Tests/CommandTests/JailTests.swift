@@ -381,3 +381,37 @@ final class PlainUserJailTests {
     #expect(elsewhere.error.contains("/data") || elsewhere.error.contains(work))
   }
 }
+
+/// Root of a plain Docker container: it may change ids, but neither mount nor make namespaces.
+@Suite(
+  .enabled(
+    if: isUsable && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
+    "wants root to give capabilities up, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(3)))
+struct ContainedRootJailTests {
+  let immure = Immure()
+
+  func jail(_ script: String) throws -> Immure.Result {
+    try Immure.command(
+      [
+        "setpriv", "--bounding-set", "-sys_admin", Immure.path, "--root", immure.root.path, "run", "-q", "--wall",
+        "jail",
+      ]
+        + ["--", "sh", "-c", script], seconds: 40)
+  }
+
+  @Test func itHasAnOwnUserAndLandlock() throws {
+    let result = try jail(
+      "id -u; cat /etc/shadow || echo no shadow; ls /root || echo no root; echo x > $HOME/f && cat $HOME/f; kill -0 1 || echo no signal"
+    )
+    let lines = result.output.split(separator: "\n").map(String.init)
+    let user = try #require(lines.first.flatMap { UInt32($0) }, "\(result.error)")
+    #expect((0x1000_0000..<0x1010_0000).contains(user))
+    #expect(lines.dropFirst() == ["no shadow", "no root", "x", "no signal"], "\(result.error)")
+  }
+
+  @Test func daemonsEndWithIt() throws {
+    let mark = "\(Int.random(in: 100_000...900_000))"
+    #expect(try jail("setsid sleep \(mark) & (sleep \(mark) &)").status == 0)
+    #expect(try Immure.command(["pgrep", "-f", "slee[p] \(mark)"]).output == "")
+  }
+}
