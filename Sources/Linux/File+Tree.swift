@@ -10,7 +10,7 @@ extension File {
     let top: FileDescriptor
     do throws(SystemError) {
       top = try open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: directory)
-    } catch where error.errno == .notDirectory || error.errno == .loop {
+    } catch  where error.errno == .notDirectory || error.errno == .loop {
       return try remove(path, at: directory)
     }
     try TreeRemoval(top: top.rawValue, device: UInt64(try status("", at: top.rawValue).st_dev)).empty()
@@ -54,7 +54,9 @@ private struct TreeRemoval {
   private func hoist(_ name: NameBytes, _ counter: inout UInt64) throws(SystemError) {
     try own(name, in: top)
     let folder = try name.openFolder(in: top)
-    if UInt64(try File.status("", at: folder.rawValue).st_dev) != device { throw SystemError("rmdir", name.text, .busy) }
+    if UInt64(try File.status("", at: folder.rawValue).st_dev) != device {
+      throw SystemError("rmdir", name.text, .busy)
+    }
     for inner in try NameBytes.all(in: folder.rawValue) where try !removeLeaf(inner, in: folder.rawValue) {
       // Moving a folder rewrites its "..": that wants permission to write in it.
       try own(inner, in: folder.rawValue)

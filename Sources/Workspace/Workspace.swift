@@ -235,7 +235,7 @@ public struct Workspace: Sendable {
     do throws(SystemError) {
       let own = try Folder(path: directory)
       do throws(SystemError) { try File.remove("workspace.json", at: own.raw) } catch  where error.errno == .noEntry {}
-      do throws(SystemError) { try File.removeTree(directory) } catch where error.errno == .noEntry {}
+      do throws(SystemError) { try File.removeTree(directory) } catch  where error.errno == .noEntry {}
     } catch {
       throw WorkspaceError(
         "workspace: remove \(directory): \(error)"

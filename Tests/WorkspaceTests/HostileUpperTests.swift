@@ -72,7 +72,8 @@ struct HostileUpperTests {
     let workspace = try make(
       scratch,
       upper:
-        "mkdir dir; setfattr -n trusted.overlay.opaque -v y dir; touch way2; setfattr -n user.overlay.whiteout -v y way2")
+        "mkdir dir; setfattr -n trusted.overlay.opaque -v y dir; touch way2; setfattr -n user.overlay.whiteout -v y way2"
+    )
     #expect(
       try workspace.changes().changes.map { "\($0.kind) \($0.path.text)" } == ["deleted dir/file", "added way2"])
   }
