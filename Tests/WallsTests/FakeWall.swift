@@ -40,15 +40,16 @@ struct Agent {
 
   static func start(_ arguments: [String], folder: String) throws(WallError) -> Agent {
     let inbox = folder + "/inbox"
+    // A program is killed as a group and by its id: it may not have a session of its own yet.
     // The inbox is opened for reading and writing, so that it never ends while the agent lives.
     let script = """
       mkfifo -m 600 "$0"; exec 3<>"$0"; echo ready; child=
       while read -r verb word <&3; do
         case $verb in
           start) setsid sh -c '"$@"; echo "ended $?" > "$0"' "$0" "$@" & child=$! ;;
-          signal) kill -"$word" -- -"$child" 2>/dev/null ;;
+          signal) kill -"$word" -- -"$child" "$child" 2>/dev/null ;;
           ended) exit "$word" ;;
-          destroy) kill -9 -- -"$child" 2>/dev/null; exit 137 ;;
+          destroy) kill -9 -- -"$child" "$child" 2>/dev/null; exit 137 ;;
         esac
       done
       """
@@ -59,7 +60,7 @@ struct Agent {
       let far = FileDescriptor(owning: ready.second)
       let shell = try Process.spawn(
         "/bin/sh", arguments: ["sh", "-c", script, inbox] + arguments, environment: ["PATH=/usr/bin:/bin"],
-        descriptors: [null.rawValue, far.rawValue, 2])
+        descriptors: [null.rawValue, far.rawValue, null.rawValue])
       _ = consume far
       guard try !File.read(end.rawValue, atMost: 16).isEmpty else { throw SystemError("read", inbox, .noData) }
       return Agent(inbox: inbox, pid: shell.pid)
