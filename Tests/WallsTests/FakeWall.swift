@@ -47,9 +47,9 @@ struct Agent {
       while read -r verb word <&3; do
         case $verb in
           start) setsid sh -c '"$@"; echo "ended $?" > "$0"' "$0" "$@" & child=$! ;;
-          signal) kill -"$word" -- -"$child" "$child" 2>/dev/null ;;
+          signal) kill -"$word" -"$child" "$child" 2>/dev/null ;;
           ended) exit "$word" ;;
-          destroy) kill -9 -- -"$child" "$child" 2>/dev/null; exit 137 ;;
+          destroy) kill -9 -"$child" "$child" 2>/dev/null; exit 137 ;;
         esac
       done
       """
