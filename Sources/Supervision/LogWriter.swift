@@ -1,4 +1,5 @@
 import CLinux
+import Formats
 package import Linux
 
 /// Where a line of a log came from.
@@ -36,7 +37,8 @@ package final class LogWriter {
 
   /// Writes what was read from a stream at one time.
   package func write(_ stream: LogStream, _ bytes: [UInt8]) throws(SystemError) {
-    let time = Array(Timestamp.text(Clock.realTime()).utf8)
+    let now = Clock.realTime()
+    let time = Array(Timestamp.rfc3339(seconds: now.seconds, nanoseconds: now.nanoseconds).utf8)
     var entries: [UInt8] = []
     var start = 0
     while start < bytes.count {

@@ -1,4 +1,5 @@
 import CLinux
+import Formats
 import Foundation
 import Linux
 import Supervision
@@ -90,6 +91,6 @@ import Testing
     ((4_102_444_800, 0), "2100-01-01T00:00:00.000000000Z"),
   ])
   func timesAreWrittenAsTheyAre(time: (Int64, Int64), text: String) {
-    #expect(Timestamp.text((seconds: time.0, nanoseconds: time.1)) == text)
+    #expect(Timestamp.rfc3339(seconds: time.0, nanoseconds: time.1) == text)
   }
 }
