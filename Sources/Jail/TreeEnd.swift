@@ -3,16 +3,30 @@ import Linux
 
 /// Ends the processes below a jail's first process where it has no user id and no control group of its own: each is stopped before
 /// its children are looked at, so that none can fork away, until no new one is found; then all are killed. The first process is
-/// a subreaper (guest/init), so daemons stay below it.
+/// a subreaper (guest/init), so daemons stay below it: it is killed last, when nothing below it lives.
 enum TreeEnd {
-  /// Ends `root` and all below it. One that is gone already is well.
+  /// Longer than a killed or stopped process needs to get the CPU, also among hundreds that want it.
+  private static let patience: UInt64 = 10_000_000_000
+
+  /// Ends `root` and all below it. One that is gone already is well. EBUSY where one does not die for 10 seconds; the others are
+  /// killed all the same.
   static func kill(_ root: ProcessIdentity) throws(SystemError) {
     guard let handle = try root.open() else { return }
     try send(handle.rawValue, SIGSTOP)
     waitUntilStopped([root])
-    let stopped = try stopAll(below: root.pid)
-    for process in stopped { try signal(one: process, SIGKILL) }
+    var last: Int32?
+    let deadline = Clock.monotonicNanoseconds() + patience
+    // A fork under way while its parent was being stopped may have ended after the last look.
+    while true {
+      let stopped = try stopAll(below: root.pid)
+      guard let one = stopped.first else { break }
+      last = one.pid
+      for process in stopped { try signal(one: process, SIGKILL) }
+      guard waitUntilDead(stopped, deadline) else { break }
+      last = nil
+    }
     try send(handle.rawValue, SIGKILL)
+    if let last { throw SystemError("kill", "process \(last) does not end", .busy) }
   }
 
   /// Sends a signal to all below and to `root` itself.
@@ -29,8 +43,9 @@ enum TreeEnd {
   static func killOrphans(but first: Int32?) throws(SystemError) {
     guard let own = ProcessTable.status(of: Process.id) else { return }
     while true {
+      // Zombies too: one that died after this list was read has handed its children on to us since.
       let orphans = ProcessTable.children(of: Process.id).filter { pid in
-        guard pid != first, let status = ProcessTable.status(of: pid), !status.isZombie else { return false }
+        guard pid != first, let status = ProcessTable.status(of: pid) else { return false }
         return status.filters > own.filters || status.noNewPrivileges && !own.noNewPrivileges
       }
       if orphans.isEmpty { return }
@@ -43,6 +58,7 @@ enum TreeEnd {
     }
   }
 
+  /// The processes below `pid` that have not ended, each stopped.
   private static func stopAll(below pid: Int32) throws(SystemError) -> [ProcessIdentity] {
     var stopped: [ProcessIdentity] = []
     var known: Set<Int32> = []
@@ -52,7 +68,7 @@ enum TreeEnd {
       var latest: [ProcessIdentity] = []
       for pid in found {
         known.insert(pid)
-        guard let process = ProcessIdentity(pid: pid) else { continue }
+        guard ProcessTable.lives(pid), let process = ProcessIdentity(pid: pid) else { continue }
         try signal(one: process, SIGSTOP)
         latest.append(process)
       }
@@ -61,12 +77,25 @@ enum TreeEnd {
     }
   }
 
-  /// One that waits in the kernel (vfork, a slow disk) stops when that is over: no longer than this, for it starts nothing meanwhile.
+  /// One that waits in the kernel (vfork, a slow disk) stops when that is over: a tenth of a second is enough for it, for it starts
+  /// nothing meanwhile. One that runs may be in the middle of a fork.
   private static func waitUntilStopped(_ processes: [ProcessIdentity]) {
-    for _ in 0..<100 {
-      if processes.allSatisfy({ ProcessTable.hasStopped($0.pid) }) { return }
+    let start = Clock.monotonicNanoseconds()
+    while true {
+      let states = processes.compactMap { ProcessTable.state(of: $0.pid) }.filter { $0 == .running || $0 == .waiting }
+      let isLong = Clock.monotonicNanoseconds() - start > (states.contains(.running) ? patience : 100_000_000)
+      if states.isEmpty || isLong { return }
       Clock.pause(milliseconds: 1)
     }
+  }
+
+  /// False where one lives at the deadline.
+  private static func waitUntilDead(_ processes: [ProcessIdentity], _ deadline: UInt64) -> Bool {
+    while processes.contains(where: { $0.isAlive && ProcessTable.lives($0.pid) }) {
+      if Clock.monotonicNanoseconds() > deadline { return false }
+      Clock.pause(milliseconds: 1)
+    }
+    return true
   }
 
   private static func signal(one process: ProcessIdentity, _ number: Int32) throws(SystemError) {

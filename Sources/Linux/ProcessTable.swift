@@ -69,14 +69,32 @@ public enum ProcessTable {
     return status
   }
 
-  /// Whether a process that was sent SIGSTOP has stopped (or ended): until then a fork that was under way goes on, and the child is
-  /// not seen yet (proc_pid_stat(5), field 3).
-  public static func hasStopped(_ pid: Int32) -> Bool {
+  /// What a process does at the moment (proc_pid_stat(5), field 3). One that was sent SIGSTOP and still runs may be in the middle of
+  /// a fork, whose child is not seen yet.
+  public enum State: Sendable, Equatable {
+    case running
+    /// Stopped by a signal or a tracer.
+    case stopped
+    /// A zombie: its children have gone to another.
+    case dead
+    /// Asleep, be it interruptibly or not.
+    case waiting
+  }
+
+  /// Whether there is such a process, and not only its zombie.
+  public static func lives(_ pid: Int32) -> Bool { state(of: pid).map { $0 != .dead } ?? false }
+
+  /// Nil when there is no such process.
+  public static func state(of pid: Int32) -> State? {
     guard let text = try? File.text("/proc/\(pid)/stat"), let close = text.utf8.lastIndex(of: UInt8(ascii: ")")) else {
-      return true
+      return nil
     }
-    let state = text[text.index(after: close)...].split(separator: " ").first ?? ""
-    return ["T", "t", "Z", "X"].contains(state)
+    switch text[text.index(after: close)...].split(separator: " ").first {
+    case "R": return .running
+    case "T", "t": return .stopped
+    case "Z", "X": return .dead
+    default: return .waiting
+    }
   }
 
   /// What a process has used; nil when it is gone.
