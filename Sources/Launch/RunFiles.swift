@@ -79,7 +79,7 @@ enum RunFiles {
       }
       devices.append(
         DeviceConfiguration(
-          path: path, isBlock: kind == S_IFBLK, major: immure_major(UInt64(status.st_rdev)),
+          path: path, kind: kind == S_IFBLK ? .block : .character, major: immure_major(UInt64(status.st_rdev)),
           minor: immure_minor(UInt64(status.st_rdev)), mode: UInt32(status.st_mode) & 0o777))
     }
     return devices
