@@ -42,18 +42,19 @@ enum TreeEnd {
   /// waits for it: killed a moment ago, it may not have died yet.
   static func killOrphans(but first: Int32?) throws(SystemError) {
     guard let own = ProcessTable.status(of: Process.id) else { return }
+    var others: Set<Int32> = []
+    if let first { others.insert(first) }
     while true {
       // Zombies too: one that died after this list was read has handed its children on to us since.
       let orphans = ProcessTable.children(of: Process.id).filter { pid in
-        guard pid != first, let status = ProcessTable.status(of: pid) else { return false }
+        guard !others.contains(pid), let status = ProcessTable.status(of: pid) else { return false }
         return status.filters > own.filters || status.noNewPrivileges && !own.noNewPrivileges
       }
       if orphans.isEmpty { return }
       for pid in orphans {
-        guard let process = ProcessIdentity(pid: pid) else { continue }
-        try kill(process)
-        // It is our child now, and nobody else waits for it; another one's child says ECHILD.
-        _ = try? Process.wait(pid)
+        if let process = ProcessIdentity(pid: pid) { try kill(process) }
+        // It is our child now, and nobody else waits for it, or it is gone.
+        do throws(SystemError) { _ = try Process.wait(pid) } catch  where error.errno == .noChild { others.insert(pid) }
       }
     }
   }
