@@ -1,12 +1,10 @@
 import CLinux
 package import Linux
 
-/// A sandbox's own range of 65536 ids on the host. The state root's file `id-ranges` has 64 bytes for each range: the
-/// name of the
-/// sandbox's folder that holds it, or zeros. It is read and written under its lock, so no two live sandboxes share a
-/// range; an
-/// entry is void once its folder is gone. (A file of its own for each lease would cost a new inode, which is most of a
-/// millisecond on ext4.)
+/// A sandbox's own range of 65536 ids on the host. The table has 256 bytes for each range: the path of the sandbox's folder that holds
+/// it, or zeros. It is read and written under its lock, so no two live sandboxes share a range; an entry is void once its folder is
+/// gone. (A file of its own for each lease would cost a new inode, which is most of a millisecond on ext4.) One table in /run serves every
+/// state root of the machine, for two of them must not give out the same ids; it is empty after a restart, as no box outlives one.
 package struct IDRangeLease: Equatable {
   package static let size: UInt32 = 65536
   /// Above every id that distributions and directories give out (systemd's UIDS-GIDS page), below 2^32 - 2^16.
@@ -16,26 +14,25 @@ package struct IDRangeLease: Equatable {
   package let base: UInt32
   private let directory: String
 
-  private static let entrySize = 64
+  private static let shared = "/run/immure/id-ranges"
+  private static let entrySize = 256
   /// Entries looked at in one read.
   private static let window = 16
   /// How many free entries are passed over while looking for the one to give back: those before it may have been
   /// freed since.
   private static let gap = 64
 
-  /// Takes a range for the sandbox whose folder is `directory`, the one it has already if it has one.
+  /// Takes a range for the sandbox whose folder is `directory`, the one it has already if it has one. The folder's path has at most 256
+  /// bytes: ENAMETOOLONG.
   package static func take(for directory: String) throws(SystemError) -> IDRangeLease {
-    let table = try open(directory, creating: true)
+    let table = try openToTake(directory)
     let name = try entry(directory)
-    let sandboxes = File.parent(of: directory) ?? "/"
     var slot = firstSlot(name)
     var seen = 0
     while seen < slots {
       let entries = try read(table.rawValue, at: slot)
       for holder in entries {
-        if holder == name || holder.isEmpty
-          || !File.exists(sandboxes + "/" + String(decoding: holder, as: UTF8.self))
-        {
+        if holder == name || holder.isEmpty || !File.exists(String(decoding: holder, as: UTF8.self)) {
           if holder != name { try write(table.rawValue, at: slot, name) }
           return IDRangeLease(base: first + UInt32(slot) * size, directory: directory)
         }
@@ -49,10 +46,17 @@ package struct IDRangeLease: Equatable {
 
   /// Gives back the range that the sandbox whose folder is `directory` holds, if any.
   package static func release(for directory: String) throws(SystemError) {
-    let table: FileDescriptor
-    do throws(SystemError) { table = try open(directory, creating: false) } catch  where error.errno == .noEntry {
-      return
+    for path in [shared, ownTable(directory)] {
+      do throws(SystemError) {
+        try release(directory, table: File.open(path, O_RDWR | O_NOFOLLOW))
+      } catch  where error.errno == .noEntry || error.errno == .accessDenied {
+        // No table, or root's: then a sandbox of this user holds nothing in it.
+      }
     }
+  }
+
+  private static func release(_ directory: String, table: consuming FileDescriptor) throws(SystemError) {
+    _ = try File.lock(table.rawValue)
     let name = try entry(directory)
     var slot = firstSlot(name)
     var free = 0
@@ -68,17 +72,29 @@ package struct IDRangeLease: Equatable {
 
   package func release() throws(SystemError) { try IDRangeLease.release(for: directory) }
 
-  /// ROOT/id-ranges for ROOT/sandboxes/ID, locked until it is closed.
-  private static func open(_ directory: String, creating: Bool) throws(SystemError) -> FileDescriptor {
-    let sandboxes = File.parent(of: directory) ?? "/"
-    let path = (File.parent(of: sandboxes) ?? "") + "/id-ranges"
-    let table = try File.open(path, O_RDWR | O_NOFOLLOW | (creating ? O_CREAT : 0), mode: 0o600)
+  /// ROOT/id-ranges for ROOT/sandboxes/ID: where /run cannot be written.
+  private static func ownTable(_ directory: String) -> String {
+    (File.parent(of: File.parent(of: directory) ?? "/") ?? "") + "/id-ranges"
+  }
+
+  /// Locked until it is closed.
+  private static func openToTake(_ directory: String) throws(SystemError) -> FileDescriptor {
+    let creating = O_RDWR | O_NOFOLLOW | O_CREAT
+    let table: FileDescriptor
+    do throws(SystemError) {
+      if !File.exists(shared) { try File.makeDirectories(File.parent(of: shared) ?? "/", mode: 0o700) }
+      table = try File.open(shared, creating, mode: 0o600)
+    } catch
+      where error.errno == .readOnlyFileSystem || error.errno == .accessDenied || error.errno == .noEntry
+    {
+      table = try File.open(ownTable(directory), creating, mode: 0o600)
+    }
     _ = try File.lock(table.rawValue)
     return table
   }
 
   private static func entry(_ directory: String) throws(SystemError) -> [UInt8] {
-    let name = Array((directory.split(separator: "/").last ?? "").utf8)
+    let name = Array(directory.utf8)
     guard !name.isEmpty, name.count <= entrySize else { throw SystemError("id range", directory, .nameTooLong) }
     return name
   }
@@ -98,7 +114,7 @@ package struct IDRangeLease: Equatable {
     try File.writeAll(table, bytes, at: UInt64(slot * entrySize))
   }
 
-  /// FNV-1a of the folder's name: the same sandbox looks in the same place, different ones rarely do.
+  /// FNV-1a of the folder's path: the same sandbox looks in the same place, different ones rarely do.
   private static func firstSlot(_ name: [UInt8]) -> Int {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

@@ -70,6 +70,18 @@ import Walls
     #expect(try IDRangeLease.take(for: root.path + "/sandboxes/a") == first)
   }
 
+  @Test func twoStateRootsNeverShareARange() throws {
+    // The same name in both begins the search in the same place: with a table for each root they would get the same ids.
+    let one = try TemporaryTree(["sandboxes/a/f"])
+    let other = try TemporaryTree(["sandboxes/a/f"])
+    let names = (0..<300).map { "s\($0)" }
+    for root in [one, other] { for name in names { try File.makeDirectories(root.path + "/sandboxes/" + name) } }
+    func bases(_ root: TemporaryTree) throws -> Set<UInt32> {
+      Set(try names.map { try IDRangeLease.take(for: root.path + "/sandboxes/" + $0).base })
+    }
+    #expect(try bases(one).isDisjoint(with: bases(other)))
+  }
+
   @Test func manyAtOnceNeverCollide() throws {
     let names = (0..<300).map { "s\($0)" }
     let root = try TemporaryTree(names.map { "sandboxes/\($0)/f" })
