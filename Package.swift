@@ -149,6 +149,7 @@ let fuzzers: [Target] =
     fuzzer("FuzzTOML", ["Formats"]),
     fuzzer("FuzzTar", ["Formats"]),
     fuzzer("FuzzReference", ["Formats"]),
+    fuzzer("FuzzChallenge", ["Formats"]),
     fuzzer("FuzzImageTypes", ["Formats"]),
     fuzzer("FuzzLayerStream", ["Formats"]),
     fuzzer("FuzzSeccompProfile", ["Seccomp", "Formats"]),

@@ -5,7 +5,7 @@ import Options
 import Registry
 import Walls
 
-/// The verbs of `immure-front`, and the two processes of its own that unpack layers.
+/// The verbs of `immure-front`, and the processes of its own that unpack and inflate layers.
 public enum Front {
   /// Runs the command line this process was started with; the exit status.
   public static func main() -> Int32 {
@@ -14,6 +14,7 @@ public enum Front {
     switch words.first {
     case LayerWorker.role: LayerWorker.run(Array(words.dropFirst()))
     case LayerUnpacker.role: LayerUnpacker.run(Array(words.dropFirst()))
+    case LayerInflation.role: LayerInflation.run()
     default: break
     }
     do {
@@ -28,10 +29,11 @@ public enum Front {
       return 0
     } catch let error as UsageError {
       Output.complain(error.description)
-      return 125
+      // 125 is for `run` and `exec` only, which tell the box's failure from ours.
+      return 1
     } catch let error as ImageError {
       Output.complain(error.message)
-      return error.kind == .usage ? 125 : 1
+      return 1
     } catch {
       Output.complain("\(error)")
       return 1
@@ -47,13 +49,14 @@ public enum Front {
     case "import": return try ImportCommand.run(command, store)
     case "pull": return try PullCommand.run(command, store)
     case "load": return try LoadCommand.run(command, store)
+    case "save": return try SaveCommand.run(command, store)
     case "images": return try ImagesCommand.run(command, store)
     case "rmi": return try RemoveImagesCommand.run(command, store)
     case "tag": return try TagCommand.run(command, store)
     case "image inspect": return try InspectImageCommand.run(command, store)
     default:
       Output.complain("immure-front does not know the command \"\(command.verb.name)\"; `immure` does")
-      return 125
+      return 1
     }
   }
 

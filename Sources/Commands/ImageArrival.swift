@@ -45,12 +45,20 @@ enum ImportCommand {
   private static func words(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 }
 
-/// `load`: images out of an OCI archive.
+/// `load`: images out of an OCI archive or Docker's.
 enum LoadCommand {
   static func run(_ command: ParsedCommand, _ store: ImageStore) throws -> Int32 {
+    let option = command.value("input")
+    guard option == nil || command.operands.isEmpty else {
+      throw UsageError(command.verb, "the archive is named twice: give FILE or --input, not both")
+    }
+    let path = option ?? command.operands.first ?? "-"
+    guard path != "-" || !Terminal.isTerminal(0) else {
+      throw UsageError(command.verb, "no archive: give FILE, or send it to standard input")
+    }
     let adding = try Arrival.begin(store)
     let progress = LineProgress.chosen(quiet: command.flag("quiet"))
-    let names = try ArchiveLoad.install(command.operands[0], in: store, progress)
+    let names = try ArchiveLoad.install(path, in: store, progress)
     _ = consume adding
     for name in names { Output.print("loaded \(name)\n") }
     return 0

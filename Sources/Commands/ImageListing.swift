@@ -72,10 +72,7 @@ enum ImagesCommand {
 enum InspectImageCommand {
   static func run(_ command: ParsedCommand, _ store: ImageStore) throws -> Int32 {
     let word = command.operands[0]
-    guard let image = try store.resolve(word) else {
-      throw ImageError(
-        .notFound, "there is no image \"\(FormatError.presentable(word))\" here; `immure images` lists them")
-    }
+    guard let image = try store.resolve(word) else { throw ImageStore.noSuchImage(word) }
     Output.print(try store.inspection(of: image).text(indented: true) + "\n")
     return 0
   }

@@ -118,6 +118,7 @@ extension ImageStore {
   static func leaseName(_ manifest: Digest) -> String { "image-" + manifest.hex }
 
   func path(ofLayer digest: Digest) -> String { layers + "/" + digest.hex + "/diff" }
+  func blobPath(ofLayer digest: Digest) -> String { layers + "/" + digest.hex + "/blob" }
 }
 
 extension ImageStore {

@@ -42,6 +42,8 @@ public struct IncomingLayer: ~Copyable, Sendable {
   let lock: StoreLock
   /// The empty tree to fill.
   public let tree: FileDescriptor
+  /// An empty file for the blob as it comes, from which the layer is handed on (`ImageStore.openLayer`).
+  public let blob: FileDescriptor
 }
 
 /// A folder in `incoming` for other things in the making.
@@ -64,10 +66,15 @@ extension ImageStore {
     }
   }
 
+  /// Whether a layer is here with the blob that it was made of. Stores of earlier versions kept the tree only.
+  public func isWhole(_ digest: Digest) throws(ImageError) -> Bool {
+    try layer(digest) != nil && File.exists(blobPath(ofLayer: digest))
+  }
+
   /// Begins a layer, or finds it done: where another command makes the same one, waits for it.
-  /// - Returns: nil where the layer is here already.
+  /// - Returns: nil where the layer is here already (`isWhole`).
   public func beginLayer(_ digest: Digest, waiting: () -> Void = {}) throws(ImageError) -> IncomingLayer? {
-    if try layer(digest) != nil { return nil }
+    if try isWhole(digest) { return nil }
     let name = "layer-" + digest.hex
     let lock: StoreLock
     if let free = try self.lock(name, wait: false) {
@@ -77,7 +84,7 @@ extension ImageStore {
       guard let later = try self.lock(name) else { throw ImageError("cannot lock the layer \(digest)") }
       lock = later
     }
-    if try layer(digest) != nil {
+    if try isWhole(digest) {
       lock.end()
       return nil
     }
@@ -95,12 +102,17 @@ extension ImageStore {
     _ digest: Digest?, _ name: String, _ lock: consuming StoreLock
   ) throws(ImageError) -> IncomingLayer {
     let entry = name + "." + String(Clock.monotonicNanoseconds(), radix: 36)
-    let tree = try system("cannot make a layer in the image store") { () throws(SystemError) in
-      try File.makeDirectory(incoming + "/" + entry, mode: 0o700)
-      try File.makeDirectory(incoming + "/" + entry + "/diff", mode: 0o755)
-      return try File.open(incoming + "/" + entry + "/diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+    let folder = incoming + "/" + entry
+    let what = "cannot make a layer in the image store"
+    let tree = try system(what) { () throws(SystemError) in
+      try File.makeDirectory(folder, mode: 0o700)
+      try File.makeDirectory(folder + "/diff", mode: 0o755)
+      return try File.open(folder + "/diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }
-    return IncomingLayer(digest: digest, entry: entry, lock: lock, tree: tree)
+    let blob = try system(what) { () throws(SystemError) in
+      try File.open(folder + "/blob", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    }
+    return IncomingLayer(digest: digest, entry: entry, lock: lock, tree: tree, blob: blob)
   }
 
   /// Makes a finished layer part of the store: all of it is on the disk before its name is.
@@ -116,7 +128,11 @@ extension ImageStore {
       do throws(SystemError) {
         try File.rename(folder, to: layers + "/" + digest.hex)
       } catch  where error.errno == .notEmpty || error.errno == .exists {
-        // Another command imported the same bytes first; this copy is cleared by the next one.
+        // Another command imported the same bytes first, or an earlier version did without keeping them: the tree stays, which
+        // sandboxes may have mounted. What is left of this copy is cleared by the next command.
+        if !File.exists(blobPath(ofLayer: digest)) {
+          try File.rename(folder + "/blob", to: blobPath(ofLayer: digest))
+        }
         return
       }
       let parent = try File.open(layers, O_RDONLY | O_DIRECTORY)

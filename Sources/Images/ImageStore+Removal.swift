@@ -30,7 +30,8 @@ extension ImageStore {
       let others = all.filter { other in other.manifest == image.manifest && !chosen.contains(other) }
       if others.isEmpty && !force, try isLeased(image.manifest) {
         throw ImageError(
-          .inUse, "the image \(image.familiar) is used by a sandbox: remove that first, or use `immure rmi -f`")
+          .inUse,
+          "the image \(image.familiar) is used by a sandbox or being saved: end that first, or use `immure rmi -f`")
       }
     }
     for image in chosen { try forget(image.name) }
@@ -49,7 +50,8 @@ extension ImageStore {
     return try list().filter { $0.configuration == found.configuration }
   }
 
-  static func noSuchImage(_ text: String) -> ImageError {
+  /// What is said of a name that leads nowhere.
+  public static func noSuchImage(_ text: String) -> ImageError {
     ImageError(.notFound, "there is no image \"\(FormatError.presentable(text))\" here; `immure images` lists them")
   }
 

@@ -5,7 +5,7 @@ import Linux
 /// Images on disk, content-addressed, under one folder (mode 0700: layers hold setuid programs of strangers):
 ///
 ///     blobs/sha256/HEX     manifests, indexes and configurations, verified when written
-///     layers/HEX/          a layer unpacked: HEX is the digest of the blob it came as; `diff` the tree, `layer.json` about it
+///     layers/HEX/          a layer: HEX is the digest of the blob it came as, `blob` that blob; `diff` the tree, `layer.json` about it
 ///     names/HEX            a name (HEX is its SHA-256): which manifest it leads to
 ///     incoming/            what is being made; each entry has a lock of its name while its maker lives
 ///     locks/, lock         flock(2) files

@@ -84,6 +84,6 @@ public enum Launch {
   static func handToFront(_ arguments: [String]) -> Int32 {
     let error = Front.execute(Array(arguments.dropFirst()))
     Output.complain(error)
-    return 125
+    return 1
   }
 }

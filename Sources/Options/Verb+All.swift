@@ -160,8 +160,33 @@ extension Verb {
           ])
       ], examples: [Example("immure import debian.tar debian:12", "from mmdebstrap or debootstrap")]),
     Verb(
-      "load", "FILE", count: 1...1, "Take images out of an OCI archive, or of what docker save writes", place: .front,
-      groups: [OptionGroup("How", [Option("quiet", "q", "No progress")])]),
+      "load", "[FILE]", count: 0...1, "Take images out of an OCI archive, or of what docker save writes",
+      discussion: "Without FILE, or with - for it, the archive comes from standard input.", place: .front,
+      groups: [
+        OptionGroup(
+          "How",
+          [
+            Option("input", "i", value: "FILE", "The archive, as Docker spells it"),
+            Option("quiet", "q", "No progress"),
+          ])
+      ]),
+    Verb(
+      "save", "IMAGE…", count: 1...(.max), "Write images into an archive that Docker, podman and skopeo load",
+      discussion: """
+        Every layer is written as it was fetched, its digest verified again: an image that is saved and loaded has the same id. \
+        The same images give the same bytes. Without -o the archive goes to standard output, which must be no terminal. FILE \
+        gets its name only once all of it is written. An image given by its id is saved without a name.
+        """, place: .front,
+      groups: [
+        OptionGroup(
+          "How",
+          [
+            Option("output", "o", value: "FILE", "Where to (standard output); a folder for oci-dir"),
+            Option(
+              "format", value: "docker-archive|oci-archive|oci-dir", "What to write (docker-archive)"),
+            Option("quiet", "q", "No progress"),
+          ])
+      ], examples: [Example("immure save -o images.tar debian:12 python:3.12", "both, in one file")]),
     Verb(
       "images", "", "List images", place: .front,
       groups: [OptionGroup("Listing", [format, Option("quiet", "q", "Digests only")])]),

@@ -72,15 +72,17 @@ enum DockerArchive {
     let file = try open(path, in: folder)
     let size = try system(path) { () throws(SystemError) in Int64(try File.status("", at: file.rawValue).st_size) }
     let expected = Descriptor(mediaType: MediaType.ociLayer, digest: diffID, size: size)
-    if try store.layer(diffID) != nil {
+    if try store.isWhole(diffID) {
       progress.finish(expected, isNew: false)
       return expected
     }
     var installation = try LayerInstallation.begin(try store.beginLayer(), of: nil, in: store)
     try LayoutSource.feed(file.rawValue, to: &installation) { _ in }
+    // Some tools put compressed layers there.
+    let mediaType = installation.mediaType
     let (digest, count, _) = try installation.finish(diffID: diffID)
     progress.finish(expected, isNew: true)
-    return Descriptor(mediaType: MediaType.ociLayer, digest: digest, size: count)
+    return Descriptor(mediaType: mediaType, digest: digest, size: count)
   }
 
   private static func open(_ path: String, in folder: String) throws(ImageError) -> FileDescriptor {

@@ -13,17 +13,20 @@ public struct LayerInstallation: ~Copyable {
   private let layer: IncomingLayer
   private let announced: Descriptor?
   private var hash = ContentHash()
-  private var blob: FileDescriptor?
+  /// The first bytes, which tell how the blob is compressed.
+  private var start: [UInt8] = []
+  private var worker: FileDescriptor?
   private let processes: UnpackingProcesses
 
   private init(
-    _ store: ImageStore, _ layer: consuming IncomingLayer, _ announced: Descriptor?, _ blob: consuming FileDescriptor?,
+    _ store: ImageStore, _ layer: consuming IncomingLayer, _ announced: Descriptor?,
+    _ worker: consuming FileDescriptor?,
     _ processes: consuming UnpackingProcesses
   ) {
     self.store = store
     self.layer = layer
     self.announced = announced
-    self.blob = blob
+    self.worker = worker
     self.processes = processes
   }
 
@@ -37,31 +40,44 @@ public struct LayerInstallation: ~Copyable {
     let processes = try system(what) { () throws(SystemError) in
       try UnpackingProcesses.start(input: pipe.first.rawValue, tree: layer.tree.rawValue, limit: limit)
     }
-    let blob = try system(what) { () throws(SystemError) in try pipe.second.duplicate() }
-    return LayerInstallation(store, layer, descriptor, consume blob, processes)
+    let worker = try system(what) { () throws(SystemError) in try pipe.second.duplicate() }
+    return LayerInstallation(store, layer, descriptor, consume worker, processes)
   }
 
   /// Bytes given so far.
   public var count: Int64 { hash.count }
 
-  /// The blob's next bytes. Waits while the worker is busy.
+  /// What the blob is by its first bytes: OCI's type of a layer. The worker decides by the same ones.
+  public var mediaType: String {
+    switch start {
+    case _ where start.starts(with: [0x1F, 0x8B]): MediaType.ociLayerGzip
+    case [0x28, 0xB5, 0x2F, 0xFD]: MediaType.ociLayerZstd
+    default: MediaType.ociLayer
+    }
+  }
+
+  /// The blob's next bytes: kept, and passed on. Waits while the worker is busy.
   public mutating func feed(_ bytes: Span<UInt8>) throws(ImageError) {
     hash.update(bytes)
     if let announced, hash.count > announced.size {
       throw ImageError(.damaged, "the layer \(announced.digest) has more than the \(announced.size) bytes announced")
     }
-    guard let descriptor = blob?.rawValue else { return }
+    for index in bytes.indices where start.count < 4 { start.append(bytes[index]) }
+    do throws(SystemError) { try File.writeAll(layer.blob.rawValue, bytes) } catch {
+      throw ImageError("cannot keep the layer in the image store", SystemError(error.call, "", error.errno))
+    }
+    guard let descriptor = worker?.rawValue else { return }
     do throws(SystemError) { try File.writeAll(descriptor, bytes) } catch {
       // The worker gave up and says why in the end; the digest is still of interest.
       guard error.errno == .brokenPipe else { throw ImageError("cannot pass the layer on", error) }
-      blob = nil
+      worker = nil
     }
   }
 
   /// Says that no more bytes come, verifies everything and makes the layer part of the store.
   /// - Parameter diffID: what the image's configuration says of the uncompressed layer.
   public consuming func finish(diffID: Digest?) throws(ImageError) -> (digest: Digest, size: Int64, LayerSummary) {
-    blob = nil
+    worker = nil
     let (outcome, workerStatus) = try processes.wait()
     let size = hash.count
     let digest = hash.finish()

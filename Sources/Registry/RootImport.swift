@@ -19,6 +19,7 @@ public enum RootImport {
     do throws(ImageError) {
       try LayoutSource.feed(file.rawValue, to: &installation) { _ in }
     } catch { throw ImageError(error.kind, "\(FormatError.presentable(path)): \(error)") }
+    let mediaType = installation.mediaType
     let digest: Digest
     let size: Int64
     let summary: LayerSummary
@@ -34,7 +35,7 @@ public enum RootImport {
       configuration: Descriptor(
         mediaType: MediaType.ociConfiguration, digest: Digest.of(configurationBytes),
         size: Int64(configurationBytes.count)),
-      layers: [Descriptor(mediaType: MediaType.ociLayer, digest: digest, size: size)])
+      layers: [Descriptor(mediaType: mediaType, digest: digest, size: size)])
     let bytes = manifest.json.bytes()
     let plan = try ImagePlan(
       manifestDigest: Digest.of(bytes), manifestBytes: bytes, configurationBytes: configurationBytes, in: store,

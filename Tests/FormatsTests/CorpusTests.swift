@@ -12,6 +12,7 @@ import Testing
     case reference = "FuzzReference"
     case imageTypes = "FuzzImageTypes"
     case layerStream = "FuzzLayerStream"
+    case challenge = "FuzzChallenge"
   }
 
   @Test(arguments: Parser.allCases) func bearsTheCorpusAndItsMutations(_ parser: Parser) throws {
@@ -47,6 +48,7 @@ import Testing
       case .reference:
         let reference = try ImageReference(String(decoding: bytes, as: UTF8.self))
         #expect(try ImageReference(reference.canonical) == reference)
+      case .challenge: _ = try AuthenticationChallenge.parse(String(decoding: bytes, as: UTF8.self))
       case .imageTypes:
         do { _ = try ImageDocument.parse(bytes) } catch { _ = try ImageConfiguration.parse(bytes) }
       case .tar:

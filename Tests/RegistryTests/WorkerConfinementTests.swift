@@ -3,8 +3,8 @@ import Foundation
 import Linux
 import Testing
 
-/// The two processes that unpack layers, looked at from outside while they wait for their input.
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(1)))
+/// The processes that unpack and inflate layers, looked at from outside while they wait for their input.
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
 struct WorkerConfinementTests {
   /// Fields of /proc/PID/status once `name` is there with `value`; it is read until then, as long as the process lives.
   private func status(of child: borrowing Child, until name: String, is value: String) throws -> [String: String] {
@@ -19,12 +19,12 @@ struct WorkerConfinementTests {
     }
   }
 
-  @Test func theReaderHasNothing() throws {
+  @Test(arguments: ["layer-worker", "layer-inflater"]) func theReaderHasNothing(_ role: String) throws {
     let input = try DescriptorPair.pipe()
     let output = try DescriptorPair.pipe()
     let secret = try File.open("/etc/passwd", O_RDONLY)
     let child = try Linux.Process.spawn(
-      FrontCommand.path, arguments: ["immure-front", "layer-worker", "1000"], environment: ["SECRET=x"],
+      FrontCommand.path, arguments: ["immure-front", role, "1000"], environment: ["SECRET=x"],
       descriptors: [input.first.rawValue, output.second.rawValue, 2, secret.rawValue])
     let fields = try status(of: child, until: "Seccomp", is: "2")
     #expect(fields["NoNewPrivs"] == "1")

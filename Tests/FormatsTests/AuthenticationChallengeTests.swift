@@ -1,5 +1,4 @@
 import Formats
-import Registry
 import Testing
 
 @Suite struct AuthenticationChallengeTests {
@@ -32,6 +31,7 @@ import Testing
 
   @Test(arguments: [
     #"Bearer realm="x"#, #"Bearer realm="a",realm="b""#, "Bearer realm=", "\"", "Bearer realm=\"a\u{1}\"",
+    "Bearer realm=\"a\\\r\n\"",
     String(repeating: "a,", count: 20), String(repeating: "x", count: 9000),
   ])
   func refuses(_ text: String) {

@@ -1,5 +1,3 @@
-public import Formats
-
 /// One challenge of a `WWW-Authenticate` header (RFC 9110, 11.6.1): a scheme and its parameters, names in lower case.
 public struct AuthenticationChallenge: Sendable, Equatable {
   public var scheme: String
@@ -79,13 +77,13 @@ private struct ChallengeParser {
     while let byte = peek() {
       position += 1
       if byte == UInt8(ascii: "\"") { return String(decoding: value, as: UTF8.self) }
+      var taken = byte
       if byte == UInt8(ascii: "\\"), let escaped = peek() {
         position += 1
-        value.append(escaped)
-      } else {
-        guard byte >= 0x20 || byte == 0x09 else { throw wrong("has a control character in it") }
-        value.append(byte)
+        taken = escaped
       }
+      guard taken >= 0x20 && taken != 0x7F || taken == 0x09 else { throw wrong("has a control character in it") }
+      value.append(taken)
     }
     throw wrong("has a quotation without an end")
   }
