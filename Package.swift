@@ -77,12 +77,13 @@ let house: [Target] = [
   module(
     "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
   module("Images", ["Walls", "Linux", "Formats"]),
+  module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),
   module(
     "Launch",
     [
       "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
-      "BoxNetwork", "Walls", "Policy", "Seccomp", "Linux", "Formats",
+      "BoxNetwork", "Trace", "Walls", "Policy", "Seccomp", "Linux", "Formats",
     ]),
   .executableTarget(
     name: "immure", dependencies: ["Launch", "Linux"], swiftSettings: strict,
@@ -131,6 +132,7 @@ let coreTests: [Target] = [
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Trace", ["Trace", "Policy", "Seccomp", "Linux", "Formats"]),
   tests("Images", ["Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("House", []),

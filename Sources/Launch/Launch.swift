@@ -26,7 +26,7 @@ public enum Launch {
       return 0
     } catch {
       Output.complain(error.description)
-      return error.verb == "run" || error.verb == "exec" ? 125 : 1
+      return ["run", "exec", "trace"].contains(error.verb) ? 125 : 1
     }
   }
 
@@ -64,6 +64,7 @@ public enum Launch {
     case "workspace list", "workspace diff", "workspace apply", "workspace discard":
       return try Workspaces.perform(command, session)
     case "policy explain": return try Explain.policy(command, session)
+    case "trace": return try TraceVerb.perform(command, session)
     case "doctor": return try Explain.doctor(command, session)
     case "completion": return try Documents.completion(command)
     case "manual": return try Documents.manual(command)

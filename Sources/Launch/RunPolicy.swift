@@ -68,11 +68,19 @@ enum RunPolicy {
         throw PolicyError(
           "cannot be read: \(error.errno)", offending: path, subject: "--policy", origin: .option("--policy"))
       }
-      return try PolicyFile.read(bytes, path: path, folder: try? CurrentFolder.path(), over: untrusted)
+      return try PolicyFile.read(bytes, path: path, folder: folder(of: path), over: untrusted)
     }
     throw PolicyError(
       isFile ? "is not there" : "is no policy that ships with immure: name a file (./\(word).toml)", offending: word,
       subject: "--policy", origin: .option("--policy"))
+  }
+
+  /// The folder a policy lies in, absolute: a seccomp profile's relative path starts there.
+  private static func folder(of path: String) -> String? {
+    let folder = File.parent(of: path) ?? (path.hasPrefix("/") ? "/" : ".")
+    // Where it cannot be told, PolicyFile refuses a relative path.
+    guard let opened = try? File.open(folder, O_PATH | O_DIRECTORY) else { return nil }
+    return try? File.readLink("/proc/self/fd/\(opened.rawValue)")
   }
 
   /// share/immure/policies beside the installed command, or policies/ above a build folder.
