@@ -28,6 +28,8 @@ struct FileNeeds {
   /// Made in the box's own scratch, and lost with it.
   private(set) var lost: [String] = []
 
+  /// The paths of rules, for reading or writing.
+  private var given: [String: String] = [:]
   private let facts: TraceFacts
   private let places: ShownPlaces
 
@@ -164,55 +166,53 @@ struct FileNeeds {
     return place
   }
 
-  private func isCovered(_ path: String, by lines: [Line]) -> Bool {
-    lines.contains { line in !line.isLeftOut && line.path.map { PathText.isIn(path, $0) } == true }
-  }
-
   private mutating func settle(_ writes: [String: String]) {
-    for (path, why) in writes.sorted(by: { $0.key < $1.key }) where !isCovered(path, by: write) {
+    for (path, why) in writes.sorted(by: { $0.key < $1.key }) where !PathText.isIn(path, anyOf: given) {
       let isFile = facts.paths[path].map { $0.kind != .folder } ?? false
       let isGiven = isFile || mayGive(path) || path == folder && SecretPlace.isPlain(path, home: facts.home)
       write.append(Line(path: path, why: why + (isGiven ? "" : "; too much to give unasked"), isLeftOut: !isGiven))
+      if isGiven { given[path] = why }
     }
   }
 
   private mutating func settle(_ reads: Set<String>, _ folders: [String: String]) {
     var whole: [String: String] = [:]
-    var single = reads
-    if let folder,
-      single.contains(where: { PathText.isIn($0, folder) })
-        || folders.keys.contains(where: { PathText.isIn($0, folder) })
-    {
-      let count = single.count { PathText.isIn($0, folder) }
+    if let folder, reads.union(folders.keys).contains(where: { PathText.isIn($0, folder) }) {
+      let count = reads.count { PathText.isIn($0, folder) }
       whole[folder] = "the working folder, which `immure run` shows anyway; \(count) files of it were read"
     }
-    for (path, why) in folders where whole.keys.allSatisfy({ !PathText.isIn(path, $0) }) {
+    for (path, why) in folders.sorted(by: { $0.key < $1.key }) where !PathText.isIn(path, anyOf: whole) {
       if mayGive(path) {
         whole[path] = why
       } else {
         read.append(Line(path: path, why: why + "; too much to give unasked", isLeftOut: true))
       }
     }
-    single = single.filter { path in !whole.keys.contains { PathText.isIn(path, $0) } }
+    var single = reads.filter { !PathText.isIn($0, anyOf: whole) }
     // Many of one folder stand for it, from the deepest up; then many such folders for theirs.
     while true {
       var children: [String: Int] = [:]
       for path in single.union(whole.keys) where path != "/" { children[PathText.parent(path), default: 0] += 1 }
-      let full = children.filter { $0.value > Self.mostNamed && mayGive($0.key) && whole[$0.key] == nil }
-      guard let next = full.max(by: { (PathText.depth($0.key), $0.key) < (PathText.depth($1.key), $1.key) }) else {
-        break
+      let full = children.filter { $0.value > Self.mostNamed && whole[$0.key] == nil && mayGive($0.key) }
+      guard let depth = full.keys.map(PathText.depth).max() else { break }
+      let next = full.filter { PathText.depth($0.key) == depth }
+      var inside: [String: Int] = [:]
+      for path in reads {
+        if let folder = PathText.ancestor(path, depth: depth), next[folder] != nil { inside[folder, default: 0] += 1 }
       }
-      let inside = reads.count { PathText.isIn($0, next.key) }
-      whole = whole.filter { !PathText.isIn($0.key, next.key) }
-      single = single.filter { !PathText.isIn($0, next.key) }
-      whole[next.key] = "\(inside) files of it were read: the folder stands for them"
+      whole = whole.filter { !PathText.isIn($0.key, anyOf: next) }
+      single = single.filter { !PathText.isIn($0, anyOf: next) }
+      for folder in next.keys {
+        whole[folder] = "\(inside[folder] ?? 0) files of it were read: the folder stands for them"
+      }
     }
     for path in single {
       whole[path] = facts.paths[path]?.uses.contains(.executed) == true ? "it ran this" : "it read this"
     }
     for (path, why) in whole.sorted(by: { $0.key < $1.key })
-    where !isCovered(path, by: write) && !isCovered(path, by: read) {
+    where !PathText.isIn(path, anyOf: given) {
       read.append(Line(path: path, why: why))
+      given[path] = why
     }
   }
 
@@ -221,7 +221,7 @@ struct FileNeeds {
     for path in secrets {
       let warning = "SECRET: the program used this. It is not given; a person decides"
       let isShown = shownFolder.map { PathText.isIn(path, $0) } ?? false
-      if isShown || isCovered(path, by: read) || isCovered(path, by: write) {
+      if isShown || PathText.isIn(path, anyOf: given) {
         hidden.append(Line(path: path, why: warning + ", by taking this line out"))
       } else if facts.paths[path]?.uses.contains(.changed) == true {
         write.append(Line(path: path, why: warning, isLeftOut: true))
@@ -232,7 +232,7 @@ struct FileNeeds {
   }
 
   private mutating func remark(_ looked: [String]) {
-    let rest = looked.filter { !isCovered($0, by: read) && !isCovered($0, by: write) }
+    let rest = looked.filter { !PathText.isIn($0, anyOf: given) }
     for path in rest.prefix(Self.mostNamed) {
       read.append(
         Line(path: path, why: "it only asked about this (stat): give it if it must seem to be there", isLeftOut: true))

@@ -181,7 +181,8 @@ final class Recorder {
     if bytes.isEmpty {
       let isDescriptor =
         address == 0 ? place.folder != nil : place.flags.map { task.arguments.int($0) & AT_EMPTY_PATH != 0 }
-      guard isDescriptor == true else { return nil }
+      // What it asks of a file that is open already is no need of its own.
+      guard isDescriptor == true, folder == AT_FDCWD || place.use != .looked else { return nil }
       return folder == AT_FDCWD ? link(task, "cwd") : link(task, "fd/\(folder)")
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {

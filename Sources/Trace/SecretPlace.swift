@@ -75,6 +75,23 @@ enum PathText {
     folder == "/" || path == folder || path.hasPrefix(folder + "/")
   }
 
+  /// Whether the path or a folder above it is among these.
+  static func isIn(_ path: String, anyOf folders: [String: some Any]) -> Bool {
+    if folders.isEmpty { return false }
+    var place = path
+    while true {
+      if folders[place] != nil { return true }
+      if place == "/" { return false }
+      place = parent(place)
+    }
+  }
+
+  /// The folder of so many names above a path, or the path itself.
+  static func ancestor(_ path: String, depth: Int) -> String? {
+    let names = path.split(separator: "/")
+    return names.count < depth ? nil : "/" + names.prefix(depth).joined(separator: "/")
+  }
+
   static func name(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? "" }
 
   /// "/" for a path directly below it, and for itself.

@@ -105,8 +105,11 @@ public struct TraceFacts: Sendable {
 
   public init() {}
 
+  private var pathBytes = 0
+
   // Bounds, so that a hostile program cannot fill the tracer's memory.
   static let mostPaths = 65_536
+  static let mostPathBytes = 16 << 20
   static let mostEndpoints = 4096
   static let mostValues = 64
   static let mostNotes = 64
@@ -120,9 +123,10 @@ public struct TraceFacts: Sendable {
       if !known.uses.isSuperset(of: uses) { paths[path]?.uses.formUnion(uses) }
       return
     }
-    guard paths.count < Self.mostPaths else {
-      return note("more than \(Self.mostPaths) paths were used: the rest is not in the policy")
+    guard paths.count < Self.mostPaths, pathBytes < Self.mostPathBytes else {
+      return note("more paths were used than are kept: \(paths.count) are, the rest is not in the policy")
     }
+    pathBytes += path.utf8.count
     paths[path] = PathFact(uses, kind())
   }
 

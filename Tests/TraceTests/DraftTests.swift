@@ -75,6 +75,18 @@ struct DraftTests {
         == ["/data/set/listed"] + (0..<8).map { "/opt/app/few/\($0)" } + ["/opt/app/lib", "/srv/project", "/tmp/given"])
   }
 
+  /// A program that uses as many paths as are kept must not hold the tracer up for minutes.
+  @Test("many folders of many files end in few rules")
+  func many() throws {
+    let (policy, _) = try Self.policy(
+      Self.facts {
+        for folder in 0..<500 {
+          for file in 0..<20 { $0.paths["/opt/x/tree/\(folder % 25)/\(folder)/\(file)"] = PathFact(.read) }
+        }
+      })
+    #expect(Self.rules(policy, .read) == ["/opt/x/tree"])
+  }
+
   @Test("a file that was made needs the folder that was there before; one that was changed needs itself")
   func writes() throws {
     let (policy, _) = try Self.policy(
