@@ -186,7 +186,7 @@ extension Verb {
               "format", value: "docker-archive|oci-archive|oci-dir", "What to write (docker-archive)"),
             Option("quiet", "q", "No progress"),
           ])
-      ], examples: [Example("immure save -o images.tar debian:12 python:3.12", "both, in one file")]),
+      ], examples: [Example("immure save busybox | tar -tf -", "what an archive of it holds; -o FILE keeps it")]),
     Verb(
       "images", "", "List images", place: .front,
       groups: [OptionGroup("Listing", [format, Option("quiet", "q", "Digests only")])]),

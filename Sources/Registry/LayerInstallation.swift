@@ -16,6 +16,8 @@ public struct LayerInstallation: ~Copyable {
   /// The first bytes, which tell how the blob is compressed.
   private var start: [UInt8] = []
   private var worker: FileDescriptor?
+  /// Why the blob could not be kept; nothing that comes later can mend it.
+  public private(set) var failure: ImageError?
   private let processes: UnpackingProcesses
 
   private init(
@@ -63,8 +65,11 @@ public struct LayerInstallation: ~Copyable {
       throw ImageError(.damaged, "the layer \(announced.digest) has more than the \(announced.size) bytes announced")
     }
     for index in bytes.indices where start.count < 4 { start.append(bytes[index]) }
+    if let failure { throw failure }
     do throws(SystemError) { try File.writeAll(layer.blob.rawValue, bytes) } catch {
-      throw ImageError("cannot keep the layer in the image store", SystemError(error.call, "", error.errno))
+      let error = ImageError("cannot keep the layer in the image store", SystemError(error.call, "", error.errno))
+      failure = error
+      throw error
     }
     guard let descriptor = worker?.rawValue else { return }
     do throws(SystemError) { try File.writeAll(descriptor, bytes) } catch {
@@ -78,6 +83,7 @@ public struct LayerInstallation: ~Copyable {
   /// - Parameter diffID: what the image's configuration says of the uncompressed layer.
   public consuming func finish(diffID: Digest?) throws(ImageError) -> (digest: Digest, size: Int64, LayerSummary) {
     worker = nil
+    if let failure { throw failure }
     let (outcome, workerStatus) = try processes.wait()
     let size = hash.count
     let digest = hash.finish()

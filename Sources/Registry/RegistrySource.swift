@@ -142,7 +142,7 @@ public enum RegistrySource {
       } catch {
         // What was verified stays verified: the rest is asked for. A damaged layer does not get better.
         failures = installation.count > before ? 1 : failures + 1
-        guard error.kind == .failed, failures < 5, attempts < 32 else { throw error }
+        guard error.kind == .failed, installation.failure == nil, failures < 5, attempts < 32 else { throw error }
         progress.say("layer \(layer.descriptor.digest.short): \(error); trying again")
         await RegistryConnection.pause(failures)
       }

@@ -90,9 +90,10 @@ private struct ChallengeParser {
 
   /// RFC 9110, 5.6.2, and the characters of URLs that some servers leave unquoted.
   private func isTokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-    default: Array("!#$%&'*+-.^_`|~:/?".utf8).contains(byte)
+    switch UnicodeScalar(byte) {
+    case "0"..."9", "A"..."Z", "a"..."z": true
+    case "!", "#", "$", "%", "&", "'", "*", "+", "-", ".", "^", "_", "`", "|", "~", ":", "/", "?": true
+    default: false
     }
   }
 
