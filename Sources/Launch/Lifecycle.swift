@@ -4,6 +4,7 @@ import Formats
 import Linux
 import Options
 import Policy
+import Supervision
 import Walls
 
 /// The verbs that end sandboxes, wait for them and clear them away.
@@ -97,25 +98,55 @@ enum Lifecycle {
   }
 
   static func wait(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
-    forEach(command.operands, session) { record throws(WallError) in
-      do throws(SystemError) {
-        if let supervisor = try record.supervisor?.open() {
-          _ = try Readiness.wait(supervisor.rawValue, milliseconds: nil)
-        } else if let process = try record.process?.open() {
-          _ = try Readiness.wait(process.rawValue, milliseconds: nil)
-        }
-      } catch {
-        throw WallError("cannot wait for sandbox \(record.name)", error)
-      }
-      let ended: SandboxRecord
-      do throws(WallError) { ended = try session.store.load(record.id) } catch  where error.kind == .gone {
-        throw WallError("sandbox \(record.name) was removed when it ended (--rm), and its exit status with it")
-      }
-      guard ended.status == .exited else {
+    var interrupted: Int32?
+    let status = forEach(command.operands, session) { record throws(WallError) in
+      guard interrupted == nil else { return }
+      switch try end(of: record, session) {
+      case .ended(let code, _): Output.print("\(code)")
+      case .interrupted(let signal): interrupted = 128 + signal
+      case .detached, .lost:
         throw WallError("sandbox \(record.name) ended, but immure was killed and could not record how")
       }
-      Output.print("\(ended.exitCode ?? 0)")
     }
+    return interrupted ?? status
+  }
+
+  /// Waits for it. Of one whose record goes with it (--rm) its monitor tells the end.
+  private static func end(of record: SandboxRecord, _ session: Session) throws(WallError) -> Attachment {
+    if record.removeAtExit && record.detached {
+      do throws(WallError) { return try watchedEnd(of: record, session) } catch  where error.kind == .gone {}
+    }
+    do throws(SystemError) {
+      if let supervisor = try record.supervisor?.open() {
+        _ = try Readiness.wait(supervisor.rawValue, milliseconds: nil)
+      } else if let process = try record.process?.open() {
+        _ = try Readiness.wait(process.rawValue, milliseconds: nil)
+      }
+    } catch {
+      throw WallError("cannot wait for sandbox \(record.name)", error)
+    }
+    let ended: SandboxRecord
+    do throws(WallError) { ended = try session.store.load(record.id) } catch  where error.kind == .gone {
+      throw WallError("sandbox \(record.name) was removed when it ended (--rm), and its exit status with it")
+    }
+    guard ended.status == .exited else { return .lost }
+    return .ended(code: ended.exitCode ?? 0, limit: nil)
+  }
+
+  private static func watchedEnd(of record: SandboxRecord, _ session: Session) throws(WallError) -> Attachment {
+    var options = AttachOptions()
+    options.input = nil
+    options.detachKeys = nil
+    options.passesSignals = false
+    let nowhere: FileDescriptor
+    do throws(SystemError) { nowhere = try File.open("/dev/null", O_WRONLY) } catch {
+      throw WallError("cannot wait for sandbox \(record.name)", error)
+    }
+    options.output = nowhere.rawValue
+    options.error = nowhere.rawValue
+    let end = try AttachClient(directory: session.store.directory(record.id), options).run()
+    _ = consume nowhere
+    return end
   }
 
   static func pause(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {

@@ -75,6 +75,14 @@ extension Operation {
         + "mkfifo $R/f; immure logs -f a > $R/f & read line < $R/f\nimmure kill -s HUP a; immure wait a",
       output: "a\n9\n"),
     Operation(
+      name: "wait tells the status of one that goes with its record",
+      script: """
+        box -di --rm --name a -- sh -c 'read x; seq 10000; exit 3' > /dev/null
+        "$B" --root "$R" wait a > $R/out & p=$!
+        until ls -l /proc/$p/fd | grep -q socket:; do sleep 0.02; done
+        echo | immure attach a > $R/seen; wait $p; cat $R/out; immure ps -aq
+        """, output: "3\n"),
+    Operation(
       name: "--rm after -d",
       script: "box -d --rm --name a -- sh -c 'read x' > /dev/null; immure wait a > /dev/null 2>&1; immure ps -aq",
       output: ""),
