@@ -6,10 +6,11 @@ extension Verb {
       the same run with the least: files, network, limits, environment, each with the reason. THE PROGRAM IS NOT CONFINED: it does all \
       that you may do. Trace what you trust, then run it behind the policy.
 
-      The program keeps standard input, output and error. Without -o, or with --format json and without -o, the report is printed on \
-      standard error once the program has ended; `-o -` means standard output. What looks like a secret, a service's socket or a whole \
-      home stands in the policy as a comment only. Ctrl-C is the program's to answer; a second one ends all that is traced, and what \
-      was seen is written all the same. Set-user-id programs get no privileges while they are traced by a user.
+      The program keeps standard input, output and error. Without -o the report is printed on standard error \
+      once the last of it has ended; `-o -` means standard output. What looks like a secret, a service's socket or a whole \
+      home stands in the policy as a comment only. Ctrl-C is the program's to answer, and ends what it left behind once it has ended; of \
+      signals sent to `immure trace` the first goes on to the program, the second ends all, the third by SIGKILL. What was seen is \
+      written all the same. Set-user-id programs get no privileges while a user traces them.
 
       Exit statuses: the program's own, 128 + signal, 125 when immure fails, 126 when the program cannot be run, 127 when it is not there.
       """,

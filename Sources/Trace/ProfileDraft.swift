@@ -8,11 +8,12 @@ public struct ProfileDraft: Sendable {
   /// Where the profile lets through more than was seen.
   public let notes: [String]
 
-  /// What immure's first process and the step to the program call themselves (docs/guest-init.md), and what a kernel calls on its own.
+  /// What immure's first process and the step to the program call themselves (docs/guest-init.md), and what a kernel calls on its own;
+  /// fstatfs and getdents64 are runc's, which looks at its descriptors behind the filter.
   static let starting = [
-    "chdir", "close", "dup3", "execve", "execveat", "exit", "exit_group", "fcntl", "getpid", "kill", "mmap", "munmap",
-    "pipe2", "read", "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sendto",
-    "setpgid", "setsid", "umask", "wait4", "write",
+    "chdir", "close", "dup3", "execve", "execveat", "exit", "exit_group", "fcntl", "fstatfs", "getdents64", "getpid",
+    "kill", "mmap", "munmap", "pipe2", "read", "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+    "rt_sigtimedwait", "sendto", "setpgid", "setsid", "umask", "wait4", "write",
   ]
   /// Calls about the program's own memory, time and locks, which one run makes and the next does not: a lock that nobody else held, a
   /// clock that the vDSO could not read, an allocation that still fitted, a shell without PWD. They reach nothing outside.

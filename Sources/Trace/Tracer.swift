@@ -25,8 +25,8 @@ public final class Tracer {
 
   /// Runs the program at `path` to the end of its last descendant.
   ///
-  /// SIGINT, SIGTERM, SIGHUP and SIGQUIT to the tracer end the program: the first is the program's own to answer (a terminal's goes to
-  /// both already), the second is SIGTERM to all, the third SIGKILL to all.
+  /// Of SIGINT, SIGTERM, SIGHUP and SIGQUIT that somebody sends to the tracer the first goes on to the program, the second is SIGTERM to
+  /// all, the third SIGKILL to all. A terminal's are the program's own, and count once it has ended and left others behind.
   public func run(_ path: String, arguments: [String], environment: [String]) throws(Failure) -> TraceFacts {
     let started = Clock.monotonicNanoseconds()
     recorder.facts.command = arguments
@@ -147,11 +147,13 @@ public final class Tracer {
     interrupted(by: Int32(result), isFromTerminal: code > 0)
   }
 
+  /// A terminal's Ctrl-C reaches the program as well, which may well go on: it is the program's while that lives.
   private func interrupted(by signal: Int32, isFromTerminal: Bool) {
+    if isFromTerminal && rootStatus == nil { return }
     interruptions += 1
     if interruptions == 1, rootStatus == nil {
       // Not reaped yet, so the pid is the program's own.
-      if !isFromTerminal { try? Process.signal(pid: root, signal) }
+      try? Process.signal(pid: root, signal)
       return
     }
     let ending = interruptions > 2 ? SIGKILL : SIGTERM
