@@ -76,7 +76,13 @@ struct TracerTests {
     let (result, seen) = try Command.trace(
       [
         "sh", "-c",
-        "for i in 1 2 3 4 5 6 7 8 9 10; do (echo $i > f$i; while [ ! -f go ]; do :; done) & done; for i in 1 2 3 4 5 6 7 8 9 10; do while [ ! -s f$i ]; do :; done; done; touch go; wait; cat f?*|sort -n|tail -1",
+        """
+        mkfifo p q; exec 3<>p 4<>q; all='1 2 3 4 5 6 7 8 9 10'
+        for i in $all; do (echo $i > f$i; echo >&4; read x <&3) & done
+        for i in $all; do read x <&4; done
+        for i in $all; do echo >&3; done
+        wait; cat f?*|sort -n|tail -1
+        """,
       ], in: place)
     #expect(result.output == "10\n" && result.status == 0)
     for index in 1...10 { #expect(seen.uses(place.path("f\(index)")).contains("created")) }
