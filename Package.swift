@@ -79,10 +79,11 @@ let house: [Target] = [
   module("Images", ["Walls", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),
+  module("OCI", ["Options", "Supervision", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
   module(
     "Launch",
     [
-      "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
+      "OCI", "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
       "BoxNetwork", "Trace", "Walls", "Policy", "Seccomp", "Linux", "Formats",
     ]),
   .executableTarget(
@@ -135,6 +136,7 @@ let coreTests: [Target] = [
   tests("Trace", ["Trace", "Policy", "Seccomp", "Linux", "Formats"]),
   tests("Images", ["Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
+  tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
   tests("Command", ["Walls", "Policy", "Linux", "Formats"]),

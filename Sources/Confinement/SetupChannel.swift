@@ -4,11 +4,13 @@ package import Walls
 
 /// What the parent and the child say to each other while a box is raised, one packet each. The child's end closes at exec.
 package enum SetupChannel {
-  /// To the child: the maps are written; here are the descriptors that were made meanwhile; run the program.
+  /// To the child: the maps are written; here are the descriptors that were made meanwhile; run the program; or wait until another
+  /// command says so.
   package enum Step: UInt8 {
     case mapped = 77
     case equipped = 67
     case start = 83
+    case leave = 76
   }
 
   package static func tell(_ socket: Int32, _ step: Step, descriptors: [Int32] = []) throws(SystemError) {
@@ -22,6 +24,15 @@ package enum SetupChannel {
     let bytes = try PacketSocket.receive(socket, limit: 16, descriptors: &descriptors)
     if bytes != [step.rawValue] { throw SystemError("set-up", "the parent went away", .brokenPipe) }
     return descriptors
+  }
+
+  /// Waits for one of the last two steps.
+  package static func awaitLast(_ socket: Int32) throws(SystemError) -> Step {
+    var descriptors: [Int32] = []
+    let bytes = try PacketSocket.receive(socket, limit: 16, descriptors: &descriptors)
+    if bytes == [Step.start.rawValue] { return .start }
+    if bytes == [Step.leave.rawValue] { return .leave }
+    throw SystemError("set-up", "the parent went away", .brokenPipe)
   }
 
   package enum Reply {

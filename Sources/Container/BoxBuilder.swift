@@ -23,6 +23,9 @@ struct BoxBuilder {
   struct Descriptors {
     var channel: Int32
     var initSocket: Int32
+    /// Where a box without init waits for another command to start it (`StartSocket`); -1 with init.
+    var listener: Int32 = -1
+    var lock: Int32 = -1
     /// Version 1 groups to join.
     var tasks: [Int32]
     /// The parent's ends, which the child must not hold open: their end tells it that the parent died.
@@ -35,15 +38,16 @@ struct BoxBuilder {
   /// Runs in the child of the clone, from its first instruction to exec. Ends the process where it fails.
   func run(_ descriptors: Descriptors) -> Never {
     for descriptor in descriptors.parents { _ = FileDescriptor(owning: descriptor) }
+    var descriptors = descriptors
     do throws(WallError) {
-      try build(descriptors)
+      try build(&descriptors)
     } catch {
       SetupChannel.report(descriptors.channel, error)
     }
     Process.exit(125)
   }
 
-  private func build(_ descriptors: Descriptors) throws(WallError) {
+  private func build(_ descriptors: inout Descriptors) throws(WallError) {
     let channel = descriptors.channel
     try step("control groups") { () throws(SystemError) in try Cgroup.join(tasks: descriptors.tasks) }
     try step("set-up of the sandbox") { () throws(SystemError) in
@@ -69,7 +73,7 @@ struct BoxBuilder {
     try step("set-up of the sandbox") { () throws(SystemError) in
       if let terminal { try StandardStreams.take(terminal) } else { try takeStreams(descriptors) }
     }
-    try enter(descriptors, program)
+    try enter(&descriptors, program)
   }
 
   /// Returns the far end of the terminal where there is one.
@@ -164,12 +168,12 @@ struct BoxBuilder {
     for (number, copy) in copies.enumerated() { try FileDescriptor.replace(Int32(number), with: copy) }
   }
 
-  private func enter(_ descriptors: Descriptors, _ program: Int32) throws(WallError) {
+  private func enter(_ descriptors: inout Descriptors, _ program: Int32) throws(WallError) {
     let channel = descriptors.channel
     if bundle.usesInit {
       try step("set-up of the sandbox") { () throws(SystemError) in
         // The channel and the program were made above 10, so that nothing here runs over them.
-        try handOver([descriptors.initSocket] + bundle.preservedDescriptors)
+        try FileDescriptor.handOver([descriptors.initSocket] + bundle.preservedDescriptors, from: 3)
         Identity.setUmask(configuration.process.user.umask ?? 0o022)
         try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
         try Confinement.enter(plan)
@@ -177,15 +181,29 @@ struct BoxBuilder {
       let error = Process.execute(descriptor: program, "", arguments: ["init"], environment: [])
       throw WallError("init of the sandbox", error)
     }
+    // This image waits in the box until it is started: nothing of the host's may be read off it.
+    Process.wipeArguments()
     try step("set-up of the sandbox") { () throws(SystemError) in
-      try handOver(bundle.preservedDescriptors)
+      try FileDescriptor.handOver(bundle.preservedDescriptors, from: 3)
       Identity.setUmask(configuration.process.user.umask ?? 0o022)
       try checkedSession()
-      try FileDescriptor.closeRange(from: UInt32(3 + bundle.preservedDescriptors.count))
+      try SignalSet.letProgramHave()
+      // While it waits it holds nothing of the host but this.
+      let count = Int32(3 + bundle.preservedDescriptors.count)
+      try FileDescriptor.closeAll(but: Array(0..<count) + [channel, descriptors.listener, descriptors.lock])
+    }
+    try BoxDirectory.enter(configuration.process.workingDirectory)
+    try BoxProgram.check(configuration.process)
+    try step("set-up of the sandbox") { () throws(SystemError) in
       try SetupChannel.tellReady(channel)
-      try SetupChannel.await(channel, .start)
+      if try SetupChannel.awaitLast(channel) == .leave {
+        _ = FileDescriptor(owning: channel)
+        // What goes wrong from here on is the business of the command that starts the box.
+        descriptors.channel = try StartSocket.wait(descriptors.listener)
+      }
       try Confinement.enter(plan)
     }
+    // Once more, as the box's own user.
     try BoxDirectory.enter(configuration.process.workingDirectory)
     throw BoxProgram.run(configuration.process)
   }
@@ -193,15 +211,6 @@ struct BoxBuilder {
   /// A session of its own, with the terminal as its controlling one.
   private func checkedSession() throws(SystemError) {
     try StandardStreams.beginSession(hasTerminal: configuration.process.terminal)
-  }
-
-  /// These descriptors become 3, 4, 5 …
-  private func handOver(_ given: [Int32]) throws(SystemError) {
-    var copies: [Int32] = []
-    for descriptor in given {
-      copies.append(try FileDescriptor.duplicate(descriptor, atLeast: 64).release())
-    }
-    for (index, copy) in copies.enumerated() { try FileDescriptor.replace(Int32(3 + index), with: copy) }
   }
 
   private func step(_ what: String, _ body: () throws(SystemError) -> Void) throws(WallError) {

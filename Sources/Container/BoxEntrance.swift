@@ -10,6 +10,7 @@ struct BoxEntrance {
   let sandbox: ContainerSandbox
   let process: ProcessConfiguration
   let streams: Streams
+  let options: ExecutionOptions
   let channel: Int32
 
   /// In the helper. Nothing of immure's may be read from within: not dumpable, no arguments, no environment.
@@ -62,8 +63,10 @@ struct BoxEntrance {
     }
     let hasTerminal = try takeStreams()
     try StandardStreams.beginSession(hasTerminal: hasTerminal)
+    try SignalSet.letProgramHave()
     Identity.setUmask(process.user.umask ?? 0o022)
-    try FileDescriptor.closeRange(from: 3)
+    try FileDescriptor.handOver(options.preservedDescriptors, from: 3)
+    try FileDescriptor.closeRange(from: UInt32(3 + options.preservedDescriptors.count))
     var plan = ConfinementPlan()
     plan.rlimits = process.rlimits
     plan.oomScoreAdjustment = process.oomScoreAdjustment
@@ -73,7 +76,7 @@ struct BoxEntrance {
     plan.setGroups = sandbox.setGroups
     plan.filter = sandbox.filter
     plan.noNewPrivileges = process.noNewPrivileges
-    plan.parentDeathSignal = SIGKILL
+    if options.endsWithCommand { plan.parentDeathSignal = SIGKILL }
     try Confinement.enter(plan)
   }
 

@@ -10,8 +10,10 @@ struct BoxExecution: Execution {
 
   /// The child joins the box's groups and namespaces and makes the program's process inside, whose parent is this
   /// command (CLONE_PARENT).
-  func execute(_ process: ProcessConfiguration, streams: Streams) throws(WallError) -> any BoxProcess {
-    if sandbox.mayTraceAsHostRoot {
+  func execute(_ process: ProcessConfiguration, streams: Streams, _ options: ExecutionOptions) throws(WallError)
+    -> any BoxProcess
+  {
+    if sandbox.mayTraceAsHostRoot && !OwnImage.isProtected {
       // CVE-2019-5736: /proc/PID/exe of the process that enters would be immure's own file, writable to the host's
       // root.
       throw WallError(
@@ -24,8 +26,10 @@ struct BoxExecution: Execution {
     let helper = try doing(what) { () throws(SystemError) in
       guard let helper = try Process.clone(CloneArguments(flags: 0)) else {
         channel.near.close()
-        BoxEntrance(sandbox: sandbox, process: process, streams: streams, channel: channel.far.rawValue)
-          .run(pidfd.rawValue)
+        BoxEntrance(
+          sandbox: sandbox, process: process, streams: streams, options: options, channel: channel.far.rawValue
+        )
+        .run(pidfd.rawValue)
       }
       return helper
     }

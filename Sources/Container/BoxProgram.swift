@@ -8,6 +8,36 @@ import Walls
 enum BoxProgram {
   static let defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+  /// Throws where the program is plainly not there, or nobody may run it. Asked as the box's builder before the box is started, so
+  /// that `create` already tells; what only its own user may not run is met when it is run.
+  static func check(_ process: ProcessConfiguration) throws(WallError) {
+    guard let name = process.arguments.first, !name.isEmpty else { throw explain("", .noEntry, wasSearched: true) }
+    if name.utf8.contains(UInt8(ascii: "/")) {
+      if let errno = obstacle(name) { throw explain(name, errno, wasSearched: false) }
+      return
+    }
+    var denied = false
+    for folder in path(process).split(separator: ":", omittingEmptySubsequences: false) {
+      switch obstacle((folder.isEmpty ? "." : String(folder)) + "/" + name) {
+      case nil: return
+      case .accessDenied, .isDirectory: denied = true
+      default: continue
+      }
+    }
+    throw explain(name, denied ? .accessDenied : .noEntry, wasSearched: true)
+  }
+
+  /// Why a file cannot be run; nil where nothing speaks against it.
+  private static func obstacle(_ path: String) -> Errno? {
+    do throws(SystemError) {
+      let status = try File.status(path)
+      if File.kind(status) == S_IFDIR { return .isDirectory }
+      return status.st_mode & 0o111 == 0 ? .accessDenied : nil
+    } catch {
+      return error.errno
+    }
+  }
+
   /// Returns only when it cannot be run.
   static func run(_ process: ProcessConfiguration) -> WallError {
     guard let name = process.arguments.first, !name.isEmpty else {

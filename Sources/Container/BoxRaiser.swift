@@ -71,7 +71,7 @@ struct BoxRaiser {
     let builder = BoxBuilder(
       bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
       plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens)
-    let descriptors = try Preparation(usesInit: bundle.usesInit)
+    let descriptors = try Preparation(bundle)
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
     var terminal: Int32?
@@ -124,11 +124,13 @@ struct BoxRaiser {
   struct Preparation {
     let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
     let socket: (near: OwnedDescriptor, far: OwnedDescriptor)?
+    let waiting: StartSocket.Ends?
 
-    init(usesInit: Bool) throws(WallError) {
+    init(_ bundle: Bundle) throws(WallError) {
       do throws(SystemError) {
         channel = try OwnedDescriptor.pair(packets: true)
-        socket = usesInit ? try OwnedDescriptor.pair(packets: false) : nil
+        socket = bundle.usesInit ? try OwnedDescriptor.pair(packets: false) : nil
+        waiting = bundle.usesInit ? nil : try StartSocket.make(in: bundle.directory)
       } catch {
         throw WallError("set-up of the sandbox", error)
       }
@@ -151,11 +153,13 @@ struct BoxRaiser {
         builder.run(
           BoxBuilder.Descriptors(
             channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,
+            listener: prepared.waiting?.listener.rawValue ?? -1, lock: prepared.waiting?.lock.rawValue ?? -1,
             tasks: tasks,
             parents: [prepared.channel.near.rawValue] + (prepared.socket.map { [$0.near.rawValue] } ?? [])))
       }
       prepared.channel.far.close()
       prepared.socket?.far.close()
+      prepared.waiting?.close()
       return child
     } catch  where error.call == "clone3" && flags & Namespaces.user != 0 {
       let lack = Host.whyNoUserNamespaces(error.errno)

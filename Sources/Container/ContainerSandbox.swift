@@ -107,9 +107,7 @@ final class ContainerSandbox: Sandbox {
 
   func start() throws(WallError) {
     if let channel { return try startDirectly(channel) }
-    guard let socket, let message else {
-      throw WallError("sandbox \(id): only the command that created it can start it")
-    }
+    guard let socket, let message else { return try startWaiting() }
     let reply: InitReply?
     do throws(InitSocketError) {
       try message.send(to: socket.rawValue)
@@ -146,6 +144,12 @@ final class ContainerSandbox: Sandbox {
     case .closed: return
     case .terminal, .ready, .process: throw WallError("sandbox \(id): its first process said something unknown")
     }
+  }
+
+  /// The process that another command left waiting.
+  private func startWaiting() throws(WallError) {
+    guard let directory else { throw WallError("sandbox \(id): only the command that created it can start it") }
+    try StartSocket.knock(in: directory, id: id)
   }
 
   // MARK: Ending
@@ -253,6 +257,27 @@ final class ContainerSandbox: Sandbox {
   var pausing: (any Pausing)? { BoxPausing(sandbox: self) }
   var measurement: (any Measurement)? { BoxMeasurement(sandbox: self) }
   var listing: (any ProcessListing)? { BoxListing(sandbox: self) }
+  var parting: (any Parting)? { directory.map { BoxParting(id: id, channel: channel, directory: $0) } }
+}
+
+/// A box that goes on without the command that raised it.
+struct BoxParting: Parting {
+  let id: String
+  let channel: OwnedDescriptor?
+  let directory: String
+
+  func leave() throws(WallError) {
+    guard let channel else { throw WallError("sandbox \(id): only the command that raised it can leave it") }
+    do throws(SystemError) { try SetupChannel.tell(channel.rawValue, .leave) } catch {
+      throw WallError(.gone, "sandbox \(id): it has ended")
+    }
+  }
+
+  func isWaiting() throws(WallError) -> Bool {
+    do throws(SystemError) { return try StartSocket.isWaiting(in: directory) } catch {
+      throw WallError("sandbox \(id)", error)
+    }
+  }
 }
 
 extension LimitHit {

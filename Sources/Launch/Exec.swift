@@ -105,22 +105,3 @@ enum Exec {
     return outcome.code
   }
 }
-
-/// A program in a box as the supervisor sees sandboxes: it is watched over in the same way, and has none of a box's own abilities.
-private final class ExecutedProgram: Sandbox {
-  private let program: any BoxProcess
-  init(_ program: any BoxProcess) { self.program = program }
-
-  var process: ProcessIdentity { program.process }
-  var details: [String: String] { [:] }
-  var exitDescriptor: Int32 { program.exitDescriptor }
-  var terminal: Int32? { program.terminal }
-  var execution: (any Execution)? { nil }
-  var pausing: (any Pausing)? { nil }
-  var measurement: (any Measurement)? { nil }
-  var listing: (any ProcessListing)? { nil }
-  func start() throws(WallError) {}
-  func collect() throws(WallError) -> Walls.Ending { try program.collect() }
-  func signal(_ number: Int32) throws(WallError) { try program.signal(number) }
-  func destroy() throws(WallError) { try program.signal(SIGKILL) }
-}

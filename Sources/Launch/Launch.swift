@@ -1,5 +1,6 @@
 import Formats
 import Linux
+import OCI
 import Options
 import Policy
 import Walls
@@ -9,10 +10,13 @@ public enum Launch {
   /// Runs the command line this process was started with and returns its exit status.
   public static func main() -> Int32 {
     let arguments = Process.arguments
-    if let name = arguments.first?.split(separator: "/").last, ociNames.contains(String(name)) {
-      // Never guessed: taken as `immure`, such a link would silently mean other verbs and another wall.
-      Output.complain("\(name): the OCI verbs are not built yet: use `immure run`")
-      return 1
+    // The dialect of an OCI runtime is spoken under names of its own, never guessed from the words: `run`, `ps` and `kill` mean
+    // something else in it.
+    if let name = arguments.first?.split(separator: "/").last, let wall = runtimes[String(name)] {
+      return OCIRuntime.main(arguments.dropFirst(), walls: WallList.all, wall: wall)
+    }
+    if arguments.count > 1, arguments[1] == "oci" {
+      return OCIRuntime.main(arguments.dropFirst(2), walls: WallList.all, wall: nil)
     }
     do throws(UsageError) {
       switch try CommandLineReading(Array(arguments.dropFirst())) {
@@ -30,8 +34,13 @@ public enum Launch {
     }
   }
 
-  /// The names of links under which OCI runtimes are called.
-  private static let ociNames = ["immure-oci"] + WallName.allCases.map { "immure-\($0.rawValue)" }
+  /// The names of links under which the OCI runtime is called, and the wall that each asks for.
+  private static let runtimes: [String: WallName?] = {
+    var names: [String: WallName?] = [:]
+    names.updateValue(nil, forKey: "immure-oci")
+    for wall in WallName.allCases { names.updateValue(wall, forKey: "immure-\(wall.rawValue)") }
+    return names
+  }()
 
   static func run(_ command: ParsedCommand) -> Int32 {
     do throws(CommandError) {

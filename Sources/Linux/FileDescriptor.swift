@@ -99,4 +99,20 @@ extension FileDescriptor {
     if number == raw { return try setCloseOnExec(raw, false) }
     try checked("dup3", "\(raw) -> \(number)", systemCall(Int(SYS_dup3), word(raw), word(number), 0))
   }
+
+  /// These descriptors become `first` and the numbers after it, not close-on-exec; copied out of the way first, for they may be each
+  /// other's numbers. What had those numbers is closed: the caller keeps its own above them.
+  public static func handOver(_ given: [Int32], from first: Int32) throws(SystemError) {
+    var copies: [Int32] = []
+    defer { for copy in copies { _ = systemCall(Int(SYS_close), word(copy)) } }
+    for descriptor in given {
+      copies.append(try duplicate(descriptor, atLeast: max(64, first + Int32(given.count))).release())
+    }
+    for (index, copy) in copies.enumerated() { try replace(first + Int32(index), with: copy) }
+  }
+}
+
+extension FileDescriptor {
+  /// Whether there is an open file of that number.
+  public static func isOpen(_ raw: Int32) -> Bool { systemCall(Int(SYS_fcntl), word(raw), UInt(F_GETFD)) >= 0 }
 }

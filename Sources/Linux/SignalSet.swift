@@ -3,7 +3,7 @@ import CLinux
 /// A set of signals as the kernel holds it: bit N-1 is signal N (signal(7)).
 public struct SignalSet: Equatable, Sendable, ExpressibleByArrayLiteral {
   public var bits: UInt64
-  public init(bits: UInt64) { self.bits = bits }
+  public init(bits: UInt64 = 0) { self.bits = bits }
   public init(arrayLiteral signals: Int32...) {
     bits = 0
     for signal in signals { insert(signal) }
@@ -61,5 +61,12 @@ public struct SignalSet: Equatable, Sendable, ExpressibleByArrayLiteral {
       systemCall(Int(SYS_rt_sigaction), word(signal), UInt(bitPattern: action), 0, 8)
     }
     try checked("rt_sigaction", "\(signal)", result)
+  }
+
+  /// Before another program is run: no signal is blocked, and SIGPIPE, which immure itself ignores while it relays, ends a program
+  /// again. What else the caller ignored stays ignored, as it would with any program that runs another one.
+  public static func letProgramHave() throws(SystemError) {
+    try SignalSet().setAsMask()
+    try ignore(SIGPIPE, false)
   }
 }

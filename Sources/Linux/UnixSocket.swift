@@ -41,7 +41,7 @@ public enum UnixSocket {
   }
 
   /// A folder's path may be longer than the 107 bytes an address holds: it is named by its descriptor.
-  private static func withAddress(_ name: String, _ directory: Int32, _ body: (UInt, UInt) -> Int) -> Int {
+  static func withAddress(_ name: String, _ directory: Int32, _ body: (UInt, UInt) -> Int) -> Int {
     let path = Array("/proc/self/fd/\(directory)/\(name)".utf8)
     if path.count > 107 { return -Int(ENAMETOOLONG) }
     let bytes = [UInt8(AF_UNIX), 0] + path + [0]

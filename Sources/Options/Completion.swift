@@ -172,13 +172,13 @@ public enum Completion {
     for family in families {
       let function = "_immure_" + family.first
       text += "\n\(function)() {\n"
-      if let verb = family.alone {
+      if let verb = family.alone, family.seconds.isEmpty {
         text += "  _arguments -s -S \\\n" + zshArguments(verb) + "\n"
       } else {
-        text += zshBranches(family.seconds.map { (second($0), $0.summary) }, call: function + "_")
+        text += zshBranches(family.seconds.map { (second($0), $0.summary) }, call: function + "_", family.alone)
       }
       text += "}\n"
-      if family.alone == nil {
+      if !family.seconds.isEmpty {
         for verb in family.seconds {
           text += "\n\(function)_\(second(verb))() {\n  _arguments -s -S \\\n" + zshArguments(verb) + "\n}\n"
         }
@@ -191,12 +191,17 @@ public enum Completion {
     return text + "}\n\n_immure \"$@\"\n"
   }
 
-  private static func zshBranches(_ names: [(String, String)], call: String) -> String {
+  /// With `verb`, whose options may stand before the second word.
+  private static func zshBranches(_ names: [(String, String)], call: String, _ verb: Verb? = nil) -> String {
+    let options =
+      verb.map { zshOptions($0).joined(separator: " \\\n") }
+      ?? "    '--root[Where images and sandboxes are kept]:folder:_files -/' '--debug[Say what is asked of the kernel]'"
     var text = "  local line state\n  local -a names\n  names=(\n"
     for (name, summary) in names { text += "    '\(name):\(zshText(summary))'\n" }
     return text + """
         )
-        _arguments -C '--root[Where images and sandboxes are kept]:folder:_files -/' '--debug[Say what is asked of the kernel]' \\
+        _arguments -C \\
+      \(options) \\
           '1: :->name' '*:: :->rest'
         case $state in
           name) _describe command names ;;
@@ -206,7 +211,7 @@ public enum Completion {
       """
   }
 
-  private static func zshArguments(_ verb: Verb) -> String {
+  private static func zshOptions(_ verb: Verb) -> [String] {
     var lines: [String] = []
     for option in verb.options {
       for spelling in spellings(option) {
@@ -216,6 +221,11 @@ public enum Completion {
         lines.append("    '\(many)\(spelling)[\(zshText(option.help))]\(value)'")
       }
     }
+    return lines
+  }
+
+  private static func zshArguments(_ verb: Verb) -> String {
+    var lines = zshOptions(verb)
     let operand = Expected(operands: verb.operands)
     if verb.count.upperBound > 0 {
       if verb.stopsAtOperand {

@@ -6,7 +6,7 @@ extension Verb {
   public static let all: [Verb] =
     [
       run, exec, ps, inspect, logs, attach, stop, kill, wait, pause, resume, unpause, remove, prune, stats, top, cp,
-    ] + workspace + [policyExplain, trace, doctor] + images + [completion, manual, version]
+    ] + workspace + [policyExplain, trace, doctor] + images + [ociGlobal] + oci + [completion, manual, version]
 
   static let exec = Verb(
     "exec", "SANDBOX COMMAND [ARGUMENT…]", count: 2...(.max), "Run a further program in a running sandbox",

@@ -33,6 +33,13 @@ public protocol Sandbox: AnyObject {
   var pausing: (any Pausing)? { get }
   var measurement: (any Measurement)? { get }
   var listing: (any ProcessListing)? { get }
+  var parting: (any Parting)? { get }
+  var limiting: (any Limiting)? { get }
+}
+
+extension Sandbox {
+  public var parting: (any Parting)? { nil }
+  public var limiting: (any Limiting)? { nil }
 }
 
 /// How a box's program, or one executed in it, ended.
@@ -67,7 +74,40 @@ public enum LimitHit: String, Sendable, CaseIterable {
 /// Further programs in a running box.
 public protocol Execution {
   /// Starts a program beside the first; the process's capabilities, ids and limits are those given.
-  func execute(_ process: ProcessConfiguration, streams: Streams) throws(WallError) -> any BoxProcess
+  func execute(_ process: ProcessConfiguration, streams: Streams, _ options: ExecutionOptions) throws(WallError)
+    -> any BoxProcess
+}
+
+extension Execution {
+  public func execute(_ process: ProcessConfiguration, streams: Streams) throws(WallError) -> any BoxProcess {
+    try execute(process, streams: streams, ExecutionOptions())
+  }
+}
+
+/// How a further program stands to the command that starts it.
+public struct ExecutionOptions: Sendable, Equatable {
+  /// Whether it is killed when the command ends.
+  public var endsWithCommand = true
+  /// Descriptors it is given besides 0, 1 and 2, from 3 up in order.
+  public var preservedDescriptors: [Int32] = []
+  public init() {}
+}
+
+/// Leaving a raised box to other commands, which start it and end it through `Wall.open`. Only a box without guest/init
+/// (`Bundle.usesInit`) can be left.
+public protocol Parting {
+  /// The box no longer ends with this command: it waits until another one starts it. The box must stand in the record before, so
+  /// that it can be found.
+  func leave() throws(WallError)
+
+  /// Whether it waits to be started still; asked by any command, at any time.
+  func isWaiting() throws(WallError) -> Bool
+}
+
+/// Changing the limits of a box that runs.
+public protocol Limiting {
+  /// Sets what is given and leaves the rest as it is. Nothing is ignored: what cannot be changed in a living box is an error.
+  func limit(_ resources: ResourceConfiguration) throws(WallError)
 }
 
 /// A program that was executed in a running box.

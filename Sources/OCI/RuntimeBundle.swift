@@ -1,0 +1,97 @@
+import CLinux
+import Formats
+import Linux
+import Policy
+import Seccomp
+import Walls
+
+/// A bundle on disk (bundle.md): its folder, and what its config.json says.
+struct RuntimeBundle {
+  /// Absolute.
+  let path: String
+  let configuration: RuntimeConfiguration
+  /// The text of config.json, kept with the container: the bundle may be gone when it is deleted.
+  let text: [UInt8]
+
+  init(path: String?) throws(RuntimeFailure) {
+    self.path = RuntimePath.absolute(path ?? ".")
+    let file = self.path + "/config.json"
+    do throws(SystemError) { text = try File.contents(file, limit: 16 << 20) } catch {
+      if error.errno == .noEntry {
+        throw RuntimeFailure("JSON specification file config.json not found in \(self.path)")
+      }
+      throw RuntimeFailure("\(file): \(error.errno)")
+    }
+    configuration = try RuntimeBundle.read(text, source: file)
+  }
+
+  static func read(_ text: [UInt8], source: String) throws(RuntimeFailure) -> RuntimeConfiguration {
+    do throws(FormatError) { return try RuntimeConfiguration.read(text, source: source) } catch {
+      throw RuntimeFailure("\(error)")
+    }
+  }
+
+  /// The root filesystem's folder, absolute.
+  func root() throws(RuntimeFailure) -> String {
+    guard let root = configuration.rootPath, !root.isEmpty else {
+      throw RuntimeFailure("\(path)/config.json: root.path is missing and must be there")
+    }
+    let whole = root.hasPrefix("/") ? root : path + "/" + root
+    do throws(SystemError) {
+      let status = try File.status(whole)
+      guard File.kind(status) == S_IFDIR else { throw SystemError("open", whole, .notDirectory) }
+    } catch {
+      throw RuntimeFailure("root filesystem \(whole): \(RuntimeFailure.lowered(error.errno))")
+    }
+    return RuntimePath.absolute(whole)
+  }
+
+  /// What the wall is given.
+  func walled(id: String, directory: String, preserved: [Int32]) throws(RuntimeFailure) -> Bundle {
+    var configuration = configuration
+    // Bind mounts of a bundle may be relative to it.
+    for index in configuration.mounts.indices {
+      let mount = configuration.mounts[index]
+      let isBind = mount.type == "bind" || mount.options.contains("bind") || mount.options.contains("rbind")
+      if isBind && !mount.source.hasPrefix("/") { configuration.mounts[index].source = path + "/" + mount.source }
+    }
+    return Bundle(
+      id: id, directory: directory, configuration: configuration,
+      root: .directory(path: try root(), readOnly: configuration.rootReadOnly), filter: try filter(),
+      policy: Policy(), usesInit: false, preservedDescriptors: preserved)
+  }
+
+  /// The compiled `linux.seccomp`; nil where there is none.
+  private func filter() throws(RuntimeFailure) -> SeccompFilter? {
+    guard let node = configuration.seccompNode else { return nil }
+    do throws(FormatError) {
+      let context = ProfileContext(
+        capabilities: configuration.process.capabilities.bounding, kernel: RuntimeBundle.kernel())
+      let rules = try ProfileRules(json: node, context)
+      let program = try compile(SeccompProfile(rules))
+      return SeccompFilter(
+        instructions: program.instructions.map {
+          UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
+        }, flags: program.flags.rawValue)
+    } catch {
+      throw RuntimeFailure("\(path)/config.json: \(error)")
+    }
+  }
+
+  private func compile(_ profile: SeccompProfile) throws(FormatError) -> SeccompProgram {
+    do throws(SeccompError) { return try profile.compile() } catch {
+      throw FormatError("\(error)", keyPath: "linux.seccomp")
+    }
+  }
+
+  private static func kernel() -> (major: UInt32, minor: UInt32) {
+    let text = (try? File.text("/proc/sys/kernel/osrelease")) ?? ""
+    let numbers = text.split(whereSeparator: { !$0.isNumber }).prefix(2).compactMap { UInt32($0) }
+    return numbers.count == 2 ? (numbers[0], numbers[1]) : (5, 11)
+  }
+}
+
+extension RuntimeFailure {
+  /// As Go and Docker spell an error: "no such file or directory". Docker makes exit statuses of these words.
+  static func lowered(_ errno: Errno) -> String { errno.description.lowercased() }
+}
