@@ -43,6 +43,10 @@ struct FileNeeds {
     "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/console", "/dev/ptmx",
     "/dev/pts", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd",
   ]
+  /// Devices that programs are often given; others may be disks or memory.
+  private static let commonDevices = [
+    "/dev/kvm", "/dev/fuse", "/dev/net/tun", "/dev/dri", "/dev/snd", "/dev/hwrng", "/dev/vhost-vsock",
+  ]
   /// Folders that are never given whole.
   private static let broad: Set<String> = [
     "/", "/home", "/root", "/var", "/var/lib", "/var/log", "/var/run", "/run", "/srv", "/mnt", "/media", "/boot",
@@ -64,7 +68,7 @@ struct FileNeeds {
   /// Whether a folder may be given whole.
   private func mayGive(_ folder: String) -> Bool {
     PathText.depth(folder) >= 2 && !Self.broad.contains(folder) && folder != facts.home
-      && !(PathText.parent(folder) == "/home") && SecretPlace.isPlain(folder, home: facts.home)
+      && !(PathText.parent(folder) == "/home") && SecretPlace.isPlain(folder, home: facts.home) && !isSecret(folder)
   }
 
   /// The folder the program stood in, where `run` shows it: everywhere but in / and a home.
@@ -82,12 +86,15 @@ struct FileNeeds {
     var looked: [String] = []
     var visible: [String: Int] = [:]
     var thrownAway: [String] = []
+    var settings: [String] = []
 
     for (path, fact) in facts.paths.sorted(by: { $0.key < $1.key }) {
       let uses = fact.uses
       let isContent = !uses.isDisjoint(with: [.read, .changed, .created, .removed, .executed, .listed])
-      if isSecret(path) {
-        if isContent && !uses.contains(.created) && fact.kind != .folder { secrets.append(path) }
+      let isChange = !uses.isDisjoint(with: [.changed, .created, .removed])
+      // What the run makes itself is nobody's secret yet; where it makes it may be.
+      if isSecret(path), !cameFromRun(path) {
+        if isContent && fact.kind != .folder { secrets.append(path) }
         continue
       }
       if let scratch = Self.scratch.first(where: { PathText.isIn(path, $0) }),
@@ -99,15 +106,20 @@ struct FileNeeds {
         }
       } else if Self.kernels.contains(where: { PathText.isIn(path, $0) }) {
         if fact.kind == .device, isContent, !Self.boxDevices.contains(where: { PathText.isIn(path, $0) }) {
-          // A policy's device has no colon in its name.
+          let isGiven =
+            Self.commonDevices.contains { PathText.isIn(path, $0) } && !path.utf8.contains(UInt8(ascii: ":"))
           devices.append(
             Line(
-              path: path, why: uses.contains(.changed) ? "it wrote to this" : "it read this",
-              isLeftOut: path.utf8.contains(UInt8(ascii: ":"))))
+              path: path,
+              why: (isChange ? "it wrote to this" : "it read this")
+                + (isGiven ? "" : "; a device is not given unasked"),
+              isLeftOut: !isGiven))
+        } else if isChange, path.hasPrefix("/proc/sys/") || path.hasPrefix("/sys/") {
+          settings.append(path)
         }
         continue
-      } else if isVisible(path) {
-        if !uses.isDisjoint(with: [.changed, .created, .removed]) { thrownAway.append(path) }
+      } else if isVisible(path), !(isChange && PathText.isIn(path, facts.folder) && mayGive(facts.folder)) {
+        if isChange { thrownAway.append(path) }
         if isContent, fact.kind != .folder {
           visible[
             PathText.isIn(path, "/etc") ? path : places.visible.first { PathText.isIn(path, $0) } ?? "/", default: 0] +=
@@ -140,6 +152,9 @@ struct FileNeeds {
     remark(looked)
     shown = visible.sorted { $0.key < $1.key }.map {
       PathText.isIn($0.key, "/etc") ? $0.key : "\($0.key) (\($0.value) files)"
+    }
+    if !settings.isEmpty {
+      write.append(Line(why: "it changed the kernel's settings, which no box may: \(Self.some(settings))"))
     }
     if !thrownAway.isEmpty {
       write.append(

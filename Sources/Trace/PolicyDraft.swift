@@ -43,7 +43,7 @@ public struct PolicyDraft: Sendable {
       warnings.append("it spoke to \(Quoted.text(service)), a service of this machine: the policy does not give it")
     }
     if network.mode == .host { warnings.append("it needs this machine's own network: the policy gives it whole") }
-    for line in files.read + files.write where line.isLeftOut && line.why.hasSuffix("unasked") {
+    for line in files.read + files.write + files.devices where line.isLeftOut && line.why.hasSuffix("unasked") {
       if let path = line.path {
         warnings.append("\(Quoted.text(path)) is too much to give: it stands in the policy as a comment")
       }

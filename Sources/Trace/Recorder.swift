@@ -39,7 +39,12 @@ final class Recorder {
       task.pending = [(name, Recorder.use(ofOpen: how))]
       if how & O_CREAT != 0 { task.existed = File.exists(name) }
     case .execute(let place), .root(let place?): remember(task, place)
-    case .paths(let places): for place in places { remember(task, place) }
+    case .paths(let places):
+      for place in places { remember(task, place) }
+      // What a rename replaces was there before and goes.
+      if call.name.hasPrefix("rename"), task.pending.count == 2, File.exists(task.pending[1].path) {
+        task.pending[1].use = [.changed, .removed]
+      }
     case .descriptor(let index, let use):
       if let path = link(task, "fd/\(arguments.int(index))") { task.pending = [(path, use)] }
     default: break

@@ -127,6 +127,36 @@ struct DraftTests {
     }
   }
 
+  @Test("what the run made itself is no secret, but a place of secrets is not given for it")
+  func made() throws {
+    let (policy, draft) = try Self.policy(
+      Self.facts {
+        $0.paths = [
+          "/srv/project/test.key": PathFact([.created, .read]), "/tmp/x.pem": PathFact([.created, .read]),
+          "/home/u/.ssh/keys": PathFact(.looked, .folder), "/home/u/.ssh/keys/new": PathFact(.created),
+        ]
+      })
+    #expect(Self.rules(policy, .write) == ["/srv/project"] && Self.rules(policy, .hidden).isEmpty)
+    #expect(draft.warnings.contains { $0.contains("\"/home/u/.ssh/keys\" is too much to give") })
+  }
+
+  @Test("disks, memory and the kernel's settings are not given unasked; a working folder below what is shown is")
+  func kernel() throws {
+    let (policy, draft) = try Self.policy(
+      Self.facts {
+        $0.folder = "/usr/local/project"
+        $0.paths = [
+          "/dev/sda": PathFact(.read, .device), "/dev/mem": PathFact([.read, .changed], .device),
+          "/dev/kvm": PathFact([.read, .changed], .device), "/proc/sys/kernel/hostname": PathFact(.changed),
+          "/usr/local/project/out": PathFact(.created), "/usr/local/project/in": PathFact(.read),
+        ]
+      })
+    #expect(policy.devices.map(\.value.path) == ["/dev/kvm"])
+    #expect(Self.rules(policy, .write) == ["/usr/local/project"] && Self.rules(policy, .read).isEmpty)
+    #expect(draft.text.contains("settings, which no box may: \"/proc/sys/kernel/hostname\""))
+    #expect(draft.warnings.count == 2 && draft.warnings.allSatisfy { $0.contains("/dev/") })
+  }
+
   @Test(
     "homes and the folders that hold everything are not given whole",
     arguments: ["/home/u", "/", "/root", "/var/lib", "/home/u/.config"])
