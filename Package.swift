@@ -63,19 +63,20 @@ let house: [Target] = [
   module("Linux", ["CLinux"]),
   module("Seccomp", ["Formats"], pure: true),
   module("Policy", ["Formats"], pure: true),
-  module("Walls", ["Formats", "Linux", "Policy"]),
+  module("Trees", ["Linux", "CLinux", "Formats"]),
+  module("Walls", ["Formats", "Linux", "Policy", "Trees"]),
   module("BoxNetwork", ["Walls", "Policy", "Linux", "Formats"]),
-  module("Workspace", ["Walls", "Policy", "Linux", "Formats"]),
+  module("Workspace", ["Walls", "Trees", "Policy", "Linux", "Formats"]),
   module("Supervision", ["Walls", "Policy", "Linux", "Formats"]),
-  module("Confinement", ["Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+  module("Confinement", ["Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   .target(
     name: "CGuest",
     cSettings: [.define("IMMURE_GUEST_INIT", to: "\"\(root)/.deps/guest/init\"")]),
   module("Guest", ["CGuest", "Linux", "Formats"]),
   module(
-    "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+    "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   module(
-    "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
+    "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   module("Images", ["Walls", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),
@@ -84,7 +85,7 @@ let house: [Target] = [
     "Launch",
     [
       "OCI", "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
-      "BoxNetwork", "Trace", "Walls", "Policy", "Seccomp", "Linux", "Formats",
+      "BoxNetwork", "Trace", "Walls", "Policy", "Seccomp", "Trees", "Linux", "Formats",
     ]),
   .executableTarget(
     name: "immure", dependencies: ["Launch", "Linux"], swiftSettings: strict,
@@ -126,10 +127,12 @@ let coreTests: [Target] = [
   .executableTarget(
     name: "NetworkProbe", dependencies: ["BoxNetwork", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",
     swiftSettings: strict),
-  tests("Workspace", ["Workspace", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Trees", ["Trees", "Linux", "CLinux", "Formats"]),
+  tests("Workspace", ["Workspace", "Trees", "Walls", "Policy", "Linux", "Formats"]),
   // Ends itself in the middle of an application.
   .executableTarget(
-    name: "WorkspaceProbe", dependencies: ["Workspace", "Linux"], path: "Tests/WorkspaceProbe", swiftSettings: strict),
+    name: "WorkspaceProbe", dependencies: ["Workspace", "Trees", "Linux"], path: "Tests/WorkspaceProbe",
+    swiftSettings: strict),
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),

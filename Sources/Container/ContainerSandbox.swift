@@ -257,6 +257,7 @@ final class ContainerSandbox: Sandbox {
   var pausing: (any Pausing)? { BoxPausing(sandbox: self) }
   var measurement: (any Measurement)? { BoxMeasurement(sandbox: self) }
   var listing: (any ProcessListing)? { BoxListing(sandbox: self) }
+  var files: (any FileTransfer)? { transfer }
   var parting: (any Parting)? { directory.map { BoxParting(id: id, channel: channel, directory: $0) } }
 }
 

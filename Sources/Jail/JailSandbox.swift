@@ -189,4 +189,6 @@ final class JailSandbox: Sandbox {
   var pausing: (any Pausing)? { JailPausing(sandbox: self) }
   var measurement: (any Measurement)? { JailMeasurement(sandbox: self) }
   var listing: (any ProcessListing)? { JailListing(sandbox: self) }
+  /// A jail without a root of its own has the host's paths: there is nothing to copy into or out of.
+  var files: (any FileTransfer)? { hasOwnRoot ? transfer : nil }
 }

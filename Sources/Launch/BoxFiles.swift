@@ -1,4 +1,5 @@
 import CLinux
+import Formats
 import Linux
 import Walls
 
@@ -51,10 +52,29 @@ struct BoxAccounts {
   struct User { let name: String, id: UInt32, group: UInt32, home: String }
   private let accounts: [UInt8]
   private let memberships: [UInt8]
+  /// Whose files they are, for error messages: "the image's".
+  private let whose: String
 
   init(_ files: BoxFiles) {
     accounts = files.read("etc/passwd") ?? []
     memberships = files.read("etc/group") ?? []
+    whose = "the image's"
+  }
+
+  /// Nobody is known: numbers only.
+  static let none = BoxAccounts(accounts: [], memberships: [], whose: "the sandbox's")
+
+  private init(accounts: [UInt8], memberships: [UInt8], whose: String) {
+    self.accounts = accounts
+    self.memberships = memberships
+    self.whose = whose
+  }
+
+  /// Of a box that runs: read as they are now, whatever its code made of them.
+  init(runningIn files: any FileTransfer, limit: Int = 1 << 20) throws(WallError) {
+    accounts = try files.contents(of: "/etc/passwd", limit: limit) ?? []
+    memberships = try files.contents(of: "/etc/group", limit: limit) ?? []
+    whose = "the sandbox's"
   }
 
   /// The first account that fits; lines that are none are passed over.
@@ -95,7 +115,13 @@ struct BoxAccounts {
     }
   }
 
-  private static func id(_ field: ArraySlice<UInt8>) -> UInt32? { UInt32(String(decoding: field, as: UTF8.self)) }
+  /// Digits only, at most 2^31-1: 2^32-1 would mean "as it is" to setresuid(2), which is root. A line with another id is none.
+  private static func id(_ field: ArraySlice<UInt8>) -> UInt32? {
+    guard !field.isEmpty, field.count <= 10, field.allSatisfy({ $0 >= 48 && $0 <= 57 }),
+      let number = UInt32(String(decoding: field, as: UTF8.self)), number <= 0x7fff_ffff
+    else { return nil }
+    return number
+  }
 
   /// The ids that "USER[:GROUP]" stands for, names or numbers, and the user's home. A number needs no account; an id is at most
   /// 2^31-1, so that nothing wraps to root (CVE-2024-40635).
@@ -114,7 +140,9 @@ struct BoxAccounts {
       id = found.id
       account = found
     } else {
-      throw CommandError(125, "--user \"\(word)\": the image's /etc/passwd has no such user; a number needs none")
+      throw CommandError(
+        125,
+        "--user \"\(FormatError.presentable(word))\": \(whose) /etc/passwd has no such user; a number needs none")
     }
     var group = account?.group ?? 0
     if parts.count == 2 && !parts[1].isEmpty {
@@ -124,7 +152,9 @@ struct BoxAccounts {
         group = found
       } else {
         throw CommandError(
-          125, "--user \"\(text)\": the image's /etc/group has no group \"\(parts[1])\"; a number needs none")
+          125,
+          "--user \"\(FormatError.presentable(text))\": \(whose) /etc/group has no group \"\(FormatError.presentable(parts[1]))\"; a number needs none"
+        )
       }
     }
     // An explicit group stands alone, as in Docker; otherwise the account's memberships come along.
@@ -136,7 +166,7 @@ struct BoxAccounts {
   private static func number(_ text: String) throws(CommandError) -> UInt32? {
     guard text.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else { return nil }
     guard let number = UInt32(text), number <= 0x7fff_ffff else {
-      throw CommandError(125, "--user \"\(text)\": an id is at most 2147483647")
+      throw CommandError(125, "--user \"\(FormatError.presentable(text))\": an id is at most 2147483647")
     }
     return number
   }

@@ -24,15 +24,15 @@ enum Exec {
           "the \(record.wall.rawValue) wall cannot run a further program in a box: there is nothing to enter; start another sandbox"
         )
       }
-      return try run(try process(command, record), execution, command)
+      return try run(try process(command, record, sandbox), execution, command)
     } catch {
       throw CommandError(error, status: 125)
     }
   }
 
-  private static func process(_ command: ParsedCommand, _ record: SandboxRecord) throws(WallError)
-    -> ProcessConfiguration
-  {
+  private static func process(
+    _ command: ParsedCommand, _ record: SandboxRecord, _ sandbox: any Sandbox
+  ) throws(WallError) -> ProcessConfiguration {
     var process = ProcessConfiguration()
     process.terminal = command.flag("tty")
     process.arguments = Array(command.operands.dropFirst())
@@ -48,7 +48,7 @@ enum Exec {
     }
     process.user.user = record.user
     process.user.group = record.group
-    if let text = command.value("user") { try setUser(text, &process.user) }
+    if let text = command.value("user") { try setUser(text, &process.user, sandbox) }
     process.noNewPrivileges = record.rules.first { $0.name == "processes.new_privileges" }?.value != "allowed"
     let mask = capabilities(record)
     process.capabilities.bounding = mask
@@ -58,21 +58,31 @@ enum Exec {
     return process
   }
 
-  /// Numbers only: a name would have to be looked up in files that the box's own code can change (CVE-2026-30892's class).
-  private static func setUser(_ text: String, _ user: inout UserConfiguration) throws(WallError) {
-    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    var numbers: [UInt32] = []
-    for part in parts {
-      guard let number = UInt32(part), number <= 0x7fff_ffff, part.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
-        throw WallError(
-          "--user \"\(FormatError.presentable(text))\": exec takes numbers (1000 or 1000:1000), since the box may have changed its passwd"
-        )
+  /// As `run` reads it, from the box's own passwd and group as they are now: who may write those decides what a name means there, as
+  /// root inside decides everything inside. A number is that number whatever they say, and no id of theirs that setresuid(2) would take
+  /// for "as it is" counts (CVE-2026-30892's class).
+  private static func setUser(
+    _ text: String, _ user: inout UserConfiguration, _ sandbox: any Sandbox
+  ) throws(WallError) {
+    let isNumber = !text.isEmpty && text.utf8.allSatisfy { $0 >= 48 && $0 <= 57 || $0 == UInt8(ascii: ":") }
+    do throws(CommandError) {
+      let accounts: BoxAccounts
+      if let files = sandbox.files {
+        do throws(WallError) { accounts = try BoxAccounts(runningIn: files) } catch { throw CommandError(error) }
+      } else if isNumber {
+        accounts = .none
+      } else {
+        throw CommandError(
+          125,
+          "--user \"\(FormatError.presentable(text))\": this wall cannot read the sandbox's /etc/passwd: give numbers")
       }
-      numbers.append(number)
+      let ids = try accounts.resolve(text)
+      user.user = ids.user
+      user.group = ids.group
+      user.additionalGroups = ids.groups
+    } catch {
+      throw WallError(error.message)
     }
-    user.user = numbers[0]
-    user.group = numbers.count > 1 ? numbers[1] : 0
-    user.additionalGroups = []
   }
 
   private static func capabilities(_ record: SandboxRecord) -> UInt64 {

@@ -80,11 +80,7 @@ public enum Launch {
     case "version":
       Output.print("immure \(Help.version)")
       return 0
-    case "cp":
-      throw CommandError(
-        1,
-        "cp: not built yet: give files with -v, or send them through `immure exec -i SANDBOX tar -C DIR -xf - < FILES.tar`"
-      )
+    case "cp": return try Copy.perform(command, session)
     default:
       throw CommandError(1, "\(command.verb.name): not built yet")
     }

@@ -1,6 +1,7 @@
 import Formats
 import Linux
 import Options
+import Trees
 import Walls
 import Workspace
 

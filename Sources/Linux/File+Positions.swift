@@ -3,7 +3,12 @@ import CLinux
 extension File {
   /// Writes every byte from `offset` on, the file's own position untouched (pwrite(2)).
   public static func writeAll(_ descriptor: Int32, _ bytes: [UInt8], at offset: UInt64) throws(SystemError) {
-    // SAFETY: the kernel reads within the array, which the closure keeps alive.
+    try writeAll(descriptor, bytes.span, at: offset)
+  }
+
+  /// Writes every byte from `offset` on, the file's own position untouched (pwrite(2)).
+  public static func writeAll(_ descriptor: Int32, _ bytes: Span<UInt8>, at offset: UInt64) throws(SystemError) {
+    // SAFETY: the kernel reads within the span's bounds.
     let failure = unsafe bytes.withUnsafeBytes { buffer in
       var done = 0
       while done < buffer.count {

@@ -94,7 +94,26 @@ extension Verb {
     groups: [OptionGroup("Listing", [format])], examples: [Example("immure top web", "what runs in it")])
 
   static let cp = Verb(
-    "cp", "SOURCE TARGET", count: 2...2, "Copy files between the host and a running sandbox (not built yet)")
+    "cp", "SANDBOX:PATH PATH|- | PATH|- SANDBOX:PATH", count: 2...2,
+    "Copy files between this machine and a sandbox that runs or is paused",
+    discussion:
+      "A file or folder lands in a folder that is there under its own name, else at the place named, whose parent must be there; "
+      + "FOLDER/. is what is in the folder. \"-\" is a tar stream on standard input or output. Permissions and times are kept; what lands in a "
+      + "sandbox belongs to its root, what lands here to the caller. Devices, sockets and pipes are left out, set-user-id is dropped, and "
+      + "no link is followed beneath the target.",
+    groups: [
+      OptionGroup(
+        "How",
+        [
+          Option("archive", "a", "Keep owners by their numbers, and set-user-id"),
+          Option("follow-link", "L", "Copy what a SOURCE that is a link leads to"),
+          Option("quiet", "q", "Do not say on a terminal how much was copied"),
+        ])
+    ],
+    examples: [
+      Example("immure cp web:/etc/nginx ./nginx", "a folder out of it"),
+      Example("immure cp - web:/srv < site.tar", "an archive into it"),
+    ])
 
   static let workspace: [Verb] = [
     Verb(

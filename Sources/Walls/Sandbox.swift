@@ -1,5 +1,6 @@
 public import Formats
 public import Linux
+public import Trees
 
 /// A box that was raised. What it can do beyond this is offered as values that are there or not, never as calls that may fail
 /// for want of the ability.
@@ -35,11 +36,13 @@ public protocol Sandbox: AnyObject {
   var listing: (any ProcessListing)? { get }
   var parting: (any Parting)? { get }
   var limiting: (any Limiting)? { get }
+  var files: (any FileTransfer)? { get }
 }
 
 extension Sandbox {
   public var parting: (any Parting)? { nil }
   public var limiting: (any Limiting)? { nil }
+  public var files: (any FileTransfer)? { nil }
 }
 
 /// How a box's program, or one executed in it, ended.
@@ -142,4 +145,23 @@ public struct Usage: Sendable, Equatable {
 /// The box's processes as the host numbers them.
 public protocol ProcessListing {
   func processes() throws(WallError) -> [Int32]
+}
+
+/// Files into and out of a box that runs or is paused, as tar streams. Paths are the box's own, resolved as inside; nothing of the
+/// box is executed for it.
+public protocol FileTransfer {
+  /// Begins to write what `source` names into `output`, which the caller may close at once.
+  func send(_ source: TreeSource, to output: Int32) throws(WallError) -> any TransferWork
+
+  /// Begins to unpack the stream on `input`, which the caller may close at once.
+  func receive(_ target: TreeTarget, from input: Int32) throws(WallError) -> any TransferWork
+
+  /// The bytes of a regular file; nil where there is none of at most `limit` bytes.
+  func contents(of path: String, limit: Int) throws(WallError) -> [UInt8]?
+}
+
+/// The half of a transfer that the wall does, while the caller does the other.
+public protocol TransferWork: AnyObject {
+  /// Waits for the end of it. Call once the caller's end of the stream is closed.
+  func finish() throws(WallError) -> TransferReport
 }

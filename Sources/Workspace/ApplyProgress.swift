@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+import Trees
 
 /// Which steps of the journal are done, and which file stands ready beside its place: a file that only grows. A half-written
 /// record at its end, from a command that was killed, counts for nothing.

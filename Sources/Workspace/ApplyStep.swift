@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+import Trees
 
 /// Carries out one step of a plan. Each may have been begun, or done, by a command that was killed.
 struct ApplyStep {

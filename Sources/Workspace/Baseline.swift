@@ -1,5 +1,6 @@
 import Formats
 import Linux
+import Trees
 
 /// One name of the folder as it was when the workspace was made. A file with the same device, inode, change time and size is
 /// the same file with the same content: the change time cannot be set (stat(2)).

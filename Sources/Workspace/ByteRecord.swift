@@ -1,4 +1,5 @@
 import Formats
+import Trees
 
 /// Numbers and strings one after another, little endian: the files of a workspace that hold exact paths.
 struct ByteWriter {

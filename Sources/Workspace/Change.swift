@@ -1,3 +1,5 @@
+public import Trees
+
 /// One name that the code in the box left different from what the folder had.
 public struct Change: Sendable, Equatable {
   public enum Kind: String, Sendable, CaseIterable {

@@ -1,3 +1,5 @@
+import Trees
+
 /// What a host does with files it was not told to run: hooks, build files, editors' and shells' settings.
 enum HostExecution {
   /// Names that a tool reads or runs by itself, anywhere in the folder.

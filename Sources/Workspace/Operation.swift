@@ -1,3 +1,5 @@
+import Trees
+
 /// One step of applying a workspace: what to do to one name of the host folder, and what must be there before.
 struct Operation: Equatable {
   enum Kind: UInt8 {

@@ -1,4 +1,5 @@
 import Linux
+import Trees
 
 extension Plan {
   /// Compares what the plan expects with what the host has, and lets it expect what is there: forced, it is applied so;

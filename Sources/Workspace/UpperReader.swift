@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+import Trees
 
 /// Reads an overlay's upper folder, which hostile code wrote, against the baseline (Documentation/filesystems/overlayfs.rst).
 /// Files are looked at through descriptors; no link is followed, and no type is trusted that was not seen on the open file.

@@ -1,5 +1,6 @@
 import CLinux
 import Linux
+public import Trees
 
 /// A name that is not on the host as it was when the box began.
 public struct Conflict: Sendable, Equatable {

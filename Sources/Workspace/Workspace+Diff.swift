@@ -1,6 +1,7 @@
 import CLinux
 import Formats
 import Linux
+import Trees
 
 extension Workspace {
   /// Bytes above which a file's lines are not compared.

@@ -1,6 +1,7 @@
 import CLinux
 public import Formats
 import Linux
+import Trees
 
 /// A host folder given to a box through a private overlay: the box sees and changes it, the folder stays as it is until
 /// somebody looks at the changes and applies them.

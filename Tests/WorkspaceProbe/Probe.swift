@@ -1,4 +1,5 @@
 import Linux
+import Trees
 import Workspace
 
 /// Applies a workspace and kills itself, as kill -9 would, at the point of a number: what no test process survives.

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Trees
 import Workspace
 
 /// Upper folders as no overlay writes them, and kill -9 at every point of an application.

@@ -1,6 +1,7 @@
 import Formats
 import Foundation
 import Testing
+import Trees
 import Workspace
 
 let isRoot = geteuid() == 0

@@ -16,6 +16,13 @@ public enum TarWriter {
   /// The header block, after an extended header where one is needed.
   /// - Throws: `FormatError` where the entry itself makes no sense: no name, a NUL in it, a negative size.
   public static func header(for entry: TarEntry) throws(FormatError) -> [UInt8] {
+    try header(for: entry, further: [], name: entry.path)
+  }
+
+  /// With further records, and with another name for readers that do not know them.
+  static func header(
+    for entry: TarEntry, further: [UInt8], name: [UInt8]
+  ) throws(FormatError) -> [UInt8] {
     func wrong(_ problem: String) -> FormatError {
       FormatError(problem, offending: String(decoding: entry.path.prefix(256), as: UTF8.self))
     }
@@ -28,9 +35,9 @@ public enum TarWriter {
       throw wrong("has a device number too large for tar")
     }
 
-    var path = entry.path
+    var path = name
     if entry.kind == .directory, path.last != UInt8(ascii: "/") { path.append(UInt8(ascii: "/")) }
-    var records: [UInt8] = []
+    var records = further
     if !fitsName(path) || !isASCII(path) { append("path", path, to: &records) }
     if entry.linkTarget.count > 100 || !isASCII(entry.linkTarget) { append("linkpath", entry.linkTarget, to: &records) }
     if entry.size > octalMaximum(12) { append("size", Array(String(entry.size).utf8), to: &records) }
@@ -45,7 +52,7 @@ public enum TarWriter {
 
     var bytes: [UInt8] = []
     if !records.isEmpty {
-      if String(validating: path.span) == nil || String(validating: entry.linkTarget.span) == nil {
+      if String(validating: entry.path.span) == nil || String(validating: entry.linkTarget.span) == nil {
         append("hdrcharset", Array("BINARY".utf8), to: &records)
       }
       var extended = TarEntry(kind: .file, path: Array("PaxHeaders/".utf8) + path.suffix(80).filter { $0 < 0x80 })
@@ -138,7 +145,7 @@ public enum TarWriter {
   }
 
   /// A record whose length counts its own digits.
-  private static func append(_ key: String, _ value: [UInt8], to records: inout [UInt8]) {
+  static func append(_ key: String, _ value: [UInt8], to records: inout [UInt8]) {
     let rest = key.utf8.count + value.count + 3
     var length = rest + String(rest).utf8.count
     length = rest + String(length).utf8.count

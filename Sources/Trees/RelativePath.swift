@@ -20,7 +20,7 @@ public struct RelativePath: Hashable, Sendable, Comparable {
   }
 
   /// A name beneath this path; the kernel's directory listings hold no other names.
-  func appending(_ name: [UInt8]) -> RelativePath {
+  package func appending(_ name: [UInt8]) -> RelativePath {
     RelativePath(unchecked: bytes.isEmpty ? name : bytes + [UInt8(ascii: "/")] + name)
   }
 
@@ -36,7 +36,7 @@ public struct RelativePath: Hashable, Sendable, Comparable {
   public var depth: Int { bytes.isEmpty ? 0 : bytes.count { $0 == UInt8(ascii: "/") } + 1 }
 
   /// Whether this is `other` or lies beneath it.
-  func isAtOrBeneath(_ other: RelativePath) -> Bool {
+  package func isAtOrBeneath(_ other: RelativePath) -> Bool {
     if other.isRoot || bytes == other.bytes { return true }
     return bytes.count > other.bytes.count && bytes.starts(with: other.bytes)
       && bytes[other.bytes.count] == UInt8(ascii: "/")
@@ -53,7 +53,7 @@ public struct RelativePath: Hashable, Sendable, Comparable {
   /// As text for a terminal: nothing in it acts on one.
   public var shown: String { RelativePath.shown(bytes) }
 
-  static func shown(_ bytes: [UInt8]) -> String {
+  package static func shown(_ bytes: [UInt8]) -> String {
     // `presentable` shortens at 64 characters: a path is shown in pieces.
     var result = ""
     var rest = Substring(String(decoding: bytes, as: UTF8.self))

@@ -1,20 +1,20 @@
-import CLinux
-import Linux
+package import CLinux
+package import Linux
 
 /// What a name in a folder is: stat(2)'s fields that tell one file from another.
-struct FileStatus: Equatable {
-  var device: UInt64
-  var inode: UInt64
-  var mode: UInt32
-  var user: UInt32
-  var group: UInt32
-  var size: UInt64
-  var changeSeconds: Int64
-  var changeNanoseconds: UInt32
+package struct FileStatus: Equatable {
+  package var device: UInt64
+  package var inode: UInt64
+  package var mode: UInt32
+  package var user: UInt32
+  package var group: UInt32
+  package var size: UInt64
+  package var changeSeconds: Int64
+  package var changeNanoseconds: UInt32
   /// The device a device node stands for.
-  var special: UInt64
+  package var special: UInt64
 
-  init(_ status: stat) {
+  package init(_ status: stat) {
     device = UInt64(status.st_dev)
     inode = UInt64(status.st_ino)
     mode = status.st_mode
@@ -26,11 +26,11 @@ struct FileStatus: Equatable {
     special = UInt64(status.st_rdev)
   }
 
-  enum Kind {
+  package enum Kind {
     case regular, directory, link, device, socket, pipe
 
     /// By the type bits of st_mode (inode(7)).
-    init(mode: UInt32) {
+    package init(mode: UInt32) {
       self =
         switch mode & UInt32(S_IFMT) {
         case UInt32(S_IFREG): .regular
@@ -43,34 +43,38 @@ struct FileStatus: Equatable {
     }
   }
 
-  var kind: Kind { Kind(mode: mode) }
-  var isDirectory: Bool { kind == .directory }
+  package var kind: Kind { Kind(mode: mode) }
+  package var isDirectory: Bool { kind == .directory }
   /// overlayfs's mark of a deleted name: a character device 0:0.
-  var isWhiteoutDevice: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFCHR) && special == 0 }
+  package var isWhiteoutDevice: Bool { mode & UInt32(S_IFMT) == UInt32(S_IFCHR) && special == 0 }
   /// Permissions without set-user-id, set-group-id and sticky.
-  var permissions: UInt32 { mode & 0o777 }
+  package var permissions: UInt32 { mode & 0o777 }
 }
 
 /// An open folder. Names in it are single parts of any bytes; nothing here follows a link or leaves the folder.
-struct Folder: ~Copyable {
-  let descriptor: FileDescriptor
-  var raw: Int32 { descriptor.rawValue }
+package struct Folder: ~Copyable {
+  package let descriptor: FileDescriptor
+  package var raw: Int32 { descriptor.rawValue }
 
-  init(owning descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+  package init(owning descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+
+  /// Gives the descriptor up without closing it.
+  package consuming func release() -> Int32 { descriptor.release() }
 
   /// By a path of the host's, which the caller trusts.
-  init(path: String) throws(SystemError) {
+  package init(path: String) throws(SystemError) {
     descriptor = try File.open(path, O_RDONLY | O_DIRECTORY)
   }
 
-  /// Opens a file beneath: no link on the way is followed, and `..` or a mount cannot lead out (openat2(2)).
-  borrowing func open(
-    _ path: RelativePath, _ flags: Int32, mode: UInt32 = 0
+  /// Opens a file beneath: no link on the way is followed, and `..` or (unless it is said) a mount cannot lead out (openat2(2)).
+  package borrowing func open(
+    _ path: RelativePath, _ flags: Int32, mode: UInt32 = 0, crossingMounts: Bool = false
   ) throws(SystemError) -> FileDescriptor {
     var how = open_how()
     how.flags = UInt64(UInt32(bitPattern: flags | O_CLOEXEC | O_NOFOLLOW))
     how.mode = UInt64(mode)
-    how.resolve = ResolveFlags([.beneath, .noSymlinks, .noMagicLinks, .noMountCrossing]).rawValue
+    let resolve: ResolveFlags = [.beneath, .noSymlinks, .noMagicLinks]
+    how.resolve = crossingMounts ? resolve.rawValue : resolve.union(.noMountCrossing).rawValue
     let name = path.isRoot ? [UInt8(ascii: ".")] : path.bytes
     let result = withBytes(name) { address in
       // SAFETY: `how` and the name live across the call.
@@ -86,17 +90,17 @@ struct Folder: ~Copyable {
     return FileDescriptor(owning: Int32(try checked("openat2", path.shown, result)))
   }
 
-  borrowing func folder(_ path: RelativePath) throws(SystemError) -> Folder {
+  package borrowing func folder(_ path: RelativePath) throws(SystemError) -> Folder {
     Folder(owning: try open(path, O_RDONLY | O_DIRECTORY))
   }
 
   /// The folder's own status.
-  borrowing func status() throws(SystemError) -> FileStatus {
+  package borrowing func status() throws(SystemError) -> FileStatus {
     FileStatus(try File.status("", at: raw))
   }
 
   /// A name's own status; nil where there is none.
-  borrowing func status(_ name: [UInt8]) throws(SystemError) -> FileStatus? {
+  package borrowing func status(_ name: [UInt8]) throws(SystemError) -> FileStatus? {
     var status = stat()
     let result = withBytes(name) { address in
       // SAFETY: the kernel fills the struct.
@@ -111,7 +115,7 @@ struct Folder: ~Copyable {
   }
 
   /// Names in byte order, without "." and "..".
-  borrowing func names() throws(SystemError) -> [[UInt8]] {
+  package borrowing func names() throws(SystemError) -> [[UInt8]] {
     var names: [[UInt8]] = []
     // From the start, also when the folder was read before.
     let fromStart: UInt = 0
@@ -125,7 +129,7 @@ struct Folder: ~Copyable {
     return names
   }
 
-  borrowing func readLink(_ name: [UInt8]) throws(SystemError) -> [UInt8] {
+  package borrowing func readLink(_ name: [UInt8]) throws(SystemError) -> [UInt8] {
     var failure = 0
     // SAFETY: readlinkat fills at most the capacity and returns how much.
     let target = unsafe [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { storage, count in
@@ -139,24 +143,24 @@ struct Folder: ~Copyable {
     return target
   }
 
-  borrowing func makeDirectory(_ name: [UInt8], mode: UInt32) throws(SystemError) {
+  package borrowing func makeDirectory(_ name: [UInt8], mode: UInt32) throws(SystemError) {
     try checked("mkdir", show(name), withBytes(name) { systemCall(Int(SYS_mkdirat), word(raw), $0, UInt(mode)) })
   }
 
-  borrowing func makeLink(_ name: [UInt8], to target: [UInt8]) throws(SystemError) {
+  package borrowing func makeLink(_ name: [UInt8], to target: [UInt8]) throws(SystemError) {
     try checked(
       "symlink", show(name),
       withBytes(target) { a in withBytes(name) { b in systemCall(Int(SYS_symlinkat), a, word(raw), b) } })
   }
 
   /// Makes a new file for writing; one that is there is an error.
-  borrowing func create(_ name: [UInt8]) throws(SystemError) -> FileDescriptor {
+  package borrowing func create(_ name: [UInt8]) throws(SystemError) -> FileDescriptor {
     let flags = UInt(O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
     let result = withBytes(name) { systemCall(Int(SYS_openat), word(raw), $0, flags, 0o600) }
     return FileDescriptor(owning: Int32(try checked("create", show(name), result)))
   }
 
-  borrowing func rename(_ old: [UInt8], to new: [UInt8], replacing: Bool) throws(SystemError) {
+  package borrowing func rename(_ old: [UInt8], to new: [UInt8], replacing: Bool) throws(SystemError) {
     let noReplace: UInt = 1
     var result = withBytes(old) { a in
       withBytes(new) { b in
@@ -172,13 +176,13 @@ struct Folder: ~Copyable {
     try checked("rename", show(new), result)
   }
 
-  borrowing func remove(_ name: [UInt8], directory: Bool) throws(SystemError) {
+  package borrowing func remove(_ name: [UInt8], directory: Bool) throws(SystemError) {
     try checked(
       directory ? "rmdir" : "unlink", show(name),
       withBytes(name) { systemCall(Int(SYS_unlinkat), word(raw), $0, directory ? UInt(AT_REMOVEDIR) : 0) })
   }
 
-  borrowing func changeOwner(_ name: [UInt8], user: UInt32, group: UInt32) throws(SystemError) {
+  package borrowing func changeOwner(_ name: [UInt8], user: UInt32, group: UInt32) throws(SystemError) {
     try checked(
       "chown", show(name),
       withBytes(name) {
@@ -187,22 +191,22 @@ struct Folder: ~Copyable {
   }
 
   /// Flushes the folder's own entries to the disk (fsync(2)).
-  borrowing func sync() throws(SystemError) { try checked("fsync", "", systemCall(Int(SYS_fsync), word(raw))) }
+  package borrowing func sync() throws(SystemError) { try checked("fsync", "", systemCall(Int(SYS_fsync), word(raw))) }
 
   private func show(_ name: [UInt8]) -> String { RelativePath.root.appending(name).shown }
 }
 
 /// Calls `body` with the address of the name's NUL-terminated bytes, valid for the call only.
-func withBytes(_ name: [UInt8], _ body: (UInt) -> Int) -> Int {
+package func withBytes(_ name: [UInt8], _ body: (UInt) -> Int) -> Int {
   let terminated = name + [0]
   // SAFETY: the address is used by one system call inside `body`, while the closure keeps the bytes alive.
   return unsafe terminated.withUnsafeBufferPointer { body(UInt(bitPattern: $0.baseAddress)) }
 }
 
 /// Extended attributes of an open file (fgetxattr(2)).
-enum ExtendedAttribute {
+package enum ExtendedAttribute {
   /// The value, at most 64 bytes of it; nil where the file has none of that name.
-  static func value(_ name: String, of descriptor: Int32) throws(SystemError) -> [UInt8]? {
+  package static func value(_ name: String, of descriptor: Int32) throws(SystemError) -> [UInt8]? {
     var outcome = 0
     // SAFETY: the kernel fills at most the capacity and returns how much.
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { storage, count in
