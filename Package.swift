@@ -159,6 +159,7 @@ let fuzzers: [Target] =
     fuzzer("FuzzChallenge", ["Formats"]),
     fuzzer("FuzzImageTypes", ["Formats"]),
     fuzzer("FuzzLayerStream", ["Formats"]),
+    fuzzer("FuzzRuntimeConfiguration", ["Formats"]),
     fuzzer("FuzzSeccompProfile", ["Seccomp", "Formats"]),
     fuzzer("FuzzPolicy", ["Policy", "Formats"]),
     fuzzer("FuzzOptions", ["Options", "Formats"]),

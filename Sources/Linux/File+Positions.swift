@@ -23,4 +23,9 @@ extension File {
     }
     try checked("pwrite", "\(descriptor)", failure)
   }
+
+  /// Back to the first byte (lseek(2)).
+  public static func rewind(_ descriptor: Int32) throws(SystemError) {
+    try checked("lseek", "\(descriptor)", systemCall(Int(SYS_lseek), word(descriptor), 0, 0))
+  }
 }

@@ -6,8 +6,9 @@ extension Process {
   /// The child gets `descriptors` as 0, 1, 2 … and no other one that is close-on-exec, an empty signal mask, and the
   /// dispositions of ignored signals.
   /// - Parameter path: absolute; looked for nowhere else.
+  /// - Parameter isolated: it gets no other descriptor at all, and leads a process group of its own.
   public static func spawn(
-    _ path: String, arguments: [String], environment: [String], descriptors: [Int32]
+    _ path: String, arguments: [String], environment: [String], descriptors: [Int32], isolated: Bool = false
   ) throws(SystemError) -> Child {
     // Copies above the targets, so that no target overwrites a source before it was taken.
     var copies: [Int32] = []
@@ -16,7 +17,7 @@ extension Process {
       copies.append(try FileDescriptor.duplicate(descriptor, atLeast: Int32(descriptors.count) + 8).release())
     }
     var pid: Int32 = 0
-    let failure = start(path, arguments, environment, copies, &pid)
+    let failure = start(path, arguments, environment, copies, isolated, &pid)
     if failure != 0 { throw SystemError("posix_spawn", path, Errno(rawValue: failure)) }
     // The child is not reaped before we do, so its pid is its own.
     let result = systemCall(Int(IMMURE_SYS_pidfd_open), word(pid), 0)
@@ -24,7 +25,8 @@ extension Process {
   }
 
   private static func start(
-    _ path: String, _ arguments: [String], _ environment: [String], _ copies: [Int32], _ pid: inout Int32
+    _ path: String, _ arguments: [String], _ environment: [String], _ copies: [Int32], _ isolated: Bool,
+    _ pid: inout Int32
   ) -> Int32 {
     var failure: Int32 = 0
     _ = withVector(arguments) { argv in
@@ -41,7 +43,10 @@ extension Process {
           var none = sigset_t()
           unsafe sigemptyset(&none)
           unsafe posix_spawnattr_setsigmask(&attributes, &none)
-          unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+          if isolated { unsafe posix_spawn_file_actions_addclosefrom_np(&actions, Int32(copies.count)) }
+          // The group's number 0, which is set already, is the child's own pid.
+          unsafe posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | (isolated ? POSIX_SPAWN_SETPGROUP : 0)))
           failure = EFAULT
           if let argv = unsafe UnsafePointer<UnsafeMutablePointer<CChar>?>(bitPattern: argv),
             let envp = unsafe UnsafePointer<UnsafeMutablePointer<CChar>?>(bitPattern: envp)

@@ -13,6 +13,7 @@ import Testing
     case imageTypes = "FuzzImageTypes"
     case layerStream = "FuzzLayerStream"
     case challenge = "FuzzChallenge"
+    case runtimeConfiguration = "FuzzRuntimeConfiguration"
   }
 
   @Test(arguments: Parser.allCases) func bearsTheCorpusAndItsMutations(_ parser: Parser) throws {
@@ -45,6 +46,11 @@ import Testing
         let value = try JSONValue.parse(bytes)
         #expect(try JSONValue.parse(value.bytes()) == value)
       case .toml: _ = try TOMLNode.parse(bytes, source: "t")
+      case .runtimeConfiguration:
+        let configuration = try RuntimeConfiguration.read(bytes, source: "c")
+        var again = try RuntimeConfiguration.read(configuration.json.bytes(), source: "again")
+        again.ignoredFields = configuration.ignoredFields
+        #expect(again == configuration)
       case .reference:
         let reference = try ImageReference(String(decoding: bytes, as: UTF8.self))
         #expect(try ImageReference(reference.canonical) == reference)

@@ -82,4 +82,40 @@ public struct SpecificationObject: Sendable {
   public static let network = SpecificationObject(["classID", "priorities"])
   public static let networkPriority = SpecificationObject(["name", "priority"])
   public static let rdma = SpecificationObject(["hcaHandles", "hcaObjects"])
+
+  /// Every object by its name in this file.
+  public static let all: [(name: String, object: SpecificationObject)] = [
+    ("root", .root),
+    ("rootFilesystem", .rootFilesystem),
+    ("mount", .mount),
+    ("process", .process),
+    ("consoleSize", .consoleSize),
+    ("rlimit", .rlimit),
+    ("capabilities", .capabilities),
+    ("scheduler", .scheduler),
+    ("ioPriority", .ioPriority),
+    ("cpuAffinity", .cpuAffinity),
+    ("user", .user),
+    ("hooks", .hooks),
+    ("hook", .hook),
+    ("linux", .linux),
+    ("namespace", .namespace),
+    ("idMapping", .idMapping),
+    ("timeOffset", .timeOffset),
+    ("device", .device),
+    ("netDevice", .netDevice),
+    ("personality", .personality),
+    ("resources", .resources),
+    ("deviceRule", .deviceRule),
+    ("memory", .memory),
+    ("cpu", .cpu),
+    ("pids", .pids),
+    ("blockIO", .blockIO),
+    ("weightDevice", .weightDevice),
+    ("throttleDevice", .throttleDevice),
+    ("hugepageLimit", .hugepageLimit),
+    ("network", .network),
+    ("networkPriority", .networkPriority),
+    ("rdma", .rdma),
+  ]
 }
