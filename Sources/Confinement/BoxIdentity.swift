@@ -24,11 +24,16 @@ package struct BoxIdentity {
   package static func choose(_ bundle: Bundle, on host: Host) throws(WallError) -> BoxIdentity {
     let configuration = bundle.configuration
     if !configuration.namespaces.contains(where: { $0.kind == .user }) {
-      if !host.isRoot {
+      let administrator = 21
+      if !host.isRoot && !host.hasCapability(administrator) {
         throw WallError(
           .unavailable, "the host's user namespace (--userns host) is for root: leave the option out, or run as root")
       }
-      return BoxIdentity(map: nil)
+      // Root of an outer user namespace, such as podman's own, serves as well: the box's ids are those there.
+      var identity = BoxIdentity(map: nil)
+      identity.deniesGroups =
+        !host.inInitialUserNamespace && ((try? File.text("/proc/self/setgroups"))?.hasPrefix("deny") ?? false)
+      return identity
     }
     if !configuration.userMappings.isEmpty || !configuration.groupMappings.isEmpty {
       func ranges(_ mappings: [IDMapping]) -> [IDRange] {

@@ -30,20 +30,14 @@ package struct BoxMounts {
     "cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
   ]
 
-  /// Control group mounts come late, when the box stands in its groups and has its cgroup namespace.
-  package func attach(to root: borrowing BoxRoot, late: Bool) throws(WallError) {
-    for item in plan.items where isLate(item) == late {
+  package func attach(to root: borrowing BoxRoot) throws(WallError) {
+    for item in plan.items {
       do throws(SystemError) {
         try attach(item, root)
       } catch {
         throw WallError("mount \(item.destination): \(error)")
       }
     }
-  }
-
-  private func isLate(_ item: MountPlan.Item) -> Bool {
-    if case .fileSystem(let type) = item.source { return type.hasPrefix("cgroup") }
-    return false
   }
 
   private func attach(_ item: MountPlan.Item, _ root: borrowing BoxRoot) throws(SystemError) {
@@ -74,8 +68,13 @@ package struct BoxMounts {
       let target = try isKernels ? kernelPlace(item.destination, root) : place(item, root, isFile: false)
       switch type {
       case "sysfs": try attachSysfs(item, root, target.rawValue)
-      case "cgroup", "cgroup2": try cgroups(item, target.rawValue)
-      default: try fileSystem(type, item).attach(onto: target.rawValue)
+      case "cgroup", "cgroup2":
+        try CgroupMount(cgroup: cgroup, attributes: item.options.attributes).attach(onto: target.rawValue)
+      default:
+        let mount = try fileSystem(type, item)
+        if item.options.copiesUp { try TreeCopy.copy(from: target.rawValue, to: mount.descriptor.rawValue) }
+        try mount.attach(onto: target.rawValue)
+        if item.options.propagation != .private { try mount.change(propagation: item.options.propagation) }
       }
     }
   }
@@ -99,13 +98,18 @@ package struct BoxMounts {
 
   private func fileSystem(_ type: String, _ item: MountPlan.Item) throws(SystemError) -> DetachedMount {
     let context = try FileSystemContext(type)
+    for flag in item.options.flags { try context.set(flag) }
     for option in item.options.data {
       let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
       if parts.count == 2 {
         // An id that the box's map does not have cannot own anything in it.
         if parts[0] == "gid", let group = UInt32(parts[1]), !identity.hasGroup(group) { continue }
         if parts[0] == "uid", let user = UInt32(parts[1]), !identity.hasUser(user) { continue }
-        try context.set(parts[0], parts[1])
+        do throws(SystemError) { try context.set(parts[0], parts[1]) } catch
+          where error.errno == .invalid && type == "devpts" && parts[0] == "gid"
+        {
+          // A group that the user namespace around us has not: the terminals are then their users' own groups'.
+        }
       } else if option != "newinstance" {
         try context.set(option)
       }
@@ -147,27 +151,5 @@ package struct BoxMounts {
     let nothing = try FileSystemContext("tmpfs")
     try nothing.set("nr_inodes", "2")
     try nothing.mount(item.options.attributes.union(.readOnly)).attach(onto: groups.rawValue)
-  }
-
-  /// The box's own groups, read-only: the one of version 2, or of version 1 a folder for each controller it stands in.
-  private func cgroups(_ item: MountPlan.Item, _ target: Int32) throws(SystemError) {
-    guard let cgroup, !cgroup.places.isEmpty else { return }
-    let attributes = item.options.attributes.union(.readOnly)
-    if cgroup.places.count == 1, cgroup.places[0].isUnified {
-      return try FileSystemContext("cgroup2").mount(attributes).attach(onto: target)
-    }
-    let memory = try FileSystemContext("tmpfs")
-    try memory.set("mode", "755")
-    let folders = try memory.mount(attributes.subtracting(.readOnly))
-    try folders.attach(onto: target)
-    for place in cgroup.places {
-      guard let controller = place.controller else { continue }
-      try File.makeDirectory(controller.rawValue, at: folders.descriptor.rawValue)
-      let folder = try File.open(controller.rawValue, O_PATH | O_DIRECTORY, at: folders.descriptor.rawValue)
-      let context = try FileSystemContext("cgroup")
-      try context.set(controller.rawValue)
-      try context.mount(attributes).attach(onto: folder.rawValue)
-    }
-    try folders.change(set: .readOnly)
   }
 }

@@ -7,12 +7,21 @@ package import Walls
 package struct DeviceTree {
   package struct Node: Equatable {
     var path: String
-    var isBlock = false
+    var type = DeviceConfiguration.Kind.character
     var major: UInt32
     var minor: UInt32
     var mode: UInt32 = 0o666
+    /// Inside the box.
+    var user: UInt32 = 0
+    var group: UInt32 = 0
     var device: UInt64 { immure_makedev(major, minor) }
-    var kind: UInt32 { UInt32(isBlock ? S_IFBLK : S_IFCHR) }
+    var kind: UInt32 {
+      switch type {
+      case .character: UInt32(S_IFCHR)
+      case .block: UInt32(S_IFBLK)
+      case .fifo: UInt32(S_IFIFO)
+      }
+    }
   }
   /// runtime-spec config-linux.md, "Default Devices" (numbers: Documentation/admin-guide/devices.txt).
   package static let standard: [Node] = [
@@ -22,8 +31,12 @@ package struct DeviceTree {
   ]
 
   package let nodes: [Node]
+  /// Of the file system that they are in.
+  private var attributes: MountAttributes
+  private var data: [String]
+  private var isReadOnly = false
   /// Made by the parent as root, with real nodes; nil where the child makes it of bind mounts.
-  package let made: Int32?
+  package private(set) var made: Int32?
 
   /// The parent's copy of what it made.
   package func close() {
@@ -40,18 +53,39 @@ package struct DeviceTree {
       nodes.removeAll { $0.path == path }
       nodes.append(
         Node(
-          path: path, isBlock: device.isBlock, major: device.major, minor: device.minor, mode: device.mode & 0o777))
+          path: path, type: device.kind, major: device.major, minor: device.minor, mode: device.mode & 0o777,
+          user: device.user, group: device.group))
     }
     self.nodes = nodes
     made = nil
+    attributes = [.noSetUserID, .noExecute]
+    data = ["size=64k", "mode=755"]
+    if let mount = configuration.mounts.last(where: { $0.destination == "/dev" && $0.type == "tmpfs" }) {
+      let options = try MountOptions(mount)
+      attributes = options.attributes.subtracting([.readOnly, .noDevices]).union(.noSetUserID)
+      isReadOnly = options.attributes.contains(.readOnly)
+      data = options.data
+    }
   }
 
   /// The same, with what the parent made and sent.
-  package func with(made: Int32) -> DeviceTree { DeviceTree(nodes: nodes, made: made) }
+  package func with(made: Int32) -> DeviceTree {
+    var tree = self
+    tree.made = made
+    return tree
+  }
 
-  private init(nodes: [Node], made: Int32?) {
-    self.nodes = nodes
-    self.made = made
+  private func fileSystem(owner: (user: UInt32, group: UInt32)) throws(SystemError) -> DetachedMount {
+    let context = try FileSystemContext("tmpfs")
+    for option in data {
+      let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+      if parts.count == 2 { try context.set(parts[0], parts[1]) } else { try context.set(option) }
+    }
+    if owner.user != 0 || owner.group != 0 {
+      try context.set("uid", "\(owner.user)")
+      try context.set("gid", "\(owner.group)")
+    }
+    return try context.mount(attributes)
   }
 
   /// As root: a file system of the host's own, so that its nodes work in a box that could not have made them, owned by the
@@ -60,14 +94,7 @@ package struct DeviceTree {
     let mask = Identity.setUmask(0)
     defer { Identity.setUmask(mask) }
     do throws(SystemError) {
-      let context = try FileSystemContext("tmpfs")
-      try context.set("size", "64k")
-      try context.set("mode", "755")
-      if owner.user != 0 || owner.group != 0 {
-        try context.set("uid", "\(owner.user)")
-        try context.set("gid", "\(owner.group)")
-      }
-      let mount = try context.mount([.noSetUserID, .noExecute])
+      let mount = try fileSystem(owner: owner)
       let folder = mount.descriptor.rawValue
       for node in nodes {
         try makeParents(of: node.path, at: folder)
@@ -78,11 +105,11 @@ package struct DeviceTree {
         }
         // The standard ones are everyone's; one that was asked for is the box's own.
         if !Self.standard.contains(node) {
-          try File.changeOwner(node.path, user: owner.user, group: owner.group, at: folder)
+          try File.changeOwner(node.path, user: owner.user + node.user, group: owner.group + node.group, at: folder)
         }
       }
       try makeFixtures(folder)
-      return DeviceTree(nodes: nodes, made: mount.release())
+      return with(made: mount.release())
     } catch {
       throw WallError("/dev", error)
     }
@@ -91,14 +118,15 @@ package struct DeviceTree {
   /// Attaches it, made before or now of the host's nodes.
   package func attach(onto target: Int32) throws(SystemError) {
     if let made { return try Mount.attach(made, onto: target) }
-    let context = try FileSystemContext("tmpfs")
-    try context.set("size", "64k")
-    try context.set("mode", "755")
-    let mount = try context.mount([.noSetUserID, .noExecute])
+    let mount = try fileSystem(owner: (0, 0))
     let folder = mount.descriptor.rawValue
     try mount.attach(onto: target)
     for node in nodes {
       try makeParents(of: node.path, at: folder)
+      if node.type == .fifo {
+        try File.makeNode(node.path, mode: node.kind | node.mode, device: 0, at: folder)
+        continue
+      }
       let tree = try hostNode(node)
       let place = try File.open(node.path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o666, at: folder)
       try tree.attach(onto: place.rawValue)

@@ -25,7 +25,14 @@ package final class HostTrees {
     package var set: MountAttributes = []
     var clear: MountAttributes = []
     var attributesBelow = false
+    /// For the mounts below as well as for the first, whatever `attributesBelow` says.
+    var setBelow: MountAttributes = []
+    var clearBelow: MountAttributes = []
     var propagation = MountPropagation.private
+    var propagationBelow = true
+    /// How owners are translated where the mount itself says so, and whether also below.
+    var mapping: IDMapNamespace?
+    var mapsBelow = false
   }
 
   package private(set) var requests: [Request] = []
@@ -41,6 +48,9 @@ package final class HostTrees {
     for descriptor in descriptors where descriptor >= 0 { _ = FileDescriptor(owning: descriptor) }
     descriptors = []
   }
+
+  /// Whether some tree takes part in how mounts spread on the host.
+  package var wantPeers: Bool { requests.contains { $0.propagation == .slave || $0.propagation == .shared } }
 
   package func add(_ request: Request) -> Int {
     requests.append(request)
@@ -76,12 +86,21 @@ package final class HostTrees {
         if let userNamespace, request.owners != .asTheyAre {
           if try translate(index, request, through: userNamespace) { continue }
         }
+        if let mapping = request.mapping {
+          let namespace = try mapping.open()
+          try Mount.mapIDs(descriptors[index], through: namespace.rawValue, recursive: request.mapsBelow)
+          isTranslated[index] = true
+        }
+        if !request.setBelow.isEmpty || !request.clearBelow.isEmpty {
+          try Mount.change(descriptors[index], set: request.setBelow, clear: request.clearBelow, recursive: true)
+        }
         let changesBelow = request.attributesBelow && request.recursive
         if !request.set.isEmpty || !request.clear.isEmpty {
           try Mount.change(
             descriptors[index], set: request.set, clear: request.clear, recursive: changesBelow)
         }
-        try Mount.change(descriptors[index], propagation: request.propagation, recursive: request.recursive)
+        try Mount.change(descriptors[index], propagation: request.propagation,
+          recursive: request.recursive && request.propagationBelow)
       } catch {
         throw WallError("\(request.what): \(request.path)", error)
       }

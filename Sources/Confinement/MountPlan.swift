@@ -110,15 +110,30 @@ package struct MountPlan {
     guard mount.source.hasPrefix("/") else {
       throw WallError("mount \(mount.destination): the source \"\(mount.source)\" must be an absolute path")
     }
+    guard mount.source.hasPrefix("/") else {
+      throw WallError("mount \(mount.destination): the source \"\(mount.source)\" must be an absolute path")
+    }
     // A read-only volume that cannot be translated shows its files as nobody's; a writable one would only refuse every write.
     let owners: HostTrees.Owners =
-      !identity.mapsFiles || !(bundle.usesInit || options.isIDMapped)
+      !identity.mapsFiles || !bundle.usesInit
       ? .asTheyAre : options.attributes.contains(.readOnly) ? .translatedIfPossible : .translated
-    return trees.add(
-      HostTrees.Request(
-        path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes,
-        clear: options.cleared, attributesBelow: options.recursiveAttributes || options.isRecursive,
-        propagation: options.propagation))
+    var request = HostTrees.Request(
+      path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes, clear: options.cleared,
+      // `run` holds what its options say for all that is below; a configuration says rro where it means so.
+      attributesBelow: bundle.usesInit, setBelow: options.attributesBelow, clearBelow: options.clearedBelow,
+      propagation: options.propagation, propagationBelow: options.recursivePropagation)
+    if options.isIDMapped {
+      // Without a mapping of its own the box's is meant (config.md, "idmap").
+      let own = !mount.userMappings.isEmpty
+      let users = own ? mount.userMappings : bundle.configuration.userMappings
+      let groups = own ? mount.groupMappings : bundle.configuration.groupMappings
+      if users.isEmpty {
+        throw WallError("mount \(mount.destination): it is to be idmapped, and neither it nor the box has mappings")
+      }
+      request.mapping = IDMapNamespace(users: users, groups: groups)
+      request.mapsBelow = options.isIDMappedBelow
+    }
+    return trees.add(request)
   }
 
   private func overlay(

@@ -18,6 +18,7 @@ struct BoxBuilder {
   let streams: Streams
   /// Whether the parent has opened the host's trees.
   let parentOpens: Bool
+  let joined: JoinedNamespaces
 
   /// Descriptors for the child: set-up, init's socket and program.
   struct Descriptors {
@@ -34,6 +35,10 @@ struct BoxBuilder {
 
   private var configuration: RuntimeConfiguration { bundle.configuration }
   private func has(_ kind: NamespaceKind) -> Bool { configuration.namespaces.contains { $0.kind == kind } }
+  /// Of the box's own, not one that others live in.
+  private func isNew(_ kind: NamespaceKind) -> Bool {
+    configuration.namespaces.contains { $0.kind == kind && $0.path == nil }
+  }
 
   /// Runs in the child of the clone, from its first instruction to exec. Ends the process where it fails.
   func run(_ descriptors: Descriptors) -> Never {
@@ -63,6 +68,8 @@ struct BoxBuilder {
       // Nothing that is mounted here reaches the host, nothing mounted there comes in.
       try Mount.makeAllPrivate()
     }
+    try joined.enter()
+    if isNew(.time) { try TimeNamespace.enter(configuration.timeOffsets) }
     if !parentOpens {
       try trees.open()
       try trees.finish(userNamespace: nil)
@@ -86,7 +93,7 @@ struct BoxBuilder {
     let boxMounts = BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: cgroup,
       hasNetworkNamespace: has(.network))
-    try boxMounts.attach(to: root, late: false)
+    try boxMounts.attach(to: root)
     var far: Int32?
     if case .terminal(let size) = streams {
       do throws(SystemError) {
@@ -106,11 +113,10 @@ struct BoxBuilder {
     do throws(SystemError) {
       try Mount.pivot(to: root.descriptor)
       try checkRoot(root.descriptor)
-      if has(.cgroup) { try Namespaces.unshare(Namespaces.cgroup) }
+      if isNew(.cgroup) { try Namespaces.unshare(Namespaces.cgroup) }
     } catch {
       throw WallError("root filesystem", error)
     }
-    try boxMounts.attach(to: root, late: true)
     if isReadOnly {
       try step("read-only root") { () throws(SystemError) in try root.mount.change(set: .readOnly) }
     }
@@ -148,11 +154,13 @@ struct BoxBuilder {
 
   private func nameBox() throws(WallError) {
     try step("names and network") { () throws(SystemError) in
-      if has(.uts) {
+      if isNew(.uts) || has(.uts) && configuration.hostname != nil {
         try Namespaces.setHostName(configuration.hostname ?? String(bundle.id.prefix(63)))
+      }
+      if has(.uts) {
         if let name = configuration.domainname { try Namespaces.setDomainName(name) }
       }
-      if has(.network) { try Namespaces.raiseLoopback() }
+      if isNew(.network) { try Namespaces.raiseLoopback() }
     }
   }
 

@@ -9,11 +9,13 @@ import Walls
 enum BoxLimits {
   static func cgroup(_ resources: ResourceConfiguration, _ identity: BoxIdentity) -> CgroupLimits {
     var limits = CgroupLimits()
-    limits.memory = resources.memoryLimit
-    limits.memoryAndSwap = resources.memorySwapLimit
-    limits.cpuShares = resources.cpuShares
-    limits.cpuQuota = resources.cpuQuota
-    limits.cpuPeriod = resources.cpuPeriod
+    // Zero is what clients write that have nothing to say.
+    func unlessZero<Number: BinaryInteger>(_ value: Number?) -> Number? { value == 0 ? nil : value }
+    limits.memory = unlessZero(resources.memoryLimit)
+    limits.memoryAndSwap = unlessZero(resources.memorySwapLimit)
+    limits.cpuShares = unlessZero(resources.cpuShares)
+    limits.cpuQuota = unlessZero(resources.cpuQuota)
+    limits.cpuPeriod = unlessZero(resources.cpuPeriod)
     limits.cpus = resources.cpus
     limits.memoryNodes = resources.mems
     limits.pids = resources.pidsLimit.map { $0 == 0 ? -1 : $0 }
@@ -34,9 +36,22 @@ enum BoxLimits {
         ? "a *:* rwm" : "\(rule.type) \(number(rule.major)):\(number(rule.minor)) \(rule.access)"
       return CgroupLimits.DeviceRule(allow: rule.allow, text: text)
     }
+    // Standard nodes are in every box, whatever the rules say before (config-linux.md, "Default Devices").
+    if !limits.devices.isEmpty { limits.devices += defaultDevices.dropFirst() }
     // Without a user namespace the box's root could make any device node it has CAP_MKNOD for.
     if identity.map == nil && limits.devices.isEmpty { limits.devices = defaultDevices }
     return limits
+  }
+
+  /// Where the box's group is to be; nil where the wall may choose.
+  static func path(_ configuration: RuntimeConfiguration) throws(WallError) -> String? {
+    guard let path = configuration.cgroupsPath else { return nil }
+    if !path.hasPrefix("/") && path.split(separator: ":", omittingEmptySubsequences: false).count == 3 {
+      throw WallError(
+        "linux.cgroupsPath: \"\(FormatError.presentable(path))\" is for the systemd driver, which is not supported: use the cgroupfs driver (podman --cgroup-manager=cgroupfs, Docker exec-opts native.cgroupdriver=cgroupfs)"
+      )
+    }
+    return path
   }
 
   /// The policy's bounds on disk traffic, for each disk that the box's volumes and image are on.

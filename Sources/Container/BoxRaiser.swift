@@ -31,27 +31,44 @@ struct BoxRaiser {
   }
 
   private func check() throws(WallError) {
-    for namespace in configuration.namespaces where namespace.path != nil {
-      throw WallError("joining the \(namespace.kind.rawValue) namespace \(namespace.path ?? "") is not supported")
+    func find(_ kind: NamespaceKind) -> NamespaceConfiguration? {
+      configuration.namespaces.first { $0.kind == kind }
     }
-    guard configuration.namespaces.contains(where: { $0.kind == .mount }) else {
-      throw WallError("a container without a mount namespace of its own is not supported")
+    guard let mount = find(.mount) else {
+      throw WallError("linux.namespaces: a container without a mount namespace of its own is not supported")
     }
-    guard configuration.namespaces.contains(where: { $0.kind == .pid }) else {
+    if let path = mount.path {
+      throw WallError("linux.namespaces: joining the mount namespace \(path) is not supported: use exec in its container")
+    }
+    if let path = find(.user)?.path {
+      throw WallError("linux.namespaces: joining the user namespace \(path) is not supported: give its mappings")
+    }
+    if bundle.usesInit && find(.pid).map({ $0.path == nil }) != true {
       throw WallError("a container without a process namespace of its own is not supported")
     }
   }
 
   /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
   private func makeCgroup(_ identity: BoxIdentity, _ notes: inout [String]) throws(WallError) -> Cgroup? {
+    let layout = CgroupLayout.detect()
     var limits = BoxLimits.cgroup(configuration.resources, identity)
     limits.throttles += BoxLimits.throttles(bundle)
-    if limits.controllers.isEmpty { return nil }
+    try BoxLimits.addResources(configuration.resources, to: &limits, layout: layout)
+    let path = try BoxLimits.path(configuration)
+    if path == nil && limits.controllers.isEmpty && limits.moreLegacy.isEmpty { return nil }
     do throws(SystemError) {
-      let group = try Cgroup.create(bundle.id, limits: limits)
+      let group: Cgroup
+      if let path {
+        group = try Cgroup.create(at: path, limits: limits, layout: layout)
+      } else {
+        group = try Cgroup.create(bundle.id, limits: limits)
+      }
       for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
       return group
-    } catch  where Cgroup.isRefused(error.errno) || error.errno == .noDevice {
+    } catch  where Cgroup.isRefused(error.errno) && !host.isRoot || error.errno == .noDevice {
+      notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
+      return nil
+    } catch  where Cgroup.isRefused(error.errno) && path == nil {
       notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
       return nil
     } catch {
@@ -62,15 +79,18 @@ struct BoxRaiser {
   private func raise(_ identity: BoxIdentity, _ cgroup: Cgroup?, _ notes: [String]) throws(WallError)
     -> ContainerSandbox
   {
+    let joined = try JoinedNamespaces(configuration)
+    defer { joined.close() }
     let trees = HostTrees()
     let root = try RootAssembly.plan(bundle, trees, identity)
     let mounts = try MountPlan.plan(bundle, trees, identity)
-    let parentOpens = host.isRoot && identity.map != nil
+    // Only in the parent's mount namespace are the host's mounts those that others are peers of.
+    let parentOpens = host.isRoot && (identity.map != nil || trees.wantPeers)
     if parentOpens { try trees.open() }
     let devices = try DeviceTree(configuration)
     let builder = BoxBuilder(
       bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
-      plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens)
+      plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined)
     let descriptors = try Preparation(bundle)
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
@@ -142,14 +162,18 @@ struct BoxRaiser {
     -> Child
   {
     var flags: UInt64 = 0
-    for namespace in configuration.namespaces where namespace.kind != .cgroup { flags |= namespace.kind.cloneFlag }
+    // A cgroup namespace comes late, for its root to be the box's own group; a time namespace when its offsets are set.
+    for namespace in configuration.namespaces
+    where namespace.kind != .cgroup && namespace.kind != .time && namespace.path == nil {
+      flags |= namespace.kind.cloneFlag
+    }
     do throws(SystemError) {
       var folder: FileDescriptor?
       if let path = cgroup?.unifiedPath { folder = try File.open(path, O_PATH | O_DIRECTORY) }
       let tasks = try cgroup?.openTasks() ?? []
       defer { for descriptor in tasks { _ = FileDescriptor(owning: descriptor) } }
       let arguments = CloneArguments(flags: flags, cgroup: folder?.rawValue)
-      guard let child = try Process.clone(arguments) else {
+      guard let child = try builder.joined.beingBornInto({ () throws(SystemError) in try Process.clone(arguments) }) else {
         builder.run(
           BoxBuilder.Descriptors(
             channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,

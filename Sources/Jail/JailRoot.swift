@@ -57,7 +57,7 @@ struct JailRoot {
     let root = try assembly.build(trees)
     try BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: nil, hasNetworkNamespace: false
-    ).attach(to: root, late: false)
+    ).attach(to: root)
     try ProtectedPaths(masked: masked, readOnly: []).apply(root)
     do throws(SystemError) {
       try own(root)

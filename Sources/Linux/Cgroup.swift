@@ -19,6 +19,7 @@ public struct Cgroup: Sendable, Equatable {
   public private(set) var missing: [CgroupLimits.Setting] = []
 
   public init(places: [Place]) { self.places = places }
+  mutating func add(_ place: Place) { places.append(place) }
 
   public func path(of controller: CgroupController) -> String? {
     places.first { $0.controller == controller }?.path ?? unifiedPath
@@ -39,7 +40,7 @@ public struct Cgroup: Sendable, Equatable {
       if layout.mode == .unified {
         try group.createUnified(name, limits, layout)
       } else {
-        for controller in limits.controllers + always.filter({ !limits.controllers.contains($0) }) {
+        for controller in limits.more(limits.moreLegacy) + always.filter({ !limits.controllers.contains($0) }) {
           guard let directory = layout.directory(of: controller) else {
             throw SystemError("cgroup", "controller \(controller.rawValue)", .noDevice)
           }
@@ -85,19 +86,20 @@ public struct Cgroup: Sendable, Equatable {
     let own = (try? CgroupMembership.of())?.unified
     let path = try Cgroup.makeFirst(Cgroup.candidates(name, in: layout.mountPoint, own: own, unified: true))
     places = [Place(controller: nil, path: path)]
-    let names = limits.controllers.compactMap(\.unifiedName)
+    let names = limits.more(limits.moreUnified).compactMap(\.unifiedName)
     let absent = names.filter { !File.exists(path + "/" + Cgroup.probeFile[$0, default: "cgroup.procs"]) }
     if !absent.isEmpty { try Cgroup.enable(absent, above: path, mountPoint: layout.mountPoint) }
     try apply(limits)
   }
 
   /// A file that is there exactly when the controller is on.
-  private static let probeFile = [
+  static let probeFile = [
     "memory": "memory.max", "pids": "pids.max", "cpu": "cpu.max", "cpuset": "cpuset.cpus", "io": "io.max",
+    "hugetlb": "hugetlb.2MB.max", "rdma": "rdma.max", "misc": "misc.max",
   ]
 
   /// Turns controllers on in every folder from the mount point down to the one above `path` (cgroup.subtree_control).
-  private static func enable(_ controllers: [String], above path: String, mountPoint: String) throws(SystemError) {
+  static func enable(_ controllers: [String], above path: String, mountPoint: String) throws(SystemError) {
     var folders: [String] = []
     var folder = File.parent(of: path)
     while let current = folder, current.hasPrefix(mountPoint) {
@@ -178,7 +180,7 @@ public struct Cgroup: Sendable, Equatable {
 
   /// A new cpuset of version 1 has no CPUs and no memory nodes, and nothing can join it: it takes those above
   /// (cpuset(7)).
-  private static func inheritCPUSet(_ path: String) throws(SystemError) {
+  static func inheritCPUSet(_ path: String) throws(SystemError) {
     for file in ["cpuset.cpus", "cpuset.mems"] {
       guard let parent = File.parent(of: path) else { continue }
       var value = try File.text(parent + "/" + file)

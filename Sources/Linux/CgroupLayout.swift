@@ -66,14 +66,17 @@ public struct CgroupLayout: Sendable, Equatable {
 
 /// The controllers that limits are made of, by the names of version 1 (`io` of version 2 is `blkio`).
 public enum CgroupController: String, Sendable, CaseIterable {
-  case memory, pids, cpu, cpuacct, cpuset, blkio, devices, freezer
+  case memory, pids, cpu, cpuacct, cpuset, blkio, devices, freezer, hugetlb, rdma, misc
+  case netClass = "net_cls"
+  case netPriority = "net_prio"
+  case perfEvent = "perf_event"
 
   /// Its name in version 2's cgroup.controllers; nil for those that became part of the core or eBPF.
   public var unifiedName: String? {
     switch self {
-    case .memory, .pids, .cpu, .cpuset: rawValue
+    case .memory, .pids, .cpu, .cpuset, .hugetlb, .rdma, .misc: rawValue
     case .blkio: "io"
-    case .cpuacct, .devices, .freezer: nil
+    case .cpuacct, .devices, .freezer, .netClass, .netPriority, .perfEvent: nil
     }
   }
 }

@@ -18,6 +18,9 @@ public struct CgroupLimits: Sendable, Equatable {
   public var throttles: [Throttle] = []
   /// Version 1's device lists in order, "c 1:3 rwm"; version 2 has no file for them.
   public var devices: [DeviceRule] = []
+  /// Further writes of version 1 and of version 2, after all others.
+  public var moreLegacy: [Setting] = []
+  public var moreUnified: [Setting] = []
 
   public init() {}
 
@@ -70,6 +73,13 @@ public struct CgroupLimits: Sendable, Equatable {
     return needed
   }
 
+  /// The controllers that the further writes of a version need.
+  func more(_ settings: [Setting]) -> [CgroupController] {
+    var needed = controllers
+    for setting in settings where !needed.contains(setting.controller) { needed.append(setting.controller) }
+    return needed
+  }
+
   /// The writes of version 1, in an order the kernel takes: memory before memory+swap, the period before the quota.
   public var legacySettings: [Setting] {
     var settings: [Setting] = []
@@ -88,7 +98,7 @@ public struct CgroupLimits: Sendable, Equatable {
     for rule in devices {
       settings.append(Setting(.devices, rule.allow ? "devices.allow" : "devices.deny", rule.text))
     }
-    return settings
+    return settings + moreLegacy
   }
 
   /// The writes of version 2. Device rules are none of its files' business.
@@ -110,7 +120,7 @@ public struct CgroupLimits: Sendable, Equatable {
       settings.append(
         Setting(.blkio, "io.max", "\(throttle.major):\(throttle.minor) \(throttle.unifiedKey)=\(throttle.rate)"))
     }
-    return settings
+    return settings + moreUnified
   }
 
   /// cpu.weight (1 to 10000) for cpu.shares (2 to 262144), as every runtime converts it (OCI runtime-spec, cgroup v2).

@@ -14,7 +14,7 @@ import Walls
     #expect(read.isBind && read.isRecursive)
     #expect(read.attributes == [.readOnly, .noSetUserID])
     #expect(read.cleared == [.noDevices])
-    #expect(try options(["rro"]).recursiveAttributes)
+    #expect(try options(["rro"]).attributesBelow == .readOnly)
   }
 
   @Test func fileSystemOptionsStay() throws {
