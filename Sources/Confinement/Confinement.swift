@@ -18,6 +18,7 @@ public enum Confinement {
 
     if let score = plan.oomScoreAdjustment { try File.writeExisting("/proc/self/oom_score_adj", "\(score)") }
     for limit in plan.rlimits { try ResourceLimits.set(limit.kind, soft: limit.soft, hard: limit.hard) }
+    try plan.traits.apply()
     if plan.keyring { try leaveKeys() }
 
     try limitBounding(plan, held)

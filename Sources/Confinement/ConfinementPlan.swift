@@ -7,6 +7,7 @@ public struct ConfinementPlan: Sendable, Equatable {
   public var rlimits: [ResourceLimit] = []
   /// Written to /proc/self/oom_score_adj; nil leaves it. Lowering it wants CAP_SYS_RESOURCE.
   public var oomScoreAdjustment: Int32?
+  public var traits = ProcessTraits()
   /// Whether the caller's keys are left behind (a new session keyring).
   public var keyring = true
   public var capabilities = CapabilityConfiguration()

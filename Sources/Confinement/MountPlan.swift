@@ -56,11 +56,10 @@ package struct MountPlan {
   {
     var plan = MountPlan()
     let given = bundle.configuration.mounts
-    if bundle.usesInit {
-      for mount in standard where !given.contains(where: { $0.destination == mount.destination }) {
-        try plan.add(mount, bundle, trees, identity)
-      }
-    }
+    let missing =
+      bundle.usesInit
+      ? standard.filter { mount in !given.contains { $0.destination == mount.destination } } : []
+    for mount in missing where mount.type != "cgroup" { try plan.add(mount, bundle, trees, identity) }
     for mount in given {
       try plan.add(mount, bundle, trees, identity)
       if let directory = MountPlan.directory(bundle.root, coveredBy: mount) {
@@ -70,6 +69,8 @@ package struct MountPlan {
         plan.items.append(Item(destination: directory, source: .lent(tree), options: options))
       }
     }
+    // Within /sys, whoever gave that.
+    for mount in missing where mount.type == "cgroup" { try plan.add(mount, bundle, trees, identity) }
     return plan
   }
 

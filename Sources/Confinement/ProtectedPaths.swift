@@ -58,9 +58,15 @@ package struct ProtectedPaths {
     }
   }
 
-  /// The box's /dev/null, only if it is the null device: an image or a race might have put something else there.
+  /// The box's /dev/null, or the host's where the box has none; only if it is the null device: an image or a race might have put
+  /// something else there (CVE-2025-31133).
   private func verifiedNull(_ root: borrowing BoxRoot) throws(SystemError) -> Int32 {
-    let null = try root.find("/dev/null", noSymlinks: true)
+    let null: FileDescriptor
+    do throws(SystemError) { null = try root.find("/dev/null", noSymlinks: true) } catch
+      where error.errno == .noEntry || error.errno == .notDirectory
+    {
+      null = try File.open("/dev/null", O_PATH | O_NOFOLLOW)
+    }
     let status = try File.status("", at: null.rawValue)
     guard UInt32(status.st_mode) & UInt32(S_IFMT) == UInt32(S_IFCHR), UInt64(status.st_rdev) == immure_makedev(1, 3)
     else {

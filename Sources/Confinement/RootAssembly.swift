@@ -36,7 +36,12 @@ package struct RootAssembly {
     let owners: HostTrees.Owners = identity.mapsFiles ? .translated : .asTheyAre
     switch bundle.root {
     case .directory(let path, let readOnly):
-      let tree = trees.add(HostTrees.Request(path: path, what: "root filesystem", recursive: true, owners: owners))
+      var request = HostTrees.Request(path: path, what: "root filesystem", recursive: true, owners: owners)
+      // A root that others' mounts spread to follows the host's; it becomes shared for the box's own copies when it is the root.
+      if let word = bundle.configuration.rootPropagation, word.hasSuffix("slave") || word.hasSuffix("shared") {
+        request.propagation = .slave
+      }
+      let tree = trees.add(request)
       shape = .directory(tree: tree, readOnly: readOnly)
     case .layers(let paths, let scratch):
       if paths.isEmpty { throw WallError("root filesystem: no layers") }

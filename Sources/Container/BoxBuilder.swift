@@ -19,6 +19,7 @@ struct BoxBuilder {
   /// Whether the parent has opened the host's trees.
   let parentOpens: Bool
   let joined: JoinedNamespaces
+  let moved: MovedDevices
 
   /// Descriptors for the child: set-up, init's socket and program.
   struct Descriptors {
@@ -117,6 +118,7 @@ struct BoxBuilder {
     } catch {
       throw WallError("root filesystem", error)
     }
+    try spread(root)
     if isReadOnly {
       try step("read-only root") { () throws(SystemError) in try root.mount.change(set: .readOnly) }
     }
@@ -135,6 +137,18 @@ struct BoxBuilder {
     }
     guard let made = given.first else { return devices }
     return devices.with(made: made)
+  }
+
+  /// rootfsPropagation (config-linux.md): the root's own, and with "r" before it that of all that is mounted below.
+  private func spread(_ root: borrowing BoxRoot) throws(WallError) {
+    guard var word = configuration.rootPropagation else { return }
+    let isRecursive = word.hasPrefix("r")
+    if isRecursive { word.removeFirst() }
+    let kinds: [String: MountPropagation] = ["slave": .slave, "shared": .shared, "unbindable": .unbindable]
+    guard let kind = kinds[word] else { return }
+    try step("linux.rootfsPropagation") { () throws(SystemError) in
+      try root.mount.change(propagation: kind, recursive: isRecursive)
+    }
   }
 
   /// What was mounted over the old root went away with it: ".." of the root is the root, and nothing else.
@@ -161,6 +175,7 @@ struct BoxBuilder {
         if let name = configuration.domainname { try Namespaces.setDomainName(name) }
       }
       if isNew(.network) { try Namespaces.raiseLoopback() }
+      try moved.configure()
     }
   }
 

@@ -19,6 +19,9 @@ struct BoxEntrance {
       do throws(SystemError) {
         try Identity.setDumpable(false)
         Process.wipeArguments()
+        if let cpus = process.cpuAffinity?.initial, let numbers = CPUList.numbers(cpus) {
+          try Scheduling.setAffinity(numbers)
+        }
         try sandbox.cgroup?.joinAlone()
         try Namespaces.join(sandbox.namespaces, of: pidfd)
         guard let inside = try Process.clone(CloneArguments(flags: UInt64(UInt32(bitPattern: CLONE_PARENT)))) else {
@@ -70,6 +73,8 @@ struct BoxEntrance {
     var plan = ConfinementPlan()
     plan.rlimits = process.rlimits
     plan.oomScoreAdjustment = process.oomScoreAdjustment
+    plan.traits = ProcessTraits(process, personality: nil)
+    plan.traits.cpus = process.cpuAffinity?.final
     plan.capabilities = process.capabilities
     plan.user = process.user
     plan.user.umask = nil

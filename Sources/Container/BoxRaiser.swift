@@ -81,6 +81,7 @@ struct BoxRaiser {
   {
     let joined = try JoinedNamespaces(configuration)
     defer { joined.close() }
+    let moved = try MovedDevices(configuration.netDevices)
     let trees = HostTrees()
     let root = try RootAssembly.plan(bundle, trees, identity)
     let mounts = try MountPlan.plan(bundle, trees, identity)
@@ -90,14 +91,14 @@ struct BoxRaiser {
     let devices = try DeviceTree(configuration)
     let builder = BoxBuilder(
       bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
-      plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined)
+      plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined, moved: moved)
     let descriptors = try Preparation(bundle)
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
     var terminal: Int32?
     let process: ProcessIdentity
     do throws(WallError) {
-      try attend(child, trees, identity, parentOpens, descriptors.channel.near.rawValue)
+      try attend(child, trees, identity, parentOpens, moved, descriptors.channel.near.rawValue)
       let makesDevices = host.isRoot && mounts.hasDevices
       try equip(makesDevices ? devices.make(owner: outside(identity)) : nil, descriptors.channel.near.rawValue)
       terminal = try awaitChild(descriptors)
@@ -129,7 +130,9 @@ struct BoxRaiser {
     var plan = ConfinementPlan()
     plan.rlimits = process.rlimits
     if cgroup == nil { plan.rlimits += BoxLimits.substitutes(configuration.resources, process.rlimits) }
-    plan.oomScoreAdjustment = process.oomScoreAdjustment
+    // Without init of ours it is set from outside: nothing is written through a /proc of the box's.
+    plan.oomScoreAdjustment = bundle.usesInit ? process.oomScoreAdjustment : nil
+    plan.traits = ProcessTraits(process, personality: configuration.personality)
     plan.capabilities = process.capabilities
     plan.user = process.user
     plan.user.umask = nil
@@ -195,13 +198,24 @@ struct BoxRaiser {
 
   /// Maps first, for the child can do nothing without.
   private func attend(
-    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ parentOpens: Bool, _ channel: Int32
+    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ parentOpens: Bool,
+    _ devices: MovedDevices, _ channel: Int32
   ) throws(WallError) {
     do throws(SystemError) {
       if let map = identity.map { try map.write(pid: child.pid) }
     } catch {
       throw WallError("user namespace", error)
     }
+    if !bundle.usesInit, let score = configuration.process.oomScoreAdjustment {
+      do throws(SystemError) {
+        try File.writeExisting("/proc/\(child.pid)/oom_score_adj", "\(score)")
+      } catch  where error.errno == .accessDenied && !host.isRoot {
+        // Lowering it wants CAP_SYS_RESOURCE of the machine, which a user's own namespace never has: as with runc, it stays.
+      } catch {
+        throw WallError("process.oomScoreAdj \(score)", error)
+      }
+    }
+    try devices.move(into: child.pid)
     if parentOpens {
       var userNamespace: FileDescriptor?
       if identity.mapsFiles {
