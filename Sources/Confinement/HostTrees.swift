@@ -99,7 +99,8 @@ package final class HostTrees {
           try Mount.change(
             descriptors[index], set: request.set, clear: request.clear, recursive: changesBelow)
         }
-        try Mount.change(descriptors[index], propagation: request.propagation,
+        try Mount.change(
+          descriptors[index], propagation: request.propagation,
           recursive: request.recursive && request.propagationBelow)
       } catch {
         throw WallError("\(request.what): \(request.path)", error)

@@ -119,7 +119,8 @@ package struct MountPlan {
       !identity.mapsFiles || !bundle.usesInit
       ? .asTheyAre : options.attributes.contains(.readOnly) ? .translatedIfPossible : .translated
     var request = HostTrees.Request(
-      path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes, clear: options.cleared,
+      path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes,
+      clear: options.cleared,
       // `run` holds what its options say for all that is below; a configuration says rro where it means so.
       attributesBelow: bundle.usesInit, setBelow: options.attributesBelow, clearBelow: options.clearedBelow,
       propagation: options.propagation, propagationBelow: options.recursivePropagation)

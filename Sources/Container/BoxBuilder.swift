@@ -69,7 +69,7 @@ struct BoxBuilder {
       // Nothing that is mounted here reaches the host, nothing mounted there comes in.
       try Mount.makeAllPrivate()
     }
-    try joined.enter()
+    try joined.enter(hasOwnUser: isNew(.user))
     if isNew(.time) { try TimeNamespace.enter(configuration.timeOffsets) }
     if !parentOpens {
       try trees.open()

@@ -10,13 +10,15 @@ extension BoxLimits {
   {
     let isUnified = layout.mode == .unified
     func unsupported(_ field: String) -> WallError {
-      WallError("linux.resources.\(field): not supported: version \(isUnified ? 2 : 1) of control groups has nothing like it")
+      WallError(
+        "linux.resources.\(field): not supported: version \(isUnified ? 2 : 1) of control groups has nothing like it")
     }
     func both(_ controller: CgroupController, _ legacy: String, _ unified: String, _ value: String) {
       limits.moreLegacy.append(CgroupLimits.Setting(controller, legacy, value))
       limits.moreUnified.append(CgroupLimits.Setting(controller, unified, value))
     }
-    func legacyOnly(_ field: String, _ controller: CgroupController, _ file: String, _ value: String) throws(WallError) {
+    func legacyOnly(_ field: String, _ controller: CgroupController, _ file: String, _ value: String) throws(WallError)
+    {
       if isUnified { throw unsupported(field) }
       limits.moreLegacy.append(CgroupLimits.Setting(controller, file, value))
     }
@@ -29,7 +31,9 @@ extension BoxLimits {
     if let value = resources.kernelTCPLimit, value != 0 {
       try legacyOnly("memory.kernelTCP", .memory, "memory.kmem.tcp.limit_in_bytes", "\(value)")
     }
-    if let value = resources.swappiness { try legacyOnly("memory.swappiness", .memory, "memory.swappiness", "\(value)") }
+    if let value = resources.swappiness {
+      try legacyOnly("memory.swappiness", .memory, "memory.swappiness", "\(value)")
+    }
     if resources.disableOOMKiller == true {
       try legacyOnly("memory.disableOOMKiller", .memory, "memory.oom_control", "1")
     }

@@ -38,7 +38,8 @@ struct BoxRaiser {
       throw WallError("linux.namespaces: a container without a mount namespace of its own is not supported")
     }
     if let path = mount.path {
-      throw WallError("linux.namespaces: joining the mount namespace \(path) is not supported: use exec in its container")
+      throw WallError(
+        "linux.namespaces: joining the mount namespace \(path) is not supported: use exec in its container")
     }
     if let path = find(.user)?.path {
       throw WallError("linux.namespaces: joining the user namespace \(path) is not supported: give its mappings")
@@ -63,6 +64,7 @@ struct BoxRaiser {
       } else {
         group = try Cgroup.create(bundle.id, limits: limits)
       }
+      try attachDevices(limits.devices, group, layout, identity, &notes)
       for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
       return group
     } catch  where Cgroup.isRefused(error.errno) && !host.isRoot || error.errno == .noDevice {
@@ -73,6 +75,23 @@ struct BoxRaiser {
       return nil
     } catch {
       throw WallError("limits", error)
+    }
+  }
+
+  /// Version 2 has no files for devices: a program decides.
+  private func attachDevices(
+    _ rules: [CgroupLimits.DeviceRule], _ group: Cgroup, _ layout: CgroupLayout, _ identity: BoxIdentity,
+    _ notes: inout [String]
+  ) throws(SystemError) {
+    guard layout.mode == .unified, !rules.isEmpty, let path = group.unifiedPath else { return }
+    do throws(SystemError) {
+      try DeviceProgram(rules).attach(to: path)
+    } catch  where error.errno == .notPermitted && !host.isRoot {
+      // Without power on the machine's devices nothing can be opened that the user could not open without a box.
+      notes.append("devices are not restricted by a control group: bpf(2) is for root")
+    } catch {
+      try? group.remove()
+      throw error
     }
   }
 
@@ -176,7 +195,11 @@ struct BoxRaiser {
       let tasks = try cgroup?.openTasks() ?? []
       defer { for descriptor in tasks { _ = FileDescriptor(owning: descriptor) } }
       let arguments = CloneArguments(flags: flags, cgroup: folder?.rawValue)
-      guard let child = try builder.joined.beingBornInto({ () throws(SystemError) in try Process.clone(arguments) }) else {
+      guard
+        let child = try builder.joined.beingBornInto(
+          hasOwnUser: flags & Namespaces.user != 0,
+          { () throws(SystemError) in try Process.clone(arguments) })
+      else {
         builder.run(
           BoxBuilder.Descriptors(
             channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,

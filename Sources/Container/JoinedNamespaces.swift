@@ -29,29 +29,53 @@ struct JoinedNamespaces {
 
   var hasUser: Bool { descriptors.contains { $0.kind == .user } }
 
-  /// In the box's builder, before anything is mounted. A process namespace is joined by being born into it (`beingBornInto`).
-  func enter() throws(WallError) {
-    for entry in descriptors where entry.kind != .pid && entry.kind != .user {
+  /// In the box's builder, before anything is mounted: those it was not born into.
+  func enter(hasOwnUser: Bool) throws(WallError) {
+    for entry in descriptors where !isForBirth(entry.kind, hasOwnUser) {
       do throws(SystemError) { try Namespaces.join(descriptor: entry.descriptor, kind: entry.kind.cloneFlag) } catch {
         throw WallError("joining the \(entry.kind.rawValue) namespace", error)
       }
     }
   }
 
-  /// Runs a clone whose child is born into the process namespace to join. setns(2) changes where this process's children go, and
-  /// nothing of this process itself; afterwards they go where they went before.
-  func beingBornInto<R: ~Copyable>(_ clone: () throws(SystemError) -> R) throws(SystemError) -> R {
-    guard let entry = descriptors.first(where: { $0.kind == .pid }) else { return try clone() }
-    let own = try File.open("/proc/self/ns/pid_for_children", O_RDONLY)
-    try Namespaces.join(descriptor: entry.descriptor, kind: Namespaces.pid)
+  /// A process namespace can only be joined by being born into it; the others too by a box that has a user namespace of its own, as it has
+  /// no power over namespaces that are not of it.
+  private func isForBirth(_ kind: NamespaceKind, _ hasOwnUser: Bool) -> Bool {
+    kind == .pid || hasOwnUser && kind != .cgroup && kind != .time
+  }
+
+  /// Runs a clone whose child is born into namespaces to join: this process goes into them and comes back. (For the process namespace
+  /// only its children's changes.)
+  func beingBornInto(hasOwnUser: Bool, _ clone: () throws(SystemError) -> Child?) throws(SystemError) -> Child? {
+    let entries = descriptors.filter { isForBirth($0.kind, hasOwnUser) }
+    if entries.isEmpty { return try clone() }
+    var own: [(kind: NamespaceKind, descriptor: Int32)] = []
+    defer { for entry in own { _ = FileDescriptor(owning: entry.descriptor) } }
+    for entry in entries {
+      own.append((entry.kind, try File.open("/proc/self/ns/" + entry.kind.fileName, O_RDONLY).release()))
+    }
+    for entry in entries { try Namespaces.join(descriptor: entry.descriptor, kind: entry.kind.cloneFlag) }
     do throws(SystemError) {
-      let result = try clone()
-      try Namespaces.join(descriptor: own.rawValue, kind: Namespaces.pid)
+      // The child stays where it was born.
+      guard let result = try clone() else { return nil }
+      for entry in own { try Namespaces.join(descriptor: entry.descriptor, kind: entry.kind.cloneFlag) }
       return result
     } catch {
-      // The clone's error is the one that matters; a runtime that cannot go back ends here anyway.
-      try? Namespaces.join(descriptor: own.rawValue, kind: Namespaces.pid)
+      // The first error is the one that matters; a runtime that cannot go back ends here anyway.
+      for entry in own { try? Namespaces.join(descriptor: entry.descriptor, kind: entry.kind.cloneFlag) }
       throw error
+    }
+  }
+}
+
+extension NamespaceKind {
+  /// The name of the file in /proc/PID/ns that stands for what a process's children get.
+  fileprivate var fileName: String {
+    switch self {
+    case .pid: "pid_for_children"
+    case .network: "net"
+    case .mount: "mnt"
+    case .user, .ipc, .uts, .cgroup, .time: rawValue
     }
   }
 }

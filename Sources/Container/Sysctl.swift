@@ -26,7 +26,9 @@ enum Sysctl {
   private static func place(of name: String) throws(SystemError) -> String {
     let separator: Character = name.first { $0 == "." || $0 == "/" } ?? "."
     let parts = name.split(separator: separator, omittingEmptySubsequences: false)
-    guard parts.allSatisfy({ !$0.isEmpty && $0 != ".." && $0 != "." }) else { throw SystemError("open", name, .invalid) }
+    guard parts.allSatisfy({ !$0.isEmpty && $0 != ".." && $0 != "." }) else {
+      throw SystemError("open", name, .invalid)
+    }
     let joined = parts.map { part in
       separator == "." ? part.split(separator: "/").joined(separator: ".") : String(part)
     }
