@@ -51,6 +51,8 @@ package final class HostTrees {
 
   /// Whether some tree takes part in how mounts spread on the host.
   package var wantPeers: Bool { requests.contains { $0.propagation == .slave || $0.propagation == .shared } }
+  /// Whether some tree translates owners by a map of its own, which only the parent can write: it sees the processes of the /proc here.
+  package var wantMaps: Bool { requests.contains { $0.mapping != nil } }
 
   package func add(_ request: Request) -> Int {
     requests.append(request)

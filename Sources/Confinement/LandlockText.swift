@@ -1,5 +1,5 @@
 public import Formats
-import Linux
+public import Linux
 
 /// Landlock rules as text, one annotation of a configuration: words of the form KEY=VALUE, separated by commas or line ends.
 ///

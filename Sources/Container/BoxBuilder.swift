@@ -20,6 +20,8 @@ struct BoxBuilder {
   let parentOpens: Bool
   let joined: JoinedNamespaces
   let moved: MovedDevices
+  /// This process as the runtime's namespace numbers it, for hooks.
+  var outerPid: Int32?
 
   /// Descriptors for the child: set-up, init's socket and program.
   struct Descriptors {
@@ -43,6 +45,12 @@ struct BoxBuilder {
 
   /// Runs in the child of the clone, from its first instruction to exec. Ends the process where it fails.
   func run(_ descriptors: Descriptors) -> Never {
+    var builder = self
+    if bundle.hookState != nil, let name = try? File.readLink("/proc/self") { builder.outerPid = Int32(name) }
+    builder.raise(descriptors)
+  }
+
+  private func raise(_ descriptors: Descriptors) -> Never {
     for descriptor in descriptors.parents { _ = FileDescriptor(owning: descriptor) }
     var descriptors = descriptors
     do throws(WallError) {
@@ -108,6 +116,7 @@ struct BoxBuilder {
         throw WallError("terminal", error)
       }
     }
+    try runHooks(.createContainer, status: "creating")
     try Sysctl.apply(configuration, root)
     let hidden = bundle.policy.files.filter { $0.value.access == .hidden }.map(\.value.destination)
     try ProtectedPaths(masked: configuration.maskedPaths + hidden, readOnly: configuration.readonlyPaths).apply(root)
@@ -137,6 +146,12 @@ struct BoxBuilder {
     }
     guard let made = given.first else { return devices }
     return devices.with(made: made)
+  }
+
+  /// Hooks that run in the box's namespaces: from the host's files while those are still to be seen, later from the box's.
+  private func runHooks(_ moment: HookConfiguration.Moment, status: String) throws(WallError) {
+    guard let state = bundle.hookState, !configuration.hooks[moment].isEmpty else { return }
+    try HookRunner.run(moment, of: configuration.hooks, state: state.bytes(status: status, pid: outerPid ?? 0))
   }
 
   /// rootfsPropagation (config-linux.md): the root's own, and with "r" before it that of all that is mounted below.
@@ -226,6 +241,8 @@ struct BoxBuilder {
       }
       try Confinement.enter(plan)
     }
+    // As confined as the program will be: what runs here is the box's own file.
+    try runHooks(.startContainer, status: "created")
     // Once more, as the box's own user.
     try BoxDirectory.enter(configuration.process.workingDirectory)
     throw BoxProgram.run(configuration.process)

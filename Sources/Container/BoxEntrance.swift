@@ -80,6 +80,12 @@ struct BoxEntrance {
     plan.user.umask = nil
     plan.setGroups = sandbox.setGroups
     plan.filter = sandbox.filter
+    if let text = sandbox.landlock {
+      // Read already when the box was made.
+      do throws(FormatError) { plan.landlock = try LandlockRuleset(text: text) } catch {
+        throw SystemError("landlock", "\(error)", .invalid)
+      }
+    }
     plan.noNewPrivileges = process.noNewPrivileges
     if options.endsWithCommand { plan.parentDeathSignal = SIGKILL }
     try Confinement.enter(plan)

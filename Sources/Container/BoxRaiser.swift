@@ -105,12 +105,15 @@ struct BoxRaiser {
     let root = try RootAssembly.plan(bundle, trees, identity)
     let mounts = try MountPlan.plan(bundle, trees, identity)
     // Only in the parent's mount namespace are the host's mounts those that others are peers of.
-    let parentOpens = host.isRoot && (identity.map != nil || trees.wantPeers)
+    let parentOpens = host.isRoot && (identity.map != nil || trees.wantPeers || trees.wantMaps)
+    if trees.wantMaps && !parentOpens {
+      throw WallError("idmapped mounts are for root: leave out idmap, uidMappings and gidMappings of the mounts")
+    }
     if parentOpens { try trees.open() }
     let devices = try DeviceTree(configuration)
     let builder = BoxBuilder(
       bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
-      plan: confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined, moved: moved)
+      plan: try confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined, moved: moved)
     let descriptors = try Preparation(bundle)
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
@@ -144,7 +147,7 @@ struct BoxRaiser {
     return (first(map.users), first(map.groups))
   }
 
-  private func confinement(_ identity: BoxIdentity, _ cgroup: Cgroup?) -> ConfinementPlan {
+  private func confinement(_ identity: BoxIdentity, _ cgroup: Cgroup?) throws(WallError) -> ConfinementPlan {
     let process = configuration.process
     var plan = ConfinementPlan()
     plan.rlimits = process.rlimits
@@ -159,7 +162,19 @@ struct BoxRaiser {
     plan.filter = bundle.filter
     plan.noNewPrivileges = process.noNewPrivileges
     if bundle.usesInit { plan.parentDeathSignal = SIGKILL }
+    plan.landlock = try landlock()
     return plan
+  }
+
+  /// Rules of an annotation, all of which this kernel must hold.
+  private func landlock() throws(WallError) -> LandlockRuleset? {
+    guard let text = configuration.annotations[LandlockRuleset.annotation] else { return nil }
+    let rules: LandlockRuleset
+    do throws(FormatError) { rules = try LandlockRuleset(text: text) } catch { throw WallError("\(error)") }
+    if let lack = rules.textNotHeld(by: Landlock.probe()).first {
+      throw WallError("annotation \(LandlockRuleset.annotation): \(lack)")
+    }
+    return rules
   }
 
   /// Sockets and init's program, above the numbers that the child gives away.
@@ -239,6 +254,12 @@ struct BoxRaiser {
       }
     }
     try devices.move(into: child.pid)
+    if let state = bundle.hookState {
+      for moment in [.prestart, .createRuntime] as [HookConfiguration.Moment] {
+        try HookRunner.run(
+          moment, of: configuration.hooks, state: state.bytes(status: "creating", pid: child.pid))
+      }
+    }
     if parentOpens {
       var userNamespace: FileDescriptor?
       if identity.mapsFiles {

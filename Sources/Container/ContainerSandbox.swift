@@ -13,6 +13,8 @@ final class ContainerSandbox: Sandbox {
   /// The kinds of namespaces the box has of its own.
   let namespaces: UInt64
   let filter: SeccompFilter?
+  /// Landlock rules as the annotation has them, for programs that enter later.
+  let landlock: String?
   let setGroups: Bool
   let directory: String?
   /// Whether the box's root is the host's and may trace others: it could then open the file of a process of immure's
@@ -41,6 +43,7 @@ final class ContainerSandbox: Sandbox {
     self.cgroup = cgroup
     namespaces = configuration.namespaces.reduce(0) { $0 | $1.kind.cloneFlag }
     filter = bundle.filter
+    landlock = configuration.annotations[LandlockRuleset.annotation]
     self.setGroups = setGroups
     directory = bundle.directory
     let tracing: UInt64 = 1 << 19
@@ -70,6 +73,7 @@ final class ContainerSandbox: Sandbox {
     cgroup = record.details["cgroup"].map(Cgroup.init(text:))
     namespaces = record.details["namespaces"].flatMap { UInt64($0, radix: 16) } ?? 0
     filter = record.details["filter"].flatMap(SeccompFilter.init(details:))
+    landlock = record.details["landlock"]
     setGroups = record.details["setgroups"] != "no"
     directory = record.details["directory"]
     mayTraceAsHostRoot = record.details["tracing"] == "host"
@@ -94,6 +98,7 @@ final class ContainerSandbox: Sandbox {
     var details = ["namespaces": String(namespaces, radix: 16)]
     if let cgroup { details["cgroup"] = cgroup.text }
     if let filter { details["filter"] = filter.details }
+    if let landlock { details["landlock"] = landlock }
     if !setGroups { details["setgroups"] = "no" }
     if let directory { details["directory"] = directory }
     if mayTraceAsHostRoot { details["tracing"] = "host" }

@@ -120,9 +120,13 @@ public struct DeviceProgram: Sendable, Equatable {
         rule.allow
         ? [instruction(Code.jump)] : [instruction(Code.moveConstant, result, 0), instruction(Code.exit)]
       parts.append(part)
-      if tests.isEmpty { break }
+      // Nothing after a rule for every device is ever reached, which the verifier would refuse.
+      if tests.isEmpty { return join(parts) }
     }
-    parts.append([instruction(Code.moveConstant, result, 0), instruction(Code.exit)])
+    return join(parts + [[instruction(Code.moveConstant, result, 0), instruction(Code.exit)]])
+  }
+
+  private static func join(_ parts: [[UInt64]]) -> [UInt64] {
     var block = parts.flatMap { $0 }
     for index in block.indices where block[index] == instruction(Code.jump) {
       block[index] = instruction(Code.jump, jump: block.count - index - 1)

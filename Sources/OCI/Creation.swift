@@ -97,7 +97,7 @@ struct RaisedContainer {
     let wall = try session.wall(for: configuration)
     let id = RuntimeContainer.sandbox(request.id)
     let bundle = try request.bundle.walled(
-      id: id, directory: session.store.directory(id), preserved: request.preserved)
+      id: id, container: request.id, directory: session.store.directory(id), preserved: request.preserved)
     var record = SandboxRecord(
       id: id, name: id, wall: wall.name, image: "", command: configuration.process.arguments,
       created: Clock.realTime().seconds, bootID: session.host.bootID, detached: true, removeAtExit: false)

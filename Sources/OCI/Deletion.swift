@@ -65,12 +65,9 @@ extension RuntimeContainer {
   /// Ends every process, gives back what the wall held, and forgets the container.
   func remove() throws(RuntimeFailure) {
     let sandbox = try open()
-    do throws(WallError) {
-      try sandbox.destroy()
-      try session.store.remove(record.id, name: nil)
-    } catch {
-      throw RuntimeFailure(error)
-    }
+    do throws(WallError) { try sandbox.destroy() } catch { throw RuntimeFailure(error) }
+    LateHooks.run(.poststop, of: self, status: .stopped)
+    do throws(WallError) { try session.store.remove(record.id, name: nil) } catch { throw RuntimeFailure(error) }
   }
 
   /// The command that makes it is killed; what it had begun ends with it.

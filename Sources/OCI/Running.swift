@@ -26,6 +26,9 @@ enum Running {
         throw RuntimeFailure("unable to start container process: " + error.message)
       }
     }
+    LateHooks.run(
+      .poststart, of: request.bundle.configuration.hooks,
+      RuntimeContainer(id: request.id, record: raised.record, session: session), .running)
     guard let supervisor else { return 0 }
     let outcome: Outcome
     do throws(WallError) {

@@ -47,7 +47,7 @@ struct RuntimeBundle {
   }
 
   /// What the wall is given.
-  func walled(id: String, directory: String, preserved: [Int32]) throws(RuntimeFailure) -> Bundle {
+  func walled(id: String, container: String, directory: String, preserved: [Int32]) throws(RuntimeFailure) -> Bundle {
     var configuration = configuration
     // Bind mounts of a bundle may be relative to it.
     for index in configuration.mounts.indices {
@@ -55,10 +55,13 @@ struct RuntimeBundle {
       let isBind = mount.type == "bind" || mount.options.contains("bind") || mount.options.contains("rbind")
       if isBind && !mount.source.hasPrefix("/") { configuration.mounts[index].source = path + "/" + mount.source }
     }
-    return Bundle(
+    var bundle = Bundle(
       id: id, directory: directory, configuration: configuration,
       root: .directory(path: try root(), readOnly: configuration.rootReadOnly), filter: try filter(),
       policy: Policy(), usesInit: false, preservedDescriptors: preserved)
+    bundle.hookState = HookState(
+      version: configuration.ociVersion, id: container, bundle: path, annotations: configuration.annotations)
+    return bundle
   }
 
   /// The compiled `linux.seccomp`; nil where there is none.

@@ -20,6 +20,7 @@ enum Starting {
     do throws(WallError) { try sandbox.start() } catch {
       throw RuntimeFailure("unable to start container process: " + error.message)
     }
+    LateHooks.run(.poststart, of: container, status: .running)
     _ = consume lock
   }
 }

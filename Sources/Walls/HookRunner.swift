@@ -2,6 +2,44 @@ import CLinux
 public import Formats
 import Linux
 
+/// A container's state as its hooks read it (runtime.md, "State").
+public struct HookState: Sendable, Equatable {
+  public var version: String
+  public var id: String
+  public var bundle: String
+  public var annotations: [String: String]
+
+  public init(version: String, id: String, bundle: String, annotations: [String: String]) {
+    self.version = version
+    self.id = id
+    self.bundle = bundle
+    self.annotations = annotations
+  }
+
+  /// - Parameter pid: as the runtime's namespace numbers it; 0 where there is none any more.
+  public func bytes(status: String, pid: Int32) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    for (key, value) in [("ociVersion", version), ("id", id), ("status", status)] {
+      writer.key(key)
+      writer.string(value)
+    }
+    writer.key("pid")
+    writer.integer(pid)
+    writer.key("bundle")
+    writer.string(bundle)
+    writer.key("annotations")
+    writer.beginObject()
+    for (key, value) in annotations.sorted(by: { $0.key < $1.key }) {
+      writer.key(key)
+      writer.string(value)
+    }
+    writer.endObject()
+    writer.endObject()
+    return writer.bytes
+  }
+}
+
 /// Runs hooks of a configuration (config.md, "POSIX-platform Hooks"): programs of the host's, one after another, each with the state as
 /// its standard input.
 ///

@@ -86,6 +86,8 @@ public struct Bundle: Sendable {
   public var policy: Policy
   /// Whether guest/init is the first process and the command its child (`run`), or the command itself (the OCI verbs).
   public var usesInit: Bool
+  /// What hooks are told about the container; nil runs none.
+  public var hookState: HookState?
   /// Descriptors the box is given besides 0, 1 and 2, from 3 up in order.
   public var preservedDescriptors: [Int32]
 
