@@ -140,6 +140,8 @@ let coreTests: [Target] = [
   tests("Images", ["Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
+  // Attacks and faults, from the outside only.
+  tests("OCIEscape", []),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
   tests("Command", ["Walls", "Policy", "Linux", "Formats"]),

@@ -33,6 +33,8 @@ package final class HostTrees {
     /// How owners are translated where the mount itself says so, and whether also below.
     var mapping: IDMapNamespace?
     var mapsBelow = false
+    /// Whether it must be a folder, and no link to one.
+    var isRoot = false
   }
 
   package private(set) var requests: [Request] = []
@@ -60,11 +62,12 @@ package final class HostTrees {
     return requests.count - 1
   }
 
-  /// Opens every tree. Links at the end of a path are followed: it is the host's path, as the user gave it.
+  /// Opens every tree. Links at the end of a path are followed: it is the host's path, as the user gave it; but a root's is made by
+  /// whoever unpacked the image.
   package func open() throws(WallError) {
     for request in requests {
       do throws(SystemError) {
-        let source = try File.open(request.path, O_PATH)
+        let source = try File.open(request.path, request.isRoot ? O_PATH | O_DIRECTORY | O_NOFOLLOW : O_PATH)
         let kind = UInt32(try File.status("", at: source.rawValue).st_mode) & UInt32(S_IFMT)
         isFile.append(kind != UInt32(S_IFDIR))
         let tree = try DetachedMount.clone("", at: source.rawValue, recursive: request.recursive)

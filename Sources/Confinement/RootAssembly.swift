@@ -41,6 +41,7 @@ package struct RootAssembly {
       if let word = bundle.configuration.rootPropagation, word.hasSuffix("slave") || word.hasSuffix("shared") {
         request.propagation = .slave
       }
+      request.isRoot = true
       let tree = trees.add(request)
       shape = .directory(tree: tree, readOnly: readOnly)
     case .layers(let paths, let scratch):

@@ -22,6 +22,7 @@ struct BoxEntrance {
         if let cpus = process.cpuAffinity?.initial, let numbers = CPUList.numbers(cpus) {
           try Scheduling.setAffinity(numbers)
         }
+        try setScore()
         try sandbox.cgroup?.joinAlone()
         try Namespaces.join(sandbox.namespaces, of: pidfd)
         guard let inside = try Process.clone(CloneArguments(flags: UInt64(UInt32(bitPattern: CLONE_PARENT)))) else {
@@ -37,6 +38,17 @@ struct BoxEntrance {
       SetupChannel.report(channel, error)
     }
     Process.exit(0)
+  }
+
+  /// Written here, where /proc is the host's, and inherited by the process inside: what stands at the container's /proc may be a file of
+  /// its choice (CVE-2019-16884's class).
+  private func setScore() throws(SystemError) {
+    guard let score = process.oomScoreAdjustment else { return }
+    do throws(SystemError) {
+      try File.writeExisting("/proc/self/oom_score_adj", "\(score)")
+    } catch  where error.errno == .accessDenied && Process.effectiveUser != 0 {
+      // Lowering it wants CAP_SYS_RESOURCE of the machine: as with runc, a user's stays.
+    }
   }
 
   /// In the process inside.
@@ -72,7 +84,6 @@ struct BoxEntrance {
     try FileDescriptor.closeRange(from: UInt32(3 + options.preservedDescriptors.count))
     var plan = ConfinementPlan()
     plan.rlimits = process.rlimits
-    plan.oomScoreAdjustment = process.oomScoreAdjustment
     plan.traits = ProcessTraits(process, personality: nil)
     plan.traits.cpus = process.cpuAffinity?.final
     plan.capabilities = process.capabilities

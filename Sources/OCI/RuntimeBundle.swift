@@ -31,19 +31,25 @@ struct RuntimeBundle {
     }
   }
 
-  /// The root filesystem's folder, absolute.
+  /// The root filesystem's folder, absolute. A link in its place is refused: whoever unpacked the image would have chosen the container's
+  /// root anywhere on the host (CVE-2021-29136's class); the wall opens it so, too.
   func root() throws(RuntimeFailure) -> String {
     guard let root = configuration.rootPath, !root.isEmpty else {
       throw RuntimeFailure("\(path)/config.json: root.path is missing and must be there")
     }
-    let whole = root.hasPrefix("/") ? root : path + "/" + root
+    let whole = RuntimePath.absolute(root.hasPrefix("/") ? root : path + "/" + root)
+    let isLink: Bool
     do throws(SystemError) {
-      let status = try File.status(whole)
-      guard File.kind(status) == S_IFDIR else { throw SystemError("open", whole, .notDirectory) }
+      let status = try File.status(whole, followSymlinks: false)
+      isLink = File.kind(status) == S_IFLNK
+      guard isLink || File.kind(status) == S_IFDIR else { throw SystemError("open", whole, .notDirectory) }
     } catch {
       throw RuntimeFailure("root filesystem \(whole): \(RuntimeFailure.lowered(error.errno))")
     }
-    return RuntimePath.absolute(whole)
+    if isLink {
+      throw RuntimeFailure("root filesystem \(whole): it is a symbolic link: name the folder that it leads to")
+    }
+    return whole
   }
 
   /// What the wall is given.
