@@ -50,6 +50,9 @@ package struct DeviceTree {
         throw WallError("device \(device.path): its path must be below /dev")
       }
       let path = String(device.path.dropFirst(5))
+      // Always a link to the multiplexer of the box's own devpts (config-linux.md, "Default Devices"): the host's would hand out
+      // terminals of the host.
+      if path == "ptmx" { continue }
       nodes.removeAll { $0.path == path }
       nodes.append(
         Node(

@@ -15,6 +15,14 @@ public struct ContainerWall: Wall {
     try BoxRaiser(bundle: bundle, streams: streams, host: host).raise()
   }
 
+  /// The groups that the box will stand in.
+  public func traces(of bundle: Bundle) throws(WallError) -> [String: String] {
+    guard let path = try BoxLimits.path(bundle.configuration) else { return [:] }
+    do throws(SystemError) { return ["cgroup": Cgroup(places: try Cgroup.places(at: path)).text] } catch {
+      throw WallError("linux.cgroupsPath", error)
+    }
+  }
+
   public func open(_ record: SandboxRecord, on host: Host) throws(WallError) -> any Sandbox {
     try ContainerSandbox(record, on: host)
   }

@@ -97,12 +97,17 @@ struct RaisedContainer {
     let wall = try session.wall(for: configuration)
     let id = RuntimeContainer.sandbox(request.id)
     let bundle = try request.bundle.walled(
-      id: id, container: request.id, directory: session.store.directory(id), preserved: request.preserved)
+      id: id, container: request.id, session, preserved: request.preserved)
     var record = SandboxRecord(
       id: id, name: id, wall: wall.name, image: "", command: configuration.process.arguments,
       created: Clock.realTime().seconds, bootID: session.host.bootID, detached: true, removeAtExit: false)
     record.supervisor = ProcessIdentity(pid: Process.id)
     record.details = RaisedContainer.details(request, bundle)
+    do throws(WallError) {
+      for (key, value) in try wall.traces(of: bundle) { record.details[key] = value }
+    } catch {
+      throw RuntimeFailure(error)
+    }
     do throws(WallError) { try session.store.create(record) } catch {
       if File.exists(session.store.directory(id)) {
         throw RuntimeFailure("container with given ID already exists: \(request.id)")

@@ -6,27 +6,25 @@ import Walls
 
 /// `features` (features.md, features-linux.md): what is held here, and nothing else.
 enum Features {
-  static func print(_ session: RuntimeSession) { Output.print(value(session), indented: true) }
-
-  private static func strings(_ texts: some Sequence<String>) -> JSONValue { .array(texts.map { .string($0) }) }
-
-  static func value(_ session: RuntimeSession) -> JSONValue {
-    [
-      "ociVersionMin": "1.0.0",
-      "ociVersionMax": .string(RuntimeConfiguration.specificationVersion),
-      "hooks": strings(HookConfiguration.Moment.allCases.map(\.rawValue)),
-      "mountOptions": strings(MountOption.all.map(\.name).sorted()),
-      "linux": [
-        "namespaces": strings(NamespaceKind.allCases.map(\.rawValue).sorted()),
-        "capabilities": strings(CapabilityName.names(in: CapabilityName.everyMask)),
-        "cgroup": ["v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false],
-        "seccomp": ["enabled": true],
-        "apparmor": ["enabled": false],
-        "selinux": ["enabled": false],
-        "intelRdt": ["enabled": false],
-        "mountExtensions": ["idmap": ["enabled": true]],
+  static func print(_ session: RuntimeSession) {
+    let seccomp = RuntimeFeatures.Seccomp(
+      actions: [
+        "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
+        "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
       ],
-      "annotations": ["dev.immure.walls": .string(session.walls.map(\.name.rawValue).joined(separator: ","))],
-    ]
+      operators: [
+        "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE",
+      ],
+      architectures: Architecture.allCases.filter { !SyscallTable.calls(of: $0).isEmpty }.map(\.rawValue).sorted(),
+      flags: ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"])
+    var value = RuntimeFeatures(seccomp: seccomp, hasSystemd: false).json
+    if case .object(var object) = value {
+      object["annotations"] = [
+        "dev.immure.version": .string(session.version),
+        "dev.immure.walls": .string(session.walls.map(\.name.rawValue).joined(separator: ",")),
+      ]
+      value = .object(object)
+    }
+    Output.print(value, indented: true)
   }
 }

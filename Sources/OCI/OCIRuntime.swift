@@ -31,7 +31,7 @@ public enum OCIRuntime {
     var log = RuntimeLog.standard
     do throws(RuntimeFailure) {
       log = try RuntimeLog(global)
-      let session = try RuntimeSession(command, global, walls: walls, wall: wall)
+      let session = try RuntimeSession(command, global, walls: walls, wall: wall, log: log)
       return try perform(command, session)
     } catch {
       return log.fail(error)

@@ -53,8 +53,14 @@ struct RuntimeBundle {
   }
 
   /// What the wall is given.
-  func walled(id: String, container: String, directory: String, preserved: [Int32]) throws(RuntimeFailure) -> Bundle {
+  func walled(id: String, container: String, _ session: RuntimeSession, preserved: [Int32]) throws(RuntimeFailure)
+    -> Bundle
+  {
     var configuration = configuration
+    // A group that no other state root's container of that id has; every controller counts in it.
+    if configuration.cgroupsPath == nil && session.host.isRoot {
+      configuration.cgroupsPath = "/immure/oci-\(RuntimeBundle.mark(of: session.store.root))-\(id)"
+    }
     // Bind mounts of a bundle may be relative to it.
     for index in configuration.mounts.indices {
       let mount = configuration.mounts[index]
@@ -62,12 +68,20 @@ struct RuntimeBundle {
       if isBind && !mount.source.hasPrefix("/") { configuration.mounts[index].source = path + "/" + mount.source }
     }
     var bundle = Bundle(
-      id: id, directory: directory, configuration: configuration,
+      id: id, directory: session.store.directory(id), configuration: configuration,
       root: .directory(path: try root(), readOnly: configuration.rootReadOnly), filter: try filter(),
       policy: Policy(), usesInit: false, preservedDescriptors: preserved)
     bundle.hookState = HookState(
       version: configuration.ociVersion, id: container, bundle: path, annotations: configuration.annotations)
     return bundle
+  }
+
+  /// Eight digits that tell one state root from another (FNV-1a).
+  private static func mark(of root: String) -> String {
+    var hash: UInt32 = 0x811c_9dc5
+    for byte in root.utf8 { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+    let digits = String(hash, radix: 16)
+    return String(repeating: "0", count: 8 - digits.utf8.count) + digits
   }
 
   /// The compiled `linux.seccomp`; nil where there is none.
@@ -78,6 +92,10 @@ struct RuntimeBundle {
         capabilities: configuration.process.capabilities.bounding, kernel: RuntimeBundle.kernel())
       let rules = try ProfileRules(json: node, context)
       let program = try compile(SeccompProfile(rules))
+      if program.usesNotify {
+        throw FormatError(
+          "has SCMP_ACT_NOTIFY, which is not supported: there is no listener here", keyPath: "linux.seccomp")
+      }
       return SeccompFilter(
         instructions: program.instructions.map {
           UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32

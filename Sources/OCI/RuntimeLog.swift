@@ -29,10 +29,21 @@ struct RuntimeLog {
 
   /// Writes the failure down and returns the exit status.
   func fail(_ failure: RuntimeFailure) -> Int32 {
-    let line = line("error", failure.message)
+    write("error", failure.message)
+    // With nobody to read standard error there is nothing more to do.
+    if path != nil { try? File.writeAll(2, failure.message + "\n") }
+    return failure.status
+  }
+
+  /// Something that does not stop the verb.
+  func warn(_ message: String) { write("warning", message) }
+
+  private func write(_ level: String, _ message: String) {
+    let line = line(level, message)
     guard let path else {
+      // As above.
       try? File.writeAll(2, line)
-      return failure.status
+      return
     }
     do throws(SystemError) {
       let file = try File.open(path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
@@ -40,9 +51,6 @@ struct RuntimeLog {
     } catch {
       try? File.writeAll(2, "log \(path): \(error)\n")
     }
-    // With nobody to read standard error there is nothing more to do.
-    try? File.writeAll(2, failure.message + "\n")
-    return failure.status
   }
 
   func line(_ level: String, _ message: String) -> String {

@@ -9,11 +9,15 @@ final class RuntimeSession {
   let host = Host()
   let store: SandboxStore
   let walls: [any Wall]
+  let log: RuntimeLog
   /// The wall that the name called asks for.
   private let named: WallName?
 
-  init(_ command: ParsedCommand, _ global: ParsedCommand, walls: [any Wall], wall: WallName?) throws(RuntimeFailure) {
+  init(
+    _ command: ParsedCommand, _ global: ParsedCommand, walls: [any Wall], wall: WallName?, log: RuntimeLog
+  ) throws(RuntimeFailure) {
     self.walls = walls
+    self.log = log
     named = wall
     if global.flag("systemd-cgroup"), !File.exists("/run/systemd/system") {
       throw RuntimeFailure(
@@ -25,6 +29,8 @@ final class RuntimeSession {
     }
     store = SandboxStore(root: try RuntimeSession.root(command.value("root") ?? global.value("root"), host))
   }
+
+  var version: String { Help.version }
 
   /// Clients name the same root in every verb, or none in any; some run verbs without PATH and HOME.
   private static func root(_ given: String?, _ host: Host) throws(RuntimeFailure) -> String {

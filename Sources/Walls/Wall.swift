@@ -17,8 +17,16 @@ public protocol Wall: Sendable {
   /// when it throws.
   func create(_ bundle: Bundle, streams: Streams, on host: Host) throws(WallError) -> any Sandbox
 
+  /// Details of a box that are known before it is raised: with them in the record, `open` finds what a command left that was killed
+  /// while it raised the box.
+  func traces(of bundle: Bundle) throws(WallError) -> [String: String]
+
   /// The handle of a sandbox that another command raised, from what that command recorded.
   func open(_ record: SandboxRecord, on host: Host) throws(WallError) -> any Sandbox
+}
+
+extension Wall {
+  public func traces(of bundle: Bundle) throws(WallError) -> [String: String] { [:] }
 }
 
 public enum Availability: Sendable, Equatable {
