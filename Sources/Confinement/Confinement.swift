@@ -49,8 +49,20 @@ public enum Confinement {
 
   private static func installFilters(_ plan: ConfinementPlan) throws(SystemError) {
     for filter in [plan.firstFilter, plan.filter] {
-      if let filter { try Identity.installFilter(filter.instructions, flags: filter.flags) }
+      guard let filter else { continue }
+      let result = try Identity.installFilter(filter.instructions, flags: filter.flags)
+      if filter.flags & newListener != 0 { try send(FileDescriptor(owning: result), plan.listener) }
     }
+  }
+
+  /// linux/seccomp.h.
+  private static let newListener: UInt32 = 1 << 3
+
+  /// The filter stands already: what is called here must be none of the calls that wait for the listener.
+  private static func send(_ listener: consuming FileDescriptor, _ route: SeccompListenerRoute?) throws(SystemError) {
+    guard let route else { throw SystemError("seccomp", "a listener, and nobody to give it to", .invalid) }
+    try PacketSocket.send(route.socket, route.message, descriptors: [listener.rawValue])
+    _ = FileDescriptor(owning: route.socket)
   }
 
   /// Refuses what cannot end well before anything is changed.

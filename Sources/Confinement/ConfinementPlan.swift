@@ -18,6 +18,8 @@ public struct ConfinementPlan: Sendable, Equatable {
   public var filter: SeccompFilter?
   /// Installed just before `filter`: a wall's own, which holds whatever the other allows.
   public var firstFilter: SeccompFilter?
+  /// Where the listener of a filter goes that asks for one (SECCOMP_FILTER_FLAG_NEW_LISTENER).
+  public var listener: SeccompListenerRoute?
   public var noNewPrivileges = true
   /// SECBIT_* (capabilities(7)); nil leaves them.
   public var secureBits: UInt32?
@@ -25,4 +27,15 @@ public struct ConfinementPlan: Sendable, Equatable {
   public var parentDeathSignal: Int32?
 
   public init() {}
+}
+
+/// A connected stream socket of whoever decides about calls in the box's stead, and what it is told with the descriptor
+/// (config-linux.md, "The Container Process State").
+public struct SeccompListenerRoute: Sendable, Equatable {
+  public var socket: Int32
+  public var message: [UInt8]
+  public init(socket: Int32, message: [UInt8]) {
+    self.socket = socket
+    self.message = message
+  }
 }

@@ -20,6 +20,8 @@ struct BoxBuilder {
   let parentOpens: Bool
   let joined: JoinedNamespaces
   let moved: MovedDevices
+  /// The connected socket of a seccomp agent.
+  let agent: Int32?
   /// This process as the runtime's namespace numbers it, for hooks.
   var outerPid: Int32?
 
@@ -148,6 +150,17 @@ struct BoxBuilder {
     return devices.with(made: made)
   }
 
+  private var planWithAgent: ConfinementPlan {
+    var plan = plan
+    if let agent, let state = bundle.hookState {
+      plan.listener = SeccompListenerRoute(
+        socket: agent,
+        message: state.listenerBytes(
+          metadata: bundle.seccompListener?.metadata, status: "created", pid: outerPid ?? 0))
+    }
+    return plan
+  }
+
   /// Hooks that run in the box's namespaces: from the host's files while those are still to be seen, later from the box's.
   private func runHooks(_ moment: HookConfiguration.Moment, status: String) throws(WallError) {
     guard let state = bundle.hookState, !configuration.hooks[moment].isEmpty else { return }
@@ -228,7 +241,8 @@ struct BoxBuilder {
       try SignalSet.letProgramHave()
       // While it waits it holds nothing of the host but this.
       let count = Int32(3 + bundle.preservedDescriptors.count)
-      try FileDescriptor.closeAll(but: Array(0..<count) + [channel, descriptors.listener, descriptors.lock])
+      try FileDescriptor.closeAll(
+        but: Array(0..<count) + [channel, descriptors.listener, descriptors.lock] + (agent.map { [$0] } ?? []))
     }
     try BoxDirectory.enter(configuration.process.workingDirectory)
     try BoxProgram.check(configuration.process)
@@ -239,13 +253,13 @@ struct BoxBuilder {
         // What goes wrong from here on is the business of the command that starts the box.
         descriptors.channel = try StartSocket.wait(descriptors.listener)
       }
-      try Confinement.enter(plan)
+      try Confinement.enter(planWithAgent)
     }
     // As confined as the program will be: what runs here is the box's own file.
     try runHooks(.startContainer, status: "created")
     // Once more, as the box's own user.
     try BoxDirectory.enter(configuration.process.workingDirectory)
-    throw BoxProgram.run(configuration.process)
+    throw BoxProgram.run(HomeFolder.complete(configuration.process))
   }
 
   /// A session of its own, with the terminal as its controlling one.

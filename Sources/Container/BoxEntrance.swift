@@ -60,7 +60,7 @@ struct BoxEntrance {
         throw WallError("exec in sandbox \(sandbox.id)", error)
       }
       try BoxDirectory.enter(process.workingDirectory)
-      throw BoxProgram.run(process)
+      throw BoxProgram.run(HomeFolder.complete(process))
     } catch {
       SetupChannel.report(channel, error)
     }

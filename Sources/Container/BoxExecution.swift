@@ -20,6 +20,12 @@ struct BoxExecution: Execution {
         "exec in sandbox \(sandbox.id): its root is the host's (--userns host) and has CAP_SYS_PTRACE, with which it could overwrite immure itself: run it with one of the two only"
       )
     }
+    let newListener: UInt32 = 1 << 3
+    if let filter = sandbox.filter, filter.flags & newListener != 0 {
+      throw WallError(
+        "exec in sandbox \(sandbox.id): not supported where linux.seccomp has SCMP_ACT_NOTIFY: its agent knows the first process only"
+      )
+    }
     guard let pidfd = try openProcess() else { throw WallError(.gone, "sandbox \(sandbox.id): it has ended") }
     let what = "exec in sandbox \(sandbox.id)"
     let channel = try doing(what) { () throws(SystemError) in try OwnedDescriptor.pair(packets: true) }

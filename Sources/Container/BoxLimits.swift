@@ -98,8 +98,8 @@ enum BoxLimits {
   static let defaultDevices: [CgroupLimits.DeviceRule] =
     [CgroupLimits.DeviceRule(allow: false, text: "a *:* rwm")]
     + [
-      "c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm",
-      "c 5:2 rwm", "c 136:* rwm",
+      "c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm",
+      "c 136:* rwm",
     ].map { CgroupLimits.DeviceRule(allow: true, text: $0) }
 
   /// Weaker stand-ins where no group can be made: the data segment for memory, processes of the box's user for pids.

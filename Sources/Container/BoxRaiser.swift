@@ -101,6 +101,8 @@ struct BoxRaiser {
     let joined = try JoinedNamespaces(configuration)
     defer { joined.close() }
     let moved = try MovedDevices(configuration.netDevices)
+    let agent = try connectAgent()
+    defer { if let agent { _ = FileDescriptor(owning: agent) } }
     let trees = HostTrees()
     let root = try RootAssembly.plan(bundle, trees, identity)
     let mounts = try MountPlan.plan(bundle, trees, identity)
@@ -113,7 +115,8 @@ struct BoxRaiser {
     let devices = try DeviceTree(configuration)
     let builder = BoxBuilder(
       bundle: bundle, identity: identity, trees: trees, root: root, mounts: mounts, devices: devices, cgroup: cgroup,
-      plan: try confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined, moved: moved)
+      plan: try confinement(identity, cgroup), streams: streams, parentOpens: parentOpens, joined: joined, moved: moved,
+      agent: agent)
     let descriptors = try Preparation(bundle)
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
@@ -164,6 +167,19 @@ struct BoxRaiser {
     if bundle.usesInit { plan.parentDeathSignal = SIGKILL }
     plan.landlock = try landlock()
     return plan
+  }
+
+  /// The seccomp agent's socket, opened while the host's files are there.
+  private func connectAgent() throws(WallError) -> Int32? {
+    guard let listener = bundle.seccompListener else { return nil }
+    do throws(SystemError) {
+      let folder = try File.open(File.parent(of: listener.path) ?? "/", O_PATH | O_DIRECTORY)
+      let socket = try UnixSocket.connect(
+        String(listener.path.split(separator: "/").last ?? ""), in: folder.rawValue)
+      return try socket.duplicate(atLeast: 64).release()
+    } catch {
+      throw WallError("linux.seccomp.listenerPath \(listener.path)", error)
+    }
   }
 
   /// Rules of an annotation, all of which this kernel must hold.

@@ -67,10 +67,12 @@ struct RuntimeBundle {
       let isBind = mount.type == "bind" || mount.options.contains("bind") || mount.options.contains("rbind")
       if isBind && !mount.source.hasPrefix("/") { configuration.mounts[index].source = path + "/" + mount.source }
     }
+    let filter = try self.filter()
     var bundle = Bundle(
       id: id, directory: session.store.directory(id), configuration: configuration,
-      root: .directory(path: try root(), readOnly: configuration.rootReadOnly), filter: try filter(),
+      root: .directory(path: try root(), readOnly: configuration.rootReadOnly), filter: filter?.compiled,
       policy: Policy(), usesInit: false, preservedDescriptors: preserved)
+    bundle.seccompListener = filter?.listener
     bundle.hookState = HookState(
       version: configuration.ociVersion, id: container, bundle: path, annotations: configuration.annotations)
     return bundle
@@ -85,23 +87,36 @@ struct RuntimeBundle {
   }
 
   /// The compiled `linux.seccomp`; nil where there is none.
-  private func filter() throws(RuntimeFailure) -> SeccompFilter? {
+  private func filter() throws(RuntimeFailure) -> (compiled: SeccompFilter, listener: SeccompListener?)? {
     guard let node = configuration.seccompNode else { return nil }
     do throws(FormatError) {
       let context = ProfileContext(
         capabilities: configuration.process.capabilities.bounding, kernel: RuntimeBundle.kernel())
       let rules = try ProfileRules(json: node, context)
       let program = try compile(SeccompProfile(rules))
-      if program.usesNotify {
-        throw FormatError(
-          "has SCMP_ACT_NOTIFY, which is not supported: there is no listener here", keyPath: "linux.seccomp")
-      }
-      return SeccompFilter(
+      var filter = SeccompFilter(
         instructions: program.instructions.map {
           UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
         }, flags: program.flags.rawValue)
+      guard rules.usesNotify, let path = rules.listenerPath else { return (filter, nil) }
+      try RuntimeBundle.checkNotified(rules, node)
+      // The one thread there is needs no synchronising, which the kernel does not do together with a listener.
+      let newListener: UInt32 = 1 << 3
+      filter.flags = filter.flags & ~FilterFlags.tsync.rawValue | newListener
+      return (filter, SeccompListener(path: path, metadata: rules.listenerMetadata))
     } catch {
       throw RuntimeFailure("\(path)/config.json: \(error)")
+    }
+  }
+
+  /// The filter stands when its listener is sent: calls that this needs must not wait for the one who is to get it.
+  private static func checkNotified(_ rules: ProfileRules, _ node: JSONNode) throws(FormatError) {
+    for name in ["sendmsg", "close", "exit_group"] {
+      let rule = rules.rules.first { $0.conditions.isEmpty && $0.names.contains(name) }
+      let action = rule?.action ?? rules.defaultAction
+      if action == .notify || rules.rules.contains(where: { $0.action == .notify && $0.names.contains(name) }) {
+        throw node.failure("notifies of \(name), by which the listener itself is handed over: leave that call out")
+      }
     }
   }
 

@@ -19,6 +19,33 @@ public struct HookState: Sendable, Equatable {
   /// - Parameter pid: as the runtime's namespace numbers it; 0 where there is none any more.
   public func bytes(status: String, pid: Int32) -> [UInt8] {
     var writer = JSONWriter()
+    write(to: &writer, status: status, pid: pid)
+    return writer.bytes
+  }
+
+  /// What a seccomp agent is told with the listener's descriptor (config-linux.md, "The Container Process State").
+  public func listenerBytes(metadata: String?, status: String, pid: Int32) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key("ociVersion")
+    writer.string(version)
+    writer.key("fds")
+    writer.beginArray()
+    writer.string("seccompFd")
+    writer.endArray()
+    writer.key("pid")
+    writer.integer(pid)
+    if let metadata {
+      writer.key("metadata")
+      writer.string(metadata)
+    }
+    writer.key("state")
+    write(to: &writer, status: status, pid: pid)
+    writer.endObject()
+    return writer.bytes
+  }
+
+  private func write(to writer: inout JSONWriter, status: String, pid: Int32) {
     writer.beginObject()
     for (key, value) in [("ociVersion", version), ("id", id), ("status", status)] {
       writer.key(key)
@@ -36,7 +63,6 @@ public struct HookState: Sendable, Equatable {
     }
     writer.endObject()
     writer.endObject()
-    return writer.bytes
   }
 }
 

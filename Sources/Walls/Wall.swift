@@ -90,6 +90,8 @@ public struct Bundle: Sendable {
   public var root: RootFilesystem
   /// Compiled seccomp instructions, each a `struct sock_filter` in 64 bits as the kernel reads them; nil is unconfined.
   public var filter: SeccompFilter?
+  /// Where the listener of a filter that notifies is sent; the filter's flags then ask for one.
+  public var seccompListener: SeccompListener?
   /// What the code may do; the wall takes from it what the configuration does not say (network sockets, Landlock rules).
   public var policy: Policy
   /// Whether guest/init is the first process and the command its child (`run`), or the command itself (the OCI verbs).
@@ -122,6 +124,17 @@ public struct SeccompFilter: Sendable, Equatable {
   public init(instructions: [UInt64], flags: UInt32 = 0) {
     self.instructions = instructions
     self.flags = flags
+  }
+}
+
+/// Who decides about calls in the box's stead (config-linux.md, `listenerPath`, `listenerMetadata`).
+public struct SeccompListener: Sendable, Equatable {
+  /// A Unix stream socket on the host.
+  public var path: String
+  public var metadata: String?
+  public init(path: String, metadata: String?) {
+    self.path = path
+    self.metadata = metadata
   }
 }
 

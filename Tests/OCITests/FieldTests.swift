@@ -277,4 +277,45 @@ struct FieldTests {
     let bad = try run("true") { $0["annotations"] = ["dev.immure.landlock": "reed=/bin"] }
     #expect(bad.status != 0 && bad.error.contains("reed"))
   }
+
+  /// A program's mkdir is answered by an agent outside, which got the listener with the container's state.
+  @Test("seccomp's listener goes to its agent")
+  func listener() throws {
+    let oci = try OCI()
+    let id = oci.newID()
+    let socket = oci.path + "/agent"
+    let agent = Process()
+    agent.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/seccomp-agent.py").path
+    agent.arguments = ["timeout", "-k", "2", "60", "python3", script, socket]
+    let told = oci.path + "/told"
+    _ = FileManager.default.createFile(atPath: told, contents: nil)
+    agent.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: told))
+    try agent.run()
+    defer {
+      agent.terminate()
+      agent.waitUntilExit()
+    }
+    let deadline = Date(timeIntervalSinceNow: 30)
+    while !FileManager.default.fileExists(atPath: socket), Date() < deadline { usleep(10_000) }
+    func profile(_ names: [String]) -> [String: Any] {
+      [
+        "seccomp": [
+          "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket, "listenerMetadata": "words",
+          "syscalls": [["names": names, "action": "SCMP_ACT_NOTIFY"]],
+        ]
+      ]
+    }
+    let bundle = try oci.bundle(["sh", "-c", "busybox mkdir /tmp/x 2>&1; echo end"]) {
+      set(&$0, "linux", profile(["mkdir", "mkdirat"]))
+    }
+    let result = try oci.run("run", "--bundle", bundle, id)
+    #expect(result.output.contains("No medium found") && result.output.contains("end"), "\(result)")
+    let message = try OCI.text(of: told)
+    #expect(message.contains(#""fds":["seccompFd"]"#) && message.contains(#""metadata":"words""#), "\(message)")
+    #expect(message.contains(#""id":"\#(id)""#))
+    let deadlock = try run("true") { set(&$0, "linux", profile(["sendmsg"])) }
+    #expect(deadlock.status != 0 && deadlock.error.contains("notifies of sendmsg"), "\(deadlock.error)")
+  }
 }
