@@ -106,12 +106,11 @@ package struct DeviceTree {
         } catch  where error.errno == .notPermitted {
           return nil
         }
-        // The standard ones are everyone's; one that was asked for is the box's own.
-        if !Self.standard.contains(node) {
-          try File.changeOwner(node.path, user: owner.user + node.user, group: owner.group + node.group, at: folder)
-        }
+        let (user, group) = (owner.user &+ node.user, owner.group &+ node.group)
+        if user != 0 || group != 0 { try File.changeOwner(node.path, user: user, group: group, at: folder) }
       }
       try makeFixtures(folder)
+      try own(folder, owner)
       return with(made: mount.release())
     } catch {
       throw WallError("/dev", error)
@@ -152,6 +151,20 @@ package struct DeviceTree {
     guard let parent = File.parent(of: path) else { return }
     try makeParents(of: parent, at: folder)
     do throws(SystemError) { try File.makeDirectory(parent, at: folder) } catch  where error.errno == .exists {}
+  }
+
+  /// Folders and links are the box's root's too.
+  private func own(_ folder: Int32, _ owner: (user: UInt32, group: UInt32)) throws(SystemError) {
+    if owner.user == 0 && owner.group == 0 { return }
+    var names = ["pts", "shm", "mqueue", "ptmx", "fd", "stdin", "stdout", "stderr"]
+    for node in nodes {
+      var parent = File.parent(of: node.path)
+      while let path = parent, !path.isEmpty, path != "/" {
+        if !names.contains(path) { names.append(path) }
+        parent = File.parent(of: path)
+      }
+    }
+    for name in names { try File.changeOwner(name, user: owner.user, group: owner.group, at: folder) }
   }
 
   private func makeFixtures(_ folder: Int32) throws(SystemError) {
