@@ -100,6 +100,7 @@ enum ExecutedConfiguration {
       try overlay(command, &process)
     }
     if command.flag("tty") { process.terminal = true }
+    process.capabilities.leaveOutWhatCannotBeAmbient()
     return process
   }
 

@@ -61,6 +61,7 @@ struct RuntimeBundle {
     if configuration.cgroupsPath == nil && session.host.isRoot {
       configuration.cgroupsPath = "/immure/oci-\(RuntimeBundle.mark(of: session.store.root))-\(id)"
     }
+    configuration.process.capabilities.leaveOutWhatCannotBeAmbient()
     // Bind mounts of a bundle may be relative to it.
     for index in configuration.mounts.indices {
       let mount = configuration.mounts[index]
