@@ -1,0 +1,48 @@
+import Foundation
+
+/// A process of ours with files for its first three descriptors and no others. Not Foundation's: that learns of an end by a socket
+/// which the child's children have too, and waits for those that outlive it.
+struct Child {
+  let pid: pid_t
+
+  /// `input` is a path or a descriptor; `output` and `error` are paths of files that are there.
+  init(_ words: [String], environment: [String: String], input: Input, output: String, error: String) throws {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    switch input {
+    case .path(let path): unsafe posix_spawn_file_actions_addopen(&actions, 0, path, O_RDONLY, 0)
+    case .descriptor(let number): unsafe posix_spawn_file_actions_adddup2(&actions, number, 0)
+    }
+    unsafe posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    unsafe posix_spawn_file_actions_addopen(&actions, 2, error, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    var argv: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
+    var envp: [UnsafeMutablePointer<CChar>?] =
+      unsafe environment.map { unsafe strdup($0.key + "=" + $0.value) } + [nil]
+    defer { unsafe (argv + envp).forEach { unsafe free($0) } }
+    var child: pid_t = 0
+    let failed = unsafe posix_spawnp(&child, words[0], &actions, nil, &argv, &envp)
+    if failed != 0 { throw POSIXError(POSIXErrorCode(rawValue: failed) ?? .EINVAL) }
+    pid = child
+  }
+
+  enum Input {
+    case path(String)
+    case descriptor(Int32)
+  }
+
+  /// Waits for its end: its exit status, 128 + N where signal N ended it.
+  func wait() -> Int32 {
+    var status: Int32 = 0
+    while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+    return status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
+  }
+
+  /// Whether it has ended; it still is to be waited for.
+  var hasEnded: Bool {
+    var information = unsafe siginfo_t()
+    let answer = unsafe waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT)
+    return unsafe answer == 0 && information.si_signo == SIGCHLD
+  }
+}
