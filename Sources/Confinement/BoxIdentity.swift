@@ -39,10 +39,11 @@ package struct BoxIdentity {
       func ranges(_ mappings: [IDMapping]) -> [IDRange] {
         mappings.map { IDRange(inside: $0.inside, outside: $0.outside, count: $0.count) }
       }
-      return BoxIdentity(
-        map: UserNamespaceMap(
-          users: ranges(configuration.userMappings), groups: ranges(configuration.groupMappings),
-          means: host.isRoot ? .direct : .helpers))
+      let users = ranges(configuration.userMappings)
+      let groups = ranges(configuration.groupMappings)
+      var identity = BoxIdentity(map: UserNamespaceMap(users: users, groups: groups, means: means(users, groups, host)))
+      if identity.map?.means == .single { identity.builder = (users[0].inside, groups[0].inside) }
+      return identity
     }
     if host.isRoot {
       do throws(SystemError) {
@@ -54,6 +55,19 @@ package struct BoxIdentity {
       }
     }
     return unprivileged(configuration.process.user, on: host)
+  }
+
+  /// Who may write these maps: whoever has power over the ids outside, anybody for the single own id, else the setuid helpers.
+  private static func means(_ users: [IDRange], _ groups: [IDRange], _ host: Host) -> UserNamespaceMap.Means {
+    let setgid = 6
+    let setuid = 7
+    if host.isRoot || !host.inInitialUserNamespace && host.hasCapability(setuid) && host.hasCapability(setgid) {
+      return .direct
+    }
+    func isOwn(_ ranges: [IDRange], _ id: UInt32) -> Bool {
+      ranges.count == 1 && ranges[0].count == 1 && ranges[0].outside == id
+    }
+    return isOwn(users, Process.effectiveUser) && isOwn(groups, Process.effectiveGroup) ? .single : .helpers
   }
 
   /// A jail's: no user namespace; with `ownsFiles` what is mounted belongs to the jail's own user.

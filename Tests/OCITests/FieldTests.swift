@@ -318,4 +318,49 @@ struct FieldTests {
     let deadlock = try run("true") { set(&$0, "linux", profile(["sendmsg"])) }
     #expect(deadlock.status != 0 && deadlock.error.contains("notifies of sendmsg"), "\(deadlock.error)")
   }
+
+  /// A user with no power at all and no range of ids: what `spec --rootless` writes, its one id as the box's root.
+  @Test("a user's own single id")
+  func rootless() throws {
+    let oci = try OCI()
+    let user = 54_321
+    // Where the build stands may be closed to others.
+    try FileManager.default.copyItem(atPath: OCI.folder + "/immure", toPath: oci.path + "/immure")
+    let bundle = try oci.bundle(["sh", "-c", "id -u; cat /proc/self/uid_map; cat /proc/self/setgroups"]) {
+      configuration in
+      var linux = configuration["linux"] as? [String: Any] ?? [:]
+      linux["namespaces"] = ["user", "mount", "pid", "ipc", "uts"].map { ["type": $0] }
+      linux["uidMappings"] = [["containerID": 0, "hostID": user, "size": 1]]
+      linux["gidMappings"] = [["containerID": 0, "hostID": user, "size": 1]]
+      linux["resources"] = [String: Any]()
+      configuration["linux"] = linux
+      let mounts = configuration["mounts"] as? [[String: Any]] ?? []
+      configuration["mounts"] = mounts.filter { $0["type"] as? String != "cgroup" && $0["type"] as? String != "sysfs" }
+    }
+    let state = oci.path + "/own-state"
+    try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+    for (path, mode) in [(state, 0o700), (bundle, 0o755)] as [(String, mode_t)] {
+      let isGiven = unsafe chown(path, uid_t(user), gid_t(user)) == 0 && chmod(path, mode) == 0
+      #expect(isGiven)
+    }
+    let all = try OCI.command(["chown", "-R", "\(user):\(user)", bundle])
+    #expect(all.status == 0)
+    let result = try OCI.command([
+      "setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups", oci.path + "/immure", "oci", "--root",
+      state, "run", "--bundle", bundle, oci.newID(),
+    ])
+    if Host.userNamespacesAreDenied { return }
+    #expect(result.status == 0, "\(result.error)")
+    let words = result.output.split(whereSeparator: \.isWhitespace).map(String.init)
+    #expect(words == ["0", "0", "\(user)", "1", "deny"], "\(result.output)")
+  }
+
+  /// A machine's settings may keep user namespaces from users altogether.
+  private enum Host {
+    static var userNamespacesAreDenied: Bool {
+      ["kernel/unprivileged_userns_clone": "0", "kernel/apparmor_restrict_unprivileged_userns": "1"].contains {
+        (try? String(contentsOfFile: "/proc/sys/" + $0.key, encoding: .utf8))?.hasPrefix($0.value) == true
+      }
+    }
+  }
 }
