@@ -92,6 +92,8 @@ public struct Child: ~Copyable, Sendable {
 /// This process and its children.
 public enum Process {
   public static var id: Int32 { Int32(systemCall(Int(SYS_getpid))) }
+  /// getppid(2).
+  public static var parent: Int32 { Int32(systemCall(Int(SYS_getppid))) }
   public static var effectiveUser: UInt32 { UInt32(systemCall(Int(SYS_geteuid))) }
   public static var effectiveGroup: UInt32 { UInt32(systemCall(Int(SYS_getegid))) }
   public static var user: UInt32 { UInt32(systemCall(Int(SYS_getuid))) }

@@ -111,8 +111,8 @@ extension Verb {
         ])
     ],
     examples: [
-      Example("immure cp web:/etc/nginx ./nginx", "a folder out of it"),
-      Example("immure cp - web:/srv < site.tar", "an archive into it"),
+      Example("immure cp web:/tmp/report ./report", "a file or folder out of it"),
+      Example("immure cp - web:/tmp < debian.tar", "an archive into it"),
     ])
 
   static let workspace: [Verb] = [

@@ -14,7 +14,11 @@ public enum Daemon {
     private var pipe: SharedDescriptor?
     fileprivate init(_ pipe: SharedDescriptor) { self.pipe = pipe }
 
-    public func started() { say([0]) }
+    public func started() {
+      // From here on it outlives its caller. The kernel knows no reason to refuse 0.
+      try? Identity.setParentDeathSignal(0)
+      say([0])
+    }
     /// `message` is one line; `code` is what the caller shall exit with.
     public func failed(code: Int32, message: String) {
       say([1, UInt8(truncatingIfNeeded: code)] + Array(message.utf8))
@@ -30,17 +34,21 @@ public enum Daemon {
 
   /// Forks; `body` runs in the child, which has a session of its own, / as its folder, /dev/null as its streams and none of the
   /// descriptors that this process was started with, and exits with what it returns. The caller returns once the child has said
-  /// whether it started. Sound only while the process has one thread.
+  /// whether it started; where the caller is killed before, so is the child, for nobody would know of what it starts. Sound only while the
+  /// process has one thread.
   public static func start(_ body: (Report) -> Int32) throws(SystemError) -> Start {
     let pipe = try DescriptorPair.pipe().release()
     let reader = SharedDescriptor(FileDescriptor(owning: pipe.first))
     var writer: SharedDescriptor? = SharedDescriptor(FileDescriptor(owning: pipe.second))
+    let caller = Process.id
     if try Process.clone(CloneArguments(flags: 0)) == nil {
       guard let end = writer else { Process.exit(125) }
       let report = Report(end)
       writer = nil
       do throws(SystemError) {
         try SignalSet.ignore(SIGPIPE)
+        try Identity.setParentDeathSignal(SIGKILL)
+        if Process.parent != caller { Process.exit(125) }
         try leave()
       } catch {
         report.failed(code: 125, message: "the monitor cannot leave its caller: \(error)")

@@ -150,8 +150,12 @@ extension Operation {
 
     """
 
-  private static let sleeping =
-    "box -d --name a -- sh -c 'trap \"exit 5\" USR1; while :; do sleep 0.02; done # '$M > /dev/null\n"
+  /// One that has set its trap.
+  private static let sleeping = """
+    box -d --name a -- sh -c 'trap "exit 5" USR1; echo ready; while :; do sleep 0.02; done # '$M > /dev/null
+    mkfifo $R/f; immure logs -f a > $R/f & read line < $R/f
+
+    """
 
   static let abilities: [Operation] = [
     Operation(

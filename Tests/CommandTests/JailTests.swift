@@ -11,7 +11,7 @@ private func end(_ process: Process) {
 }
 
 /// The jail wall from the outside, as root. What is said to be held is looked at by a canary outside the box.
-@Suite(.enabled(if: isUsable, "wants root, and IMMURE_BIN with the executables"), .timeLimit(.minutes(3)))
+@Suite(.enabled(if: isUsable, "wants root, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
 struct JailTests {
   let immure = Immure()
 
@@ -319,7 +319,7 @@ struct JailTests {
 @Suite(
   .enabled(
     if: isUsable && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
-    "wants root to become a plain user, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(3)))
+    "wants root to become a plain user, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
 final class PlainUserJailTests {
   let folder = "/tmp/immure-plain-\(UUID().uuidString.prefix(8))"
   let program: String
@@ -386,7 +386,7 @@ final class PlainUserJailTests {
 @Suite(
   .enabled(
     if: isUsable && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
-    "wants root to give capabilities up, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(3)))
+    "wants root to give capabilities up, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
 struct ContainedRootJailTests {
   let immure = Immure()
 
