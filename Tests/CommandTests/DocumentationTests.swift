@@ -190,7 +190,10 @@ struct DocumentationTests {
           // These wait for its end.
           let seconds = ["wait", "attach", "logs"].contains(verb) ? 2 : 60
           let start = try place.shell(
-            "immure run -d --name web -- sh -c 'echo hello > /tmp/report; cat /tmp/report; sleep \(seconds)'")
+            """
+            immure run -d --name web -- sh -c 'echo hello > /tmp/report; cat /tmp/report; sleep \(seconds)' && rm -f ready && mkfifo ready
+            immure logs -f web > ready 2> /dev/null < /dev/null & read line < ready
+            """)
           #expect(start.status == 0, "\(start.error)")
         }
         let result = try place.shell(command)
