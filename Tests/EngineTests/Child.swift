@@ -7,6 +7,7 @@ struct Child {
 
   /// `input` is a path or a descriptor; `output` and `error` are paths of files that are there.
   init(_ words: [String], environment: [String: String], input: Input, output: String, error: String) throws {
+    // SAFETY: what is passed lives until posix_spawn returned; the texts of strdup are freed after it, the null at the end too.
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }

@@ -95,7 +95,7 @@ extension EngineTests {
       limit \(32 << 20) 0
       stopped 2 7
       log out
-      greedy 137 OOMKilled
+      greedy 137
       gone
       """)
     expect(try world.run("immure-oci", "--root", "/run/containerd/runc/k8s.io", "list", "-q"), 0, "")

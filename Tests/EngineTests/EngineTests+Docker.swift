@@ -118,7 +118,10 @@ extension EngineTests {
       try world.run(
         "docker", "run", "--name", "greedy", "--memory", "16m", "--memory-swap", "16m", Image.name, "sh", "-c", greedy),
       137)
-    expect(try world.run("docker", "inspect", "-f", "{{.State.OOMKilled}}", "greedy"), 0, "true")
+    // The end and its cause are two events, which come in either order.
+    try World.eventually("it was killed for its memory") {
+      try world.run("docker", "inspect", "-f", "{{.State.OOMKilled}}", "greedy").line == "true"
+    }
     expect(try world.run("docker", "rm", "greedy"))
   }
 

@@ -73,11 +73,14 @@ final class World: @unchecked Sendable {
     try Image.write(to: folder + "/tiny.tar")
   }
 
-  /// Each daemon in the foreground of this script, ended with it.
+  /// Both end with the world.
   private static let daemons = """
     exec >"$(dirname "$0")/daemons.log" 2>&1
     containerd &
-    exec dockerd --containerd /run/containerd/containerd.sock --exec-opt native.cgroupdriver=cgroupfs
+    # One that gave up waiting for the other on a busy machine is started again.
+    for _ in 1 2 3; do
+      dockerd --containerd /run/containerd/containerd.sock --exec-opt native.cgroupdriver=cgroupfs && break
+    done
     """
 
   /// What pods want on a machine without registries, AppArmor and CAP_SYS_RESOURCE, whatever the runtime.
