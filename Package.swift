@@ -144,6 +144,8 @@ let coreTests: [Target] = [
   tests("OCIEscape", []),
   // Other people's daemons drive the built command.
   tests("Engine", [], exclude: ["world.sh", "cri.py"]),
+  // podman from Debian, with immure-oci as its runtime.
+  tests("Podman", ["Linux", "CLinux"]),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
   tests("Command", ["Walls", "Policy", "Linux", "Formats"]),

@@ -6,7 +6,7 @@ set -euo pipefail
 build=(make git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev libzstd-dev libssl-dev)
 # What the tests hold immure against, and what serves them: registries, other runtimes, a static root, namespaces' tools.
 test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bsdutils iproute2 iptables attr libcap2-bin
-  uidmap passt slirp4netns bubblewrap crun runc skopeo podman groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
+  uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
   containerd docker.io buildah)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
 bench=(bubblewrap crun runc podman libseccomp-dev gcc python3 uidmap)
