@@ -116,7 +116,7 @@ package struct MountPlan {
     }
     // A read-only volume that cannot be translated shows its files as nobody's; a writable one would only refuse every write.
     let owners: HostTrees.Owners =
-      !identity.mapsFiles || !bundle.usesInit
+      !identity.mapsFiles || !(bundle.usesInit || options.isIDMapped)
       ? .asTheyAre : options.attributes.contains(.readOnly) ? .translatedIfPossible : .translated
     var request = HostTrees.Request(
       path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes,
@@ -124,14 +124,16 @@ package struct MountPlan {
       // `run` holds what its options say for all that is below; a configuration says rro where it means so.
       attributesBelow: bundle.usesInit, setBelow: options.attributesBelow, clearBelow: options.clearedBelow,
       propagation: options.propagation, propagationBelow: options.recursivePropagation)
-    if options.isIDMapped {
+    let own = !mount.userMappings.isEmpty
+    // Where the wall translates files by itself, a mount without a mapping of its own is translated as all are.
+    if options.isIDMapped && (own || !identity.mapsFiles) {
       // Without a mapping of its own the box's is meant (config.md, "idmap").
-      let own = !mount.userMappings.isEmpty
       let users = own ? mount.userMappings : bundle.configuration.userMappings
       let groups = own ? mount.groupMappings : bundle.configuration.groupMappings
       if users.isEmpty {
         throw WallError("mount \(mount.destination): it is to be idmapped, and neither it nor the box has mappings")
       }
+      request.owners = .asTheyAre
       request.mapping = IDMapNamespace(users: users, groups: groups)
       request.mapsBelow = options.isIDMappedBelow
     }
