@@ -12,7 +12,7 @@ struct DescriptorTests {
     return try Rig.command(["/bin/sh", "-c", script, "x"] + rig.words(words))
   }
 
-  /// Shown: without `closeAll` in BoxBuilder.enter five are listed; without `closeRange` in BoxEntrance, too.
+  /// Shown: with `closeAll` in BoxBuilder.enter, and `closeRange` in BoxEntrance, sparing the numbers below 10, five are listed.
   @Test("a container has 0, 1 and 2 only, by run and by exec")
   func inherited() throws {
     let rig = try Rig()
@@ -27,7 +27,7 @@ struct DescriptorTests {
 
   /// Its image is immure's, with immure's powers: whatever it had open could be taken from it by a process with CAP_SYS_PTRACE that
   /// shares its process namespace. What it has leads into no folder at all.
-  /// Shown: without `closeAll` the host's root is among them.
+  /// Shown: with `closeAll` sparing the numbers below 10 the host's root is among them.
   @Test("the process that waits for start holds no folder and no file of the host's")
   func waiting() throws {
     let rig = try Rig()
@@ -48,7 +48,7 @@ struct DescriptorTests {
   }
 
   /// The working directory is a descriptor's folder, a link of the image's to one, and a process's own root.
-  /// Shown: without the getcwd(2) check in BoxDirectory and with `closeAll` taken out the program runs in the host's root.
+  /// Shown: with those spared, and the answer of getcwd(2) not looked at in BoxDirectory, the program lists the host's root.
   @Test(
     "a working directory through a descriptor is refused",
     arguments: ["/proc/self/fd/3", "/proc/self/fd/5", "/link", "/proc/1/fd/5", "/proc/thread-self/fd/3/tmp"])
@@ -72,7 +72,7 @@ struct DescriptorTests {
   }
 
   /// What a process of the container sees of those that come in: with a user namespace of its own, and without CAP_SYS_PTRACE.
-  /// Shown: with `setDumpable(false)` and `wipeArguments` taken out of BoxEntrance the arguments are seen.
+  /// Shown: with `setDumpable(false)` and `wipeArguments` taken out of BoxEntrance they are seen.
   @Test("who enters shows no folder, argument or environment of the host's", arguments: [true, false])
   func peeping(_ isMapped: Bool) throws {
     let rig = try Rig()

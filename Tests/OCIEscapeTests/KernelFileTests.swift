@@ -7,7 +7,7 @@ import Testing
 struct KernelFileTests {
   /// CVE-2025-31133: a masked file is covered by the null device. Without a /dev of the configuration's, the image's /dev/null would be
   /// bound there: a link to a file of /proc makes that file readable and writable at the masked path.
-  /// Shown: with the check in ProtectedPaths.verifiedNull taken out, and links followed there, /proc/kcore is the image's file.
+  /// Shown: with the check in ProtectedPaths.verifiedNull taken out, and links followed there, the image's file is read at the masked path.
   @Test("a mask is never made of the image's /dev/null", arguments: ["link", "file", "folder", "pipe", "other device"])
   func masks(_ kind: String) throws {
     let rig = try Rig()
@@ -31,7 +31,7 @@ struct KernelFileTests {
   }
 
   /// The masks of the configuration hold against every way to the file that a container has, also for its root.
-  /// Shown: with `mask(root)` not called, timer_list is read.
+  /// The last part shows it: without maskedPaths and readonlyPaths in the configuration the same program reads what it must not.
   @Test("masked and read-only paths hold")
   func protected() throws {
     let rig = try Rig()
@@ -51,10 +51,17 @@ struct KernelFileTests {
     #expect(!own.output.contains("ESCAPED"), "\(own.output)")
     let read = try rig.box(["cat", "/proc/timer_list", "/proc/keys", "/proc/self/root/proc/timer_list"])
     #expect(read.output == "", "\(read.output.prefix(200))")
+    let bare = try rig.box(["cat", "/proc/timer_list", "/proc/keys"]) { configuration in
+      configuration.change("linux") { linux in
+        linux["maskedPaths"] = nil
+        linux["readonlyPaths"] = nil
+      }
+    }
+    #expect(bare.output != "", "there is nothing to mask here: \(bare.error)")
   }
 
   /// CVE-2025-52565: /dev/console and /dev/pts prepared by the image; the terminal is bound to /dev/console.
-  /// Shown: with `noSymlinks` taken out of BoxTerminal.makeConsole the host-side canary becomes a mount point's target and the run succeeds.
+  /// Shown: with `noSymlinks` ignored in BoxRoot.find the terminal is put where the link leads, and the run succeeds.
   @Test("the console goes to no link of the image's", arguments: ["console", "pts"])
   func console(_ name: String) throws {
     let rig = try Rig()
@@ -169,8 +176,7 @@ struct KernelFileTests {
 
   /// CVE-2022-0492, CVE-2023-25809: the container's groups are its own and, where the configuration says so, not to be written; a root
   /// group's files are not among them, and a hierarchy mounted anew is not to be had.
-  /// Shown: with the attributes taken out of CgroupMount.bind a process list is written; with CgroupMount binding the hierarchy's root
-  /// the release_agent is found.
+  /// Shown: with the attributes taken out of CgroupMount.bind the container's own limits are written, and its shell can fork no more.
   @Test("control groups: no release_agent, nothing to write", arguments: [false, true])
   func cgroups(_ isMapped: Bool) throws {
     let rig = try Rig()

@@ -7,7 +7,7 @@ import Testing
 struct RaceTests {
   /// A thread exchanges `/a/b` with a link to a folder of the host's, thousands of times a second, while mounts are made at `/a/b/…`: in
   /// that folder nothing may be made, and what the container sees at the end is its own.
-  /// Shown: with `RESOLVE_IN_ROOT` taken out of BoxRoot.find the host's folder has a mount point in it within a few rounds.
+  /// Shown: with plain openat(2) in BoxRoot.find the host's folder has mount points in it within forty rounds.
   @Test("a folder exchanged for a link to the host")
   func exchanged() throws {
     let rig = try Rig()
@@ -47,7 +47,7 @@ struct RaceTests {
   }
 
   /// The kernel's own file systems are never sent elsewhere: `/proc`, `/sys`, `/dev` as links, and below `/dev`.
-  /// Shown: with `noSymlinks` taken out of `kernelPlace` the container runs, with /proc where the link says.
+  /// Shown: with plain openat(2) in BoxRoot.find the container runs, with /sys and /dev where the link says.
   @Test("links at the places of the kernel's file systems", arguments: ["proc", "sys", "dev"])
   func links(_ name: String) throws {
     let rig = try Rig()
@@ -66,7 +66,7 @@ struct RaceTests {
   }
 
   /// CVE-2021-29136's class: a layer that made the root filesystem itself a link. What it leads to would be the container's root.
-  /// Shown: without O_NOFOLLOW in RuntimeBundle.root the container has the host's folder as its root.
+  /// Shown: before links were refused in RuntimeBundle.root and HostTrees.open the container ran, with the host's own root for "/".
   @Test("the root filesystem is a link")
   func rootIsLink() throws {
     let rig = try Rig()
