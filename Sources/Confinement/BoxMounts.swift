@@ -50,8 +50,9 @@ package struct BoxMounts {
       let none = try RootAssembly.memory(4096)
       try OverlayMount.stage(none.descriptor.rawValue)
       let tree = trees.descriptors[index]
+      var refusal: SystemError?
       if let mount = try OverlayMount.withoutSockets(
-        tree, none: none.descriptor.rawValue, userAttributes: identity.map != nil)
+        tree, none: none.descriptor.rawValue, userAttributes: identity.map != nil, refusal: &refusal)
       {
         try mount.attach(onto: target.rawValue)
       } else {

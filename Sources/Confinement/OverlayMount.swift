@@ -31,15 +31,29 @@ package struct OverlayMount {
   }
 
   /// A tree read-only and without its sockets, which refuse through an overlay: it lends files only. `none` is an empty folder, for an
-  /// overlay wants an upper layer or a second lower one. Nil where the kernel makes no overlay of that file system (a third one on
-  /// top of two, or a remote one).
-  static func withoutSockets(_ tree: Int32, none: Int32, userAttributes: Bool) throws(SystemError) -> DetachedMount? {
+  /// overlay wants an upper layer or a second lower one. Nil, and why, where the kernel makes no overlay of that file system (a third
+  /// one on top of two, or a remote one).
+  static func withoutSockets(
+    _ tree: Int32, none: Int32, userAttributes: Bool, refusal: inout SystemError?
+  ) throws(SystemError) -> DetachedMount? {
     do throws(SystemError) {
       return try OverlayMount(
         lower: [tree, none], userAttributes: userAttributes, attributes: [.readOnly, .noSetUserID, .noDevices]
       ).make()
-    } catch  where error.errno == .invalid || error.errno == .notPermitted || error.errno == .loop {
+    } catch  where isRefused(error) {
+      refusal = error
       return nil
+    }
+  }
+
+  /// Whether the kernel has no overlay of these file systems, for this caller: no module (ENODEV), a stack of three, a remote or
+  /// case-folding layer or more than 500 of them (EINVAL), a kernel or security module that keeps overlays from user namespaces
+  /// (EPERM, EACCES), a layer that cannot be one (EOPNOTSUPP, ELOOP).
+  static func isRefused(_ error: SystemError) -> Bool {
+    if !error.subject.hasPrefix("overlay") { return false }
+    return switch error.errno {
+    case .noDevice, .invalid, .notPermitted, .accessDenied, .notSupported, .loop: true
+    default: false
     }
   }
 

@@ -17,6 +17,9 @@ package struct RootAssembly {
     package var isSocketless = false
     /// Paths below it that are hidden, relative to it.
     var hidden: [String] = []
+
+    /// Where there is no overlay: settings are few and something of them is hidden, programs are many.
+    var isCopied: Bool { overlay && (path == "/etc" || !hidden.isEmpty) }
   }
   package enum Shape {
     case directory(tree: Int, readOnly: Bool)
@@ -26,6 +29,8 @@ package struct RootAssembly {
   }
   package let shape: Shape
   package let isUserNamespace: Bool
+  /// What copies may cost where there is no overlay.
+  let bounds: CopyBounds
 
   // MARK: Planning
 
@@ -62,35 +67,52 @@ package struct RootAssembly {
       if isCovered { root.workingDirectory = nil }
       shape = try HostRootPlan.make(root, scratch, trees, identity)
     }
-    return RootAssembly(shape: shape, isUserNamespace: identity.map != nil)
+    return RootAssembly(shape: shape, isUserNamespace: identity.map != nil, bounds: CopyBounds(bundle))
   }
 
   // MARK: Building, in the child
 
-  /// The finished tree, attached over "/" of the child's mount namespace.
-  package func build(_ trees: HostTrees) throws(WallError) -> BoxRoot {
+  /// The finished tree, attached over "/" of the child's mount namespace. What is done otherwise for want of overlayfs is said to the
+  /// parent on `channel`.
+  package func build(_ trees: HostTrees, _ channel: Int32) throws(WallError) -> BoxRoot {
     switch shape {
     case .directory(let tree, _):
-      return try attach { () throws(SystemError) in
+      let mount = try doing("root filesystem") { () throws(SystemError) in
         DetachedMount(owning: try FileDescriptor.duplicate(trees.descriptors[tree]))
       }
+      return try attach(mount)
     case .layers(let layers, let scratch, let scratchTree):
-      return try attach { () throws(SystemError) in
-        try overlay(layers.map { trees.descriptors[$0] }, scratch, scratchTree.map { trees.descriptors[$0] })
-      }
+      return try attach(
+        try image(
+          layers.map { trees.descriptors[$0] }, scratch, scratchTree.map { trees.descriptors[$0] }, channel))
     case .host(let parts, let links, let folders, let limit):
-      return try buildHost(parts, links, folders, limit, trees)
+      return try buildHost(parts, links, folders, limit, trees, channel)
     }
   }
 
-  private func attach(_ make: () throws(SystemError) -> DetachedMount) throws(WallError) -> BoxRoot {
+  private func attach(_ mount: consuming DetachedMount) throws(WallError) -> BoxRoot {
     do throws(SystemError) {
-      let mount = try make()
       try mount.attach(onto: "/", at: File.currentDirectory)
       return BoxRoot(mount: mount)
     } catch {
       throw WallError("root filesystem", error)
     }
+  }
+
+  /// By overlay, else as a copy; a writable layer that is to be kept wants an overlay.
+  private func image(_ layers: [Int32], _ scratch: Scratch, _ scratchTree: Int32?, _ channel: Int32) throws(WallError)
+    -> DetachedMount
+  {
+    do throws(SystemError) {
+      return try overlay(layers, scratch, scratchTree)
+    } catch {
+      guard OverlayMount.isRefused(error), scratchTree == nil else { throw WallError("root filesystem", error) }
+      return try copy(for: error, channel).image(layers)
+    }
+  }
+
+  private func copy(for refusal: SystemError, _ channel: Int32) -> LayerCopy {
+    LayerCopy(userAttributes: isUserNamespace, bounds: bounds, refusal: refusal, channel: channel)
   }
 
   private func overlay(_ layers: [Int32], _ scratch: Scratch, _ scratchTree: Int32?) throws(SystemError)
@@ -140,7 +162,7 @@ package struct RootAssembly {
   /// One file system in memory holds the root's own folders (`root/`) and the writable layers of the parts (`1/`, `2/` …).
   private func buildHost(
     _ parts: [Part], _ links: [(path: String, target: String)], _ folders: [(path: String, mode: UInt32)],
-    _ limit: UInt64, _ trees: HostTrees
+    _ limit: UInt64, _ trees: HostTrees, _ channel: Int32
   ) throws(WallError) -> BoxRoot {
     let memory = try doing("root filesystem") { () throws(SystemError) in try RootAssembly.memory(limit) }
     let root = try doing("root filesystem") { () throws(SystemError) in
@@ -156,40 +178,64 @@ package struct RootAssembly {
       for link in links { try File.symlink(link.target, at: link.path, in: root.descriptor) }
       return root
     }
+    var losses = OverlayLosses()
     for (index, part) in parts.enumerated() {
+      let tree = trees.descriptors[part.tree]
+      let base = memory.descriptor.rawValue
+      let refusal: SystemError?
       do throws(SystemError) {
         let target = try root.make(part.path, trees.isFile[part.tree] ? .file : .directory)
-        let tree = trees.descriptors[part.tree]
-        if part.isSocketless, try attachSocketless(tree, memory.descriptor.rawValue, target.rawValue) { continue }
-        if part.overlay {
-          try attachLayered(part, tree, memory.descriptor.rawValue, "\(index)", target.rawValue)
-        } else {
-          try Mount.attach(tree, onto: target.rawValue)
-        }
+        refusal = try attach(part, tree, base, "\(index)", target.rawValue)
       } catch {
         throw WallError("root filesystem: \(part.path)", error)
       }
+      guard let refusal else { continue }
+      losses.add(part, refusal)
+      if part.isCopied {
+        let place = try doing("root filesystem: \(part.path)") { () throws(SystemError) in try root.find(part.path) }
+        losses.copied.append(
+          try copy(for: refusal, channel).folder(tree, part, into: "\(index)-copy", of: base, onto: place.rawValue))
+        _ = consume place
+      }
     }
+    try doing("root filesystem") { () throws(SystemError) in try losses.tell(channel) }
     return root
   }
 
-  /// False where the kernel makes no overlay of it.
-  private func attachSocketless(_ tree: Int32, _ memory: Int32, _ target: Int32) throws(SystemError) -> Bool {
+  /// What the kernel refuses an overlay of it with: the host's folder itself stands there then, read-only, or nothing yet where it is
+  /// to be copied.
+  private func attach(_ part: Part, _ tree: Int32, _ memory: Int32, _ name: String, _ target: Int32)
+    throws(SystemError) -> SystemError?
+  {
+    var refusal: SystemError?
+    if part.isSocketless {
+      refusal = try attachSocketless(tree, memory, target)
+      if refusal == nil { return nil }
+    } else if part.overlay {
+      refusal = try attachLayered(part, tree, memory, name, target)
+      if refusal == nil || part.isCopied { return refusal }
+    }
+    try Mount.attach(tree, onto: target)
+    return refusal
+  }
+
+  private func attachSocketless(_ tree: Int32, _ memory: Int32, _ target: Int32) throws(SystemError) -> SystemError? {
     // One empty folder serves every such part.
     do throws(SystemError) { try File.makeDirectory("none", mode: 0o755, at: memory) } catch
       where error.errno == .exists
     {}
     let none = try File.open("none", O_PATH | O_DIRECTORY, at: memory)
-    guard
-      let mount = try OverlayMount.withoutSockets(tree, none: none.rawValue, userAttributes: isUserNamespace)
-    else { return false }
+    var refusal: SystemError?
+    let mount = try OverlayMount.withoutSockets(
+      tree, none: none.rawValue, userAttributes: isUserNamespace, refusal: &refusal)
     _ = consume none
+    guard let mount else { return refusal }
     try mount.attach(onto: target)
-    return true
+    return nil
   }
 
   private func attachLayered(_ part: Part, _ tree: Int32, _ memory: Int32, _ name: String, _ target: Int32)
-    throws(SystemError)
+    throws(SystemError) -> SystemError?
   {
     try File.makeDirectory(name, mode: 0o755, at: memory)
     let scratch = try File.open(name, O_PATH | O_DIRECTORY, at: memory)
@@ -198,7 +244,12 @@ package struct RootAssembly {
     for hidden in part.hidden { try hide(hidden, scratch.rawValue) }
     var overlay = OverlayMount(
       lower: [tree], userAttributes: isUserNamespace, attributes: [.noSetUserID, .noDevices])
-    try finish(&overlay, scratch.rawValue).attach(onto: target)
+    do throws(SystemError) {
+      try finish(&overlay, scratch.rawValue).attach(onto: target)
+      return nil
+    } catch  where OverlayMount.isRefused(error) {
+      return error
+    }
   }
 
   /// A whiteout in the writable layer: the name is not there, and comes back by no means (overlayfs.rst, "whiteouts and opaque

@@ -43,6 +43,8 @@ package enum SetupChannel {
     case ready
     /// A process that was started: its pid as the host numbers it.
     case process(Int32)
+    /// One line for the user, of what was found while the box was built.
+    case remark(String)
     /// The child runs another program now, or is gone.
     case closed
   }
@@ -62,6 +64,9 @@ package enum SetupChannel {
 
   package static func hand(_ socket: Int32, terminal: Int32) throws(SystemError) {
     try PacketSocket.send(socket, [84], descriptors: [terminal])
+  }
+  package static func remark(_ socket: Int32, _ text: String) throws(SystemError) {
+    try PacketSocket.send(socket, [78] + Array(text.utf8.prefix(3000)))
   }
   package static func tellReady(_ socket: Int32) throws(SystemError) { try PacketSocket.send(socket, [82]) }
   package static func tell(_ socket: Int32, process: Int32) throws(SystemError) {
@@ -84,6 +89,7 @@ package enum SetupChannel {
     case 80:
       guard let pid = Int32(String(decoding: bytes.dropFirst(), as: UTF8.self)) else { break }
       return .process(pid)
+    case 78: return .remark(String(decoding: bytes.dropFirst(), as: UTF8.self))
     case 69 where bytes.count >= 2:
       let kinds: [WallError.Kind] = [.wall, .notExecutable, .notFound, .unavailable, .gone]
       let text = String(decoding: bytes.dropFirst(2), as: UTF8.self)

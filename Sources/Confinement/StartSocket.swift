@@ -52,7 +52,8 @@ package enum StartSocket {
     switch try SetupChannel.listen(caller.rawValue) {
     case .failed(let error): throw error
     case .closed: return
-    case .terminal, .ready, .process: throw WallError("sandbox \(id): its first process said something unknown")
+    case .terminal, .ready, .process, .remark:
+      throw WallError("sandbox \(id): its first process said something unknown")
     }
   }
 

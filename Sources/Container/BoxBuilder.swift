@@ -99,7 +99,7 @@ struct BoxBuilder {
     try step("set-up of the sandbox") { () throws(SystemError) in
       for tree in mounts.layers { try OverlayMount.stage(trees.descriptors[tree]) }
     }
-    let root = try self.root.build(trees)
+    let root = try self.root.build(trees, channel)
     let devices = try receive(channel, &program)
     let boxMounts = BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: cgroup,

@@ -58,7 +58,7 @@ struct BoxExecution: Execution {
       case .failed(let error): failure = error
       case .terminal(let descriptor): terminal = descriptor
       case .process(let number): pid = number
-      case .ready: break
+      case .ready, .remark: break
       case .closed: break waiting
       }
     }

@@ -121,12 +121,13 @@ struct BoxRaiser {
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
     var terminal: Int32?
+    var remarks: [String] = []
     let process: ProcessIdentity
     do throws(WallError) {
       try attend(child, trees, identity, parentOpens, moved, descriptors.channel.near.rawValue)
       let makesDevices = host.isRoot && mounts.hasDevices
       try equip(makesDevices ? devices.make(owner: outside(identity)) : nil, descriptors.channel.near.rawValue)
-      terminal = try awaitChild(descriptors)
+      terminal = try awaitChild(descriptors, &remarks)
       guard let identity = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
       }
@@ -141,7 +142,7 @@ struct BoxRaiser {
     return ContainerSandbox(
       bundle: bundle, child: child, process: process, cgroup: cgroup, terminal: terminal,
       channel: bundle.usesInit ? nil : descriptors.channel.near, socket: descriptors.socket?.near,
-      setGroups: identity.setGroups, notes: notes)
+      setGroups: identity.setGroups, notes: notes, remarks: remarks)
   }
 
   private func outside(_ identity: BoxIdentity) -> (user: UInt32, group: UInt32) {
@@ -315,7 +316,7 @@ struct BoxRaiser {
   }
 
   /// Until the child has done all it can; returns the near end of the box's terminal.
-  private func awaitChild(_ prepared: Preparation) throws(WallError) -> Int32? {
+  private func awaitChild(_ prepared: Preparation, _ remarks: inout [String]) throws(WallError) -> Int32? {
     var terminal: Int32?
     do throws(WallError) {
       while true {
@@ -323,6 +324,7 @@ struct BoxRaiser {
         case .failed(let error): throw error
         case .terminal(let descriptor): terminal = descriptor
         case .ready: return terminal
+        case .remark(let text): remarks.append(text)
         case .process: throw WallError("set-up of the sandbox: the child said something unknown")
         case .closed:
           // Closed by exec where init is the program, by death otherwise.

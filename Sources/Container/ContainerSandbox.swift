@@ -21,6 +21,7 @@ final class ContainerSandbox: Sandbox {
   /// in it.
   let mayTraceAsHostRoot: Bool
   let notes: [String]
+  let remarks: [String]
 
   /// What `start` tells init; only the command that raised the box has it.
   private let message: InitMessage?
@@ -35,7 +36,8 @@ final class ContainerSandbox: Sandbox {
   /// Just raised.
   init(
     bundle: Bundle, child: consuming Child, process: ProcessIdentity, cgroup: Cgroup?, terminal: Int32?,
-    channel: OwnedDescriptor?, socket: OwnedDescriptor?, setGroups: Bool, notes: [String]
+    channel: OwnedDescriptor?, socket: OwnedDescriptor?, setGroups: Bool, notes: [String],
+    remarks: [String]
   ) {
     let configuration = bundle.configuration
     id = bundle.id
@@ -50,6 +52,7 @@ final class ContainerSandbox: Sandbox {
     mayTraceAsHostRoot =
       namespaces & Namespaces.user == 0 && configuration.process.capabilities.bounding & tracing != 0
     self.notes = notes
+    self.remarks = remarks
     message =
       socket == nil
       ? nil
@@ -78,6 +81,7 @@ final class ContainerSandbox: Sandbox {
     directory = record.details["directory"]
     mayTraceAsHostRoot = record.details["tracing"] == "host"
     notes = record.notes
+    remarks = []
     message = nil
     socket = nil
     channel = nil
@@ -147,7 +151,8 @@ final class ContainerSandbox: Sandbox {
     switch try SetupChannel.listen(channel.rawValue) {
     case .failed(let error): throw error
     case .closed: return
-    case .terminal, .ready, .process: throw WallError("sandbox \(id): its first process said something unknown")
+    case .terminal, .ready, .process, .remark:
+      throw WallError("sandbox \(id): its first process said something unknown")
     }
   }
 

@@ -36,13 +36,14 @@ extension JailRaiser {
     }
     prepared.closeFarEnds()
     do throws(WallError) {
-      let terminal = try awaitChild(prepared.channel.near.rawValue) ?? prepared.terminal?.near
+      var remarks: [String] = []
+      let terminal = try awaitChild(prepared.channel.near.rawValue, &remarks) ?? prepared.terminal?.near
       guard let process = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
       }
       return JailSandbox(
         holdings, child: child, process: process, message: message, socket: prepared.socket.near,
-        terminal: terminal)
+        terminal: terminal, remarks: remarks)
     } catch {
       // It has failed and says why, or is still ours alone.
       try? child.signal(SIGKILL)
@@ -52,12 +53,13 @@ extension JailRaiser {
   }
 
   /// Until the child runs init; returns the near end of a terminal of the jail's own.
-  private func awaitChild(_ channel: Int32) throws(WallError) -> OwnedDescriptor? {
+  private func awaitChild(_ channel: Int32, _ remarks: inout [String]) throws(WallError) -> OwnedDescriptor? {
     var terminal: OwnedDescriptor?
     while true {
       switch try SetupChannel.listen(channel) {
       case .failed(let error): throw error
       case .terminal(let descriptor): terminal = OwnedDescriptor(FileDescriptor(owning: descriptor))
+      case .remark(let text): remarks.append(text)
       case .closed: return terminal
       case .ready, .process: throw WallError("set-up of the sandbox: the child said something unknown")
       }
@@ -75,7 +77,7 @@ extension JailRaiser {
         if let cgroup = holdings.cgroup, cgroup.unifiedPath == nil { try cgroup.joinAlone() }
       }
       var far: OwnedDescriptor?
-      try root?.enter { root throws(SystemError) in
+      try root?.enter(prepared.channel.far.rawValue) { root throws(SystemError) in
         guard case .terminal(let size) = streams, let user = holdings.user else { return }
         let terminal = try BoxTerminal.open(in: root.descriptor, size: size, owner: user.id)
         try SetupChannel.hand(prepared.channel.far.rawValue, terminal: terminal.near.rawValue)

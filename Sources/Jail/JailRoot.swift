@@ -47,14 +47,14 @@ struct JailRoot {
   /// either (user_namespaces(7)).
   ///
   /// A terminal is one of the jail's own devpts: `prepare` is called with the root before it is entered.
-  func enter(_ prepare: (borrowing BoxRoot) throws(SystemError) -> Void) throws(WallError) {
+  func enter(_ channel: Int32, _ prepare: (borrowing BoxRoot) throws(SystemError) -> Void) throws(WallError) {
     do throws(SystemError) {
       try Mount.makeAllPrivate()
       for tree in mounts.layers { try OverlayMount.stage(trees.descriptors[tree]) }
     } catch {
       throw WallError("root filesystem", error)
     }
-    let root = try assembly.build(trees)
+    let root = try assembly.build(trees, channel)
     try BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: nil, hasNetworkNamespace: false
     ).attach(to: root)

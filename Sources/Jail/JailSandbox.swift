@@ -10,6 +10,7 @@ final class JailSandbox: Sandbox {
   let id: String
   let process: ProcessIdentity
   let holdings: JailHoldings
+  let remarks: [String]
 
   /// What `start` tells init; only the command that raised the jail has it.
   private let message: InitMessage?
@@ -22,8 +23,9 @@ final class JailSandbox: Sandbox {
   /// Just raised.
   init(
     _ holdings: JailHoldings, child: consuming Child, process: ProcessIdentity, message: InitMessage,
-    socket: OwnedDescriptor, terminal: OwnedDescriptor?
+    socket: OwnedDescriptor, terminal: OwnedDescriptor?, remarks: [String]
   ) {
+    self.remarks = remarks
     id = holdings.id
     self.holdings = holdings
     self.process = process
@@ -39,6 +41,7 @@ final class JailSandbox: Sandbox {
     id = record.id
     holdings = JailHoldings(id: record.id, details: record.details)
     process = record.process ?? ProcessIdentity(pid: 0, startTime: 0)
+    remarks = []
     message = nil
     socket = nil
     isChild = false

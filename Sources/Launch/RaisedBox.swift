@@ -54,6 +54,10 @@ struct RaisedBox {
       plan.workspace?.abandon(name: plan.options.name, session)
       throw CommandError(error, status: 125)
     }
+    for remark in sandbox.remarks {
+      record.notes.append(remark)
+      if !plan.options.quiet { Output.complain(remark) }
+    }
     var network: UserNetworkHandle?
     let bytes: [UInt8]
     do throws(CommandError) {

@@ -11,6 +11,9 @@ public protocol Sandbox: AnyObject {
   /// What `Wall.open` needs to find it again; kept in the sandbox's record.
   var details: [String: String] { get }
 
+  /// What was found while it was raised, a line each for the user and the record: an image that was copied for want of overlayfs.
+  var remarks: [String] { get }
+
   /// Lets the untrusted program begin; the error's kind says whether it was not found or could not be run.
   func start() throws(WallError)
 
@@ -40,6 +43,7 @@ public protocol Sandbox: AnyObject {
 }
 
 extension Sandbox {
+  public var remarks: [String] { [] }
   public var parting: (any Parting)? { nil }
   public var limiting: (any Limiting)? { nil }
   public var files: (any FileTransfer)? { nil }
