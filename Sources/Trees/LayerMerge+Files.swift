@@ -9,7 +9,7 @@ extension LayerMerge {
     let found = try source.find(name)
     let status = try File.status("", at: found.rawValue)
     if status.st_nlink > 1 {
-      let key = HardLink(layer: layer, inode: UInt64(status.st_ino))
+      let key = HardLink(layer: layer, device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
       if let first = firstNames[key] { return try link(name, in: made, to: first) }
       firstNames[key] = path
     }
@@ -23,7 +23,7 @@ extension LayerMerge {
         try makeNode(name, in: made, mode: status.st_mode & ~0o7000, device: UInt64(status.st_rdev))
       } catch  where error.errno == .notPermitted {
         tally.devices += 1
-        firstNames[HardLink(layer: layer, inode: UInt64(status.st_ino))] = nil
+        firstNames = firstNames.filter { $0.value != path }
         return
       }
     }
@@ -35,7 +35,6 @@ extension LayerMerge {
     _ name: [UInt8], _ source: borrowing Folder, _ made: borrowing Folder, _ path: RelativePath
   ) throws(SystemError) {
     guard let input = try readable(name, in: source) else {
-      tally.unreadable += 1
       firstNames = firstNames.filter { $0.value != path }
       return
     }
@@ -57,8 +56,8 @@ extension LayerMerge {
   /// Nil for a file that this process may not read and that is left out.
   private func readable(_ name: [UInt8], in source: borrowing Folder) throws(SystemError) -> FileDescriptor? {
     do throws(SystemError) { return try source.open(RelativePath.root.appending(name), O_RDONLY | O_NONBLOCK) } catch {
-      if leavesUnreadableOut && error.errno == .accessDenied { return nil }
-      throw error
+      try leaveOut(error)
+      return nil
     }
   }
 

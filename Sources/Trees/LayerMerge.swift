@@ -39,6 +39,7 @@ package final class LayerMerge {
 
   struct HardLink: Hashable {
     var layer: Int
+    var device: UInt64
     var inode: UInt64
   }
 
@@ -71,7 +72,8 @@ package final class LayerMerge {
     while let step = steps.popLast() {
       switch step {
       case .fill(let path, let from):
-        steps.append(.finish(path, from[0]))
+        // An overlay's root is that of its writable layer: what the caller made.
+        if !path.isRoot { steps.append(.finish(path, from[0])) }
         try fill(path, from)
       case .finish(let path, let layer): try finish(path, layer)
       }
@@ -89,11 +91,7 @@ package final class LayerMerge {
     let made = try folder(target, path)
     var seen: Set<[UInt8]> = []
     for (position, layer) in from.enumerated() {
-      guard let source = try readable(layer, path) else {
-        tally.unreadable += 1
-        continue
-      }
-      let device = try source.status().device
+      guard let source = try readable(layer, path) else { continue }
       for name in try source.names(limit: 2_000_000) {
         // A layer hides what lower ones have under the same name.
         if from.count > 1, !seen.insert(name).inserted { continue }
@@ -102,14 +100,11 @@ package final class LayerMerge {
         guard let status = try source.status(name), !status.isWhiteoutDevice else { continue }
         tally.files += 1
         try count(2048)
-        // What is mounted there belongs to another file system, and is not shown: an overlay has an empty place there.
-        let isMountPoint = status.device != device
         guard status.isDirectory else {
-          if isMountPoint { _ = try made.create(name) } else { try copy(name, from: source, layer, into: made, child) }
+          try copy(name, from: source, layer, into: made, child)
           continue
         }
         try made.makeDirectory(name, mode: 0o700)
-        if isMountPoint { continue }
         steps.append(.fill(child, try merged(child, name, source, layer, below: from[(position + 1)...], path)))
       }
     }
@@ -139,8 +134,8 @@ package final class LayerMerge {
 
   private func finish(_ path: RelativePath, _ layer: Int) throws(SystemError) {
     let made = try folder(target, path)
-    // Where nobody in the box could read it either, it is empty.
-    guard let source = try readable(layer, path) else { return try File.changeMode(made.raw, 0) }
+    // What could not be looked into stays empty and its maker's.
+    guard let source = try readable(layer, path) else { return }
     let status = try File.status("", at: source.raw)
     let mode = try own(Array(".".utf8), in: made, status)
     try File.changeMode(made.raw, mode)
@@ -151,9 +146,17 @@ package final class LayerMerge {
   /// Nil for a folder that this process may not read and that is left out.
   private func readable(_ layer: Int, _ path: RelativePath) throws(SystemError) -> Folder? {
     do throws(SystemError) { return try folder(layers[layer], path) } catch {
-      if leavesUnreadableOut && error.errno == .accessDenied { return nil }
-      throw error
+      try leaveOut(error)
+      return nil
     }
+  }
+
+  /// What is mounted within a layer is not part of it: where it stands is an empty place, as in an overlay. The same for what this
+  /// process may not read, if that is said.
+  func leaveOut(_ error: SystemError) throws(SystemError) {
+    if error.errno == .crossDevice { return }
+    guard leavesUnreadableOut, error.errno == .accessDenied else { throw error }
+    tally.unreadable += 1
   }
 
   /// Beneath a root that may be open for its path only.
