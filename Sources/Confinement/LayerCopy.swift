@@ -32,7 +32,15 @@ struct LayerCopy {
   /// To the parent.
   let channel: Int32
 
-  static func reason(_ refusal: SystemError) -> String { "overlayfs is not to be had here (\(refusal.errno))" }
+  static func reason(_ refusal: SystemError) -> String {
+    let why =
+      switch refusal.errno {
+      case .noDevice: "the kernel has none"
+      case .loop: "layers overlap"
+      case let errno: errno.description
+      }
+    return "overlayfs is not to be had here (\(why))"
+  }
 
   /// What an overlay of the layers would show, the topmost first, in a file system of its own.
   func image(_ layers: [Int32]) throws(WallError) -> DetachedMount {
@@ -40,7 +48,9 @@ struct LayerCopy {
     do throws(SystemError) {
       let memory = try RootAssembly.memory(bounds.scratch ?? UInt64(Int64.max), attributes: [.noDevices])
       let merge = LayerMerge(
-        layers, into: memory.descriptor.rawValue, userAttributes: userAttributes, limit: bounds.copy)
+        layers, into: memory.descriptor.rawValue, userAttributes: userAttributes,
+        // A jail lends a file to the owner of the program only: what the builder may not read, nobody in it may.
+        leavesUnreadableOut: !userAttributes, limit: bounds.copy)
       try run(merge)
       try SetupChannel.remark(
         channel, "\(Self.reason(refusal)): the image was copied into memory, \(Self.told(merge.tally, since: began))")

@@ -52,7 +52,9 @@ package struct RootAssembly {
     case .layers(let paths, let scratch):
       if paths.isEmpty { throw WallError("root filesystem: no layers") }
       var layers: [Int] = []
-      for path in paths {
+      for (index, path) in paths.enumerated() {
+        // The kernel takes no folder twice (ELOOP), and what lies lower has nothing that its twin above does not show.
+        if paths[..<index].contains(path) { continue }
         layers.append(
           trees.add(HostTrees.Request(path: path, what: "image layer", recursive: false, owners: owners)))
       }
@@ -118,7 +120,8 @@ package struct RootAssembly {
   private func overlay(_ layers: [Int32], _ scratch: Scratch, _ scratchTree: Int32?) throws(SystemError)
     -> DetachedMount
   {
-    var overlay = OverlayMount(lower: layers, userAttributes: isUserNamespace)
+    // A device node of an image opens nothing, whoever the box's user is outside: its devices are those of its /dev.
+    var overlay = OverlayMount(lower: layers, userAttributes: isUserNamespace, attributes: [.noDevices])
     for layer in layers { try OverlayMount.stage(layer) }
     let limit: UInt64
     switch scratch {

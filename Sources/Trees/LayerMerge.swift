@@ -128,7 +128,8 @@ package final class LayerMerge {
   }
 
   private func isOpaque(_ path: RelativePath, _ layer: Int) throws(SystemError) -> Bool {
-    let folder = try folder(layers[layer], path)
+    // What lies below a folder that is left out might be hidden by it.
+    guard let folder = try readable(layer, path) else { return true }
     return try ExtendedAttribute.value(marks + "opaque", of: folder.raw) == [UInt8(ascii: "y")]
   }
 
