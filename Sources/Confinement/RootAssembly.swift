@@ -218,7 +218,17 @@ package struct RootAssembly {
       refusal = try attachLayered(part, tree, memory, name, target)
       if refusal == nil || part.isCopied { return refusal }
     }
-    try Mount.attach(tree, onto: target)
+    guard let refusal else {
+      try Mount.attach(tree, onto: target)
+      return nil
+    }
+    // Attached already to be a layer, and other layers upon it, which are not to come along.
+    do throws(SystemError) {
+      try DetachedMount.clone("", at: tree, recursive: false).attach(onto: target)
+    } catch  where error.errno == .invalid {
+      // With mounts below it that the kernel keeps together in a user namespace; its like was opened last.
+      try Mount.attach(tree, onto: target)
+    }
     return refusal
   }
 
