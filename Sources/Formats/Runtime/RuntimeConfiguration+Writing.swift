@@ -24,7 +24,7 @@ extension RuntimeConfiguration {
     var offsets = Members()
     for offset in timeOffsets {
       var members = Members()
-      members.put("secs", .integer(offset.seconds))
+      members.keep("secs", .integer(offset.seconds))
       members.put("nanosecs", number(offset.nanoseconds))
       offsets.put(offset.clock.rawValue, members.json)
     }
@@ -50,7 +50,7 @@ extension RuntimeConfiguration {
     }
     linux.put("netDevices", .object(devices))
     linux.put("rootfsPropagation", rootPropagation.map { .string($0) })
-    linux.put("seccomp", seccomp)
+    linux.put("seccomp", seccomp, keepZero: true)
     linux.put("maskedPaths", strings(maskedPaths))
     linux.put("readonlyPaths", strings(readonlyPaths))
     if let personality { linux.put("personality", .object(object("domain", .string(personality.rawValue)))) }
@@ -91,7 +91,7 @@ extension ProcessConfiguration {
         }))
     members.put("noNewPrivileges", flag(noNewPrivileges))
     members.put("oomScoreAdj", oomScoreAdjustment.map { .integer(Int64($0)) }, keepZero: true)
-    if let scheduler { members.put("scheduler", scheduler.json) }
+    if let scheduler { members.keep("scheduler", scheduler.json) }
     if let ioPriority {
       var priority = Members()
       priority.put("class", .string(ioPriority.kind.name))
@@ -100,9 +100,9 @@ extension ProcessConfiguration {
     }
     if let cpuAffinity {
       var affinity = Members()
-      affinity.put("initial", cpuAffinity.initial.map { .string($0) })
-      affinity.put("final", cpuAffinity.final.map { .string($0) })
-      members.put("execCPUAffinity", affinity.json)
+      affinity.put("initial", cpuAffinity.initial.map { .string($0) }, keepZero: true)
+      affinity.put("final", cpuAffinity.final.map { .string($0) }, keepZero: true)
+      members.keep("execCPUAffinity", affinity.json)
     }
     return members.json
   }
@@ -183,7 +183,7 @@ extension HookConfiguration {
             members.put("path", .string(hook.path))
             members.put("args", strings(hook.arguments))
             members.put("env", strings(hook.environment))
-            members.put("timeout", hook.timeout.map { number($0) })
+            members.put("timeout", hook.timeout.map { number($0) }, keepZero: true)
             return members.json
           }))
     }
@@ -213,8 +213,8 @@ extension ResourceConfiguration {
     cpu.put("period", cpuPeriod.map { JSONValue($0) }, keepZero: true)
     cpu.put("realtimeRuntime", realtimeRuntime.map { .integer($0) }, keepZero: true)
     cpu.put("realtimePeriod", realtimePeriod.map { JSONValue($0) }, keepZero: true)
-    cpu.put("cpus", cpus.map { .string($0) })
-    cpu.put("mems", mems.map { .string($0) })
+    cpu.put("cpus", cpus.map { .string($0) }, keepZero: true)
+    cpu.put("mems", mems.map { .string($0) }, keepZero: true)
     cpu.put("idle", cpuIdle.map { .integer($0) }, keepZero: true)
     all.put("cpu", cpu.json)
     if let pidsLimit { all.put("pids", .object(object("limit", .integer(pidsLimit)))) }
