@@ -26,10 +26,14 @@ let staticLink: [LinkerSetting] = [
     ["-static-executable", "-use-ld=lld", "-Xlinker", "-s", "-Xlinker", "--gc-sections"],
     .when(configuration: .release))
 ]
-/// The functions of a start side by side: fewer pages to fault in, less memory (Scripts/link-order.sh, docs/speed.md).
+/// `IMMURE_LINK_ORDER=FILE`: the functions of a start side by side, so that it touches fewer pages (`make build`, Scripts/link-order.sh).
+let order = Context.environment["IMMURE_LINK_ORDER"] ?? ""
 let hotLink: [LinkerSetting] = [
   .unsafeFlags(
-    ["-Xlinker", "--symbol-ordering-file=\(root)/Bench/link-order.txt", "-Xlinker", "--no-warn-symbol-ordering"],
+    ["-Xlinker", "--Map=\(root)/.deps/immure.map", "-Xlinker", "--no-demangle"]
+      + (order.isEmpty
+        ? []
+        : ["-Xlinker", "--symbol-ordering-file=\(root)/\(order)", "-Xlinker", "--no-warn-symbol-ordering"]),
     .when(configuration: .release))
 ]
 /// Not autolinked in a static executable; wanted once FoundationEssentials is reachable.

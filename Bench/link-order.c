@@ -1,6 +1,6 @@
 // The functions that a command and its children run, in the order of their first calls.
 //
-//   link-order ADDRESSES COMMAND [ARGUMENT…]     ADDRESSES: hexadecimal, ascending, one a line (from nm)
+//   link-order ADDRESSES COMMAND [ARGUMENT…]     ADDRESSES: hexadecimal, ascending, one a line (from the map of the link)
 //
 // A breakpoint stands on every address of the static executable and goes away when it is hit; children inherit them. Prints the
 // addresses. Processes that run another program are let go.
