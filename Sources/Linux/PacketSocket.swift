@@ -22,7 +22,7 @@ public enum PacketSocket {
           }
           return unsafe withUnsafePointer(to: &header) { pointer in
             let address = UInt(bitPattern: pointer)
-            return retrying { systemCall(Int(SYS_sendmsg), word(socket), address, UInt(MSG_NOSIGNAL)) }
+            return pastReset { systemCall(Int(SYS_sendmsg), word(socket), address, UInt(MSG_NOSIGNAL)) }
           }
         }
       }
@@ -50,7 +50,7 @@ public enum PacketSocket {
           unsafe header.msg_controllen = control.count
           let result = unsafe withUnsafeMutablePointer(to: &header) { pointer in
             let address = UInt(bitPattern: pointer)
-            return retrying {
+            return pastReset {
               systemCall(Int(SYS_recvmsg), word(socket), address, UInt(MSG_CMSG_CLOEXEC))
             }
           }
@@ -62,6 +62,13 @@ public enum PacketSocket {
     try checked("recvmsg", "\(socket)", failure)
     descriptors += parse(control, controlLength)
     return bytes
+  }
+
+  /// The other end closed with a message of ours unread: the kernel tells that once, before what the other end had said (net/unix/af_unix.c,
+  /// unix_release_sock; skb_try_recv_datagram asks for the error first). What it had said is there still, and then its end.
+  private static func pastReset(_ call: () -> Int) -> Int {
+    let result = retrying(call)
+    return result == -Int(ECONNRESET) ? retrying(call) : result
   }
 
   /// One cmsghdr of SCM_RIGHTS: length (64 bits), level, type, then the descriptors, padded to 8 bytes.

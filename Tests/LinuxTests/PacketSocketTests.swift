@@ -29,4 +29,26 @@ import Testing
       try PacketSocket.send(near.rawValue, [1])
     }
   }
+
+  /// A child that fails says why and dies, with a word of its parent's unread: the kernel's ECONNRESET comes before what it had said.
+  @Test func whatTheOtherEndSaidIsHeardAlsoWhereItDidNotListen() throws {
+    let ends = try DescriptorPair.sockets(sequencedPackets: true).release()
+    let near = FileDescriptor(owning: ends.second)
+    try PacketSocket.send(near.rawValue, [9])
+    try PacketSocket.send(ends.first, [1, 2, 3])
+    _ = FileDescriptor(owning: ends.first)
+    var descriptors: [Int32] = []
+    #expect(try PacketSocket.receive(near.rawValue, descriptors: &descriptors) == [1, 2, 3])
+    #expect(try PacketSocket.receive(near.rawValue, descriptors: &descriptors).isEmpty)
+  }
+
+  @Test func oneThatDidNotListenIsGoneToThoseWhoSend() throws {
+    let ends = try DescriptorPair.sockets(sequencedPackets: true).release()
+    let near = FileDescriptor(owning: ends.second)
+    try PacketSocket.send(near.rawValue, [9])
+    _ = FileDescriptor(owning: ends.first)
+    #expect(throws: SystemError("sendmsg", "\(near.rawValue)", .brokenPipe)) {
+      try PacketSocket.send(near.rawValue, [1])
+    }
+  }
 }
