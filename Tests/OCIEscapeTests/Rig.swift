@@ -59,7 +59,8 @@ final class Rig {
   }
 
   deinit {
-    for helper in helpers where helper.isRunning { kill(helper.processIdentifier, SIGKILL) }
+    // timeout(1) leads a group of its own, in which its command is.
+    for helper in helpers where helper.isRunning { kill(-helper.processIdentifier, SIGKILL) }
     for id in containers { _ = try? run("delete", "--force", id) }
     try? FileManager.default.removeItem(atPath: path)
   }

@@ -148,6 +148,10 @@ static int abstract(const char *name, int listens) {
     if (bind(made, (struct sockaddr *)&address, length) || listen(made, 8)) return 1;
     puts("listening");
     fflush(stdout);
+    // A test's children may be started with their signals blocked.
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     alarm((unsigned)listens);
     pause();
   }
