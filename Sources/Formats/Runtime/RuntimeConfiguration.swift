@@ -122,7 +122,6 @@ public struct DeviceConfiguration: Sendable, Equatable {
     self.minor = minor
     self.mode = mode
   }
-  public var isBlock: Bool { kind == .block }
 }
 
 /// A line of /proc/PID/timens_offsets (time_namespaces(7)).
