@@ -127,7 +127,7 @@ extension TransferAgent {
     try FileDescriptor.closeAll(but: [0, 1, 2, stream, answer, reopener.rawValue] + (signalNumber.map { [$0] } ?? []))
     let root = try File.open("/", O_PATH | O_DIRECTORY)
     Identity.setUmask(0)
-    try Confinement.enter(try plan(isReceiving: signalNumber != nil))
+    try Confinement.enter(try plan(work))
     let place = TreePlace.root(root.rawValue)
     switch work {
     case .send(let source):
@@ -141,14 +141,21 @@ extension TransferAgent {
     }
   }
 
-  private func plan(isReceiving: Bool) throws(SystemError) -> ConfinementPlan {
+  private func plan(_ work: Work) throws(SystemError) -> ConfinementPlan {
     var plan = ConfinementPlan()
+    var isReceiving = false
+    var capabilities = Self.capabilities
+    if case .receive(let target) = work {
+      isReceiving = true
+      // Without it a copy's capabilities are told as left out.
+      if target.keepsOwners { capabilities |= Self.setFileCapabilities & (try CapabilitySets.current().permitted) }
+    }
     switch owner {
     case .root(let setGroups):
       plan.setGroups = setGroups
-      plan.capabilities.permitted = Self.capabilities
-      plan.capabilities.effective = Self.capabilities
-      plan.capabilities.bounding = Self.capabilities
+      plan.capabilities.permitted = capabilities
+      plan.capabilities.effective = capabilities
+      plan.capabilities.bounding = capabilities
     case .user(let id):
       plan.user.user = id
       plan.user.group = id
@@ -161,11 +168,15 @@ extension TransferAgent {
   /// Reading and writing everything, giving files away, keeping set-user-id; not making devices (capabilities(7): CAP_CHOWN,
   /// CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID).
   private static let capabilities: UInt64 = 0b11111
+  /// CAP_SETFCAP: over files of the box's own user namespace, whose root's capabilities they then mean (capabilities(7), "Namespaced file
+  /// capabilities").
+  private static let setFileCapabilities: UInt64 = 1 << 31
 
   /// What copying wants beside a worker's calls.
   private static let calls = [
     "openat", "openat2", "newfstatat", "fstatfs", "getdents64", "readlinkat", "mkdirat", "symlinkat", "linkat",
-    "renameat2", "unlinkat", "fchownat", "fchmod", "utimensat", "fcntl", "getpid",
+    "renameat2", "unlinkat", "fchownat", "fchmod", "utimensat", "fcntl", "getpid", "geteuid", "flistxattr",
+    "fgetxattr", "fsetxattr",
   ]
 }
 

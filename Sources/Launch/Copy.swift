@@ -126,6 +126,8 @@ enum Copy {
         "cp: left out: \(leftOut.first)\(others(leftOut)); devices, sockets, pipes and the kernel's own file systems are not copied"
       )
     }
+    let attributes = (sent?.attributes ?? .init()) + (got?.attributes ?? .init())
+    if attributes.count > 0 { Output.complain("cp: attributes left out: \(attributes.first)\(others(attributes))") }
     if failed.count > 0 { Output.complain("cp: not copied, or not whole: \(failed.first)\(others(failed))") }
     if let fatal {
       let before = arrived.files + arrived.folders + arrived.links

@@ -98,14 +98,14 @@ extension Verb {
     "Copy files between this machine and a sandbox that runs or is paused",
     discussion:
       "A file or folder lands in a folder that is there under its own name, else at the place named, whose parent must be there; "
-      + "FOLDER/. is what is in the folder. \"-\" is a tar stream on standard input or output. Permissions and times are kept; what lands in a "
-      + "sandbox belongs to its root, what lands here to the caller. Devices, sockets and pipes are left out, set-user-id is dropped, and "
-      + "no link is followed beneath the target.",
+      + "FOLDER/. is what is in the folder. \"-\" is a tar stream on standard input or output. Permissions, times and "
+      + "extended attributes (user.*) are kept; what lands in a sandbox belongs to its root, what lands here to the caller. Devices, sockets "
+      + "and pipes are left out; set-user-id, file capabilities and ACLs are dropped without -a; no link is followed beneath the target.",
     groups: [
       OptionGroup(
         "How",
         [
-          Option("archive", "a", "Keep owners by their numbers, and set-user-id"),
+          Option("archive", "a", "Keep owners by their numbers, set-user-id, file capabilities and ACLs"),
           Option("follow-link", "L", "Copy what a SOURCE that is a link leads to"),
           Option("quiet", "q", "Do not say on a terminal how much was copied"),
         ])

@@ -202,22 +202,3 @@ package func withBytes(_ name: [UInt8], _ body: (UInt) -> Int) -> Int {
   // SAFETY: the address is used by one system call inside `body`, while the closure keeps the bytes alive.
   return unsafe terminated.withUnsafeBufferPointer { body(UInt(bitPattern: $0.baseAddress)) }
 }
-
-/// Extended attributes of an open file (fgetxattr(2)).
-package enum ExtendedAttribute {
-  /// The value, at most 64 bytes of it; nil where the file has none of that name.
-  package static func value(_ name: String, of descriptor: Int32) throws(SystemError) -> [UInt8]? {
-    var outcome = 0
-    // SAFETY: the kernel fills at most the capacity and returns how much.
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 64) { storage, count in
-      let address = UInt(bitPattern: storage.baseAddress)
-      outcome = name.withPathAddress { systemCall(Int(SYS_fgetxattr), word(descriptor), $0, address, 64) }
-      count = max(outcome, 0)
-    }
-    if outcome == -Int(ENODATA) || outcome == -Int(EOPNOTSUPP) { return nil }
-    // Longer than any value that means something here: it is there, and that is what matters.
-    if outcome == -Int(ERANGE) { return [] }
-    try checked("fgetxattr", name, outcome)
-    return bytes
-  }
-}

@@ -121,7 +121,7 @@ extension LayerMerge {
 
   /// The attributes that the store keeps (docs/images.md): capabilities, POSIX ACLs and the user's own, never overlayfs's marks.
   func copyAttributes(from input: Int32, to output: Int32) throws(SystemError) {
-    for name in try ExtendedAttribute.names(of: input) where Self.isKept(name) {
+    for name in try ExtendedAttribute.names(of: input) where ExtendedAttribute.isKept(name) {
       guard let value = try ExtendedAttribute.whole(name, of: input) else { continue }
       do throws(SystemError) { try ExtendedAttribute.set(name, value, of: output) } catch
         where error.errno == .notSupported || error.errno == .notPermitted || error.errno == .invalid
@@ -129,56 +129,5 @@ extension LayerMerge {
         tally.attributes += 1
       }
     }
-  }
-
-  private static let security = Array("security.capability".utf8)
-  private static let acl = Array("system.posix_acl_".utf8)
-  private static let user = Array("user.".utf8)
-  private static let marks = Array("user.overlay.".utf8)
-
-  private static func isKept(_ name: [UInt8]) -> Bool {
-    name == security || name.starts(with: acl) || name.starts(with: user) && !name.starts(with: marks)
-  }
-}
-
-extension ExtendedAttribute {
-  /// The kernel's bound for a value and for a list of names (xattr(7)).
-  private static let most: UInt = 64 << 10
-
-  static func names(of descriptor: Int32) throws(SystemError) -> [[UInt8]] {
-    let list = try read { address, size in systemCall(Int(SYS_flistxattr), word(descriptor), address, size) }
-    return (list ?? []).split(separator: 0).map { Array($0) }
-  }
-
-  static func whole(_ name: [UInt8], of descriptor: Int32) throws(SystemError) -> [UInt8]? {
-    try read { address, size in
-      withBytes(name) { systemCall(Int(SYS_fgetxattr), word(descriptor), $0, address, size) }
-    }
-  }
-
-  /// Nil where there is no such thing. Most files have no attributes: the size is asked for first.
-  private static func read(_ call: (UInt, UInt) -> Int) throws(SystemError) -> [UInt8]? {
-    let size = call(0, 0)
-    if size == -Int(ENODATA) || size == -Int(EOPNOTSUPP) || size == 0 { return size == 0 ? [] : nil }
-    try checked("getxattr", "", size)
-    var outcome = 0
-    // SAFETY: the kernel fills at most the capacity and returns how much.
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Int(most)) { storage, count in
-      outcome = call(UInt(bitPattern: storage.baseAddress), most)
-      count = max(outcome, 0)
-    }
-    try checked("getxattr", "", outcome)
-    return bytes
-  }
-
-  static func set(_ name: [UInt8], _ value: [UInt8], of descriptor: Int32) throws(SystemError) {
-    let result = withBytes(name) { name in
-      // SAFETY: the value's bytes live across the call, which reads `count` of them.
-      unsafe value.withUnsafeBufferPointer { bytes in
-        systemCall(
-          Int(SYS_fsetxattr), word(descriptor), name, UInt(bitPattern: bytes.baseAddress), UInt(bytes.count), 0)
-      }
-    }
-    try checked("setxattr", RelativePath.shown(name), result)
   }
 }

@@ -8,6 +8,8 @@ public struct TransferReport: Sendable, Equatable {
   public var leftOut = Tally()
   /// Things that should have been copied and were not, or not whole.
   public var failed = Tally()
+  /// Extended attributes that did not come along; their files did.
+  public var attributes = Tally()
   /// Why it ended before everything was tried, in one line.
   public var fatal: String?
   /// The other end of the stream went away: it has the reason.
@@ -37,6 +39,7 @@ public struct TransferReport: Sendable, Equatable {
   public var encoded: [UInt8] {
     var text = "files \(files)\nfolders \(folders)\nlinks \(links)\nbytes \(bytes)\n"
     text += "left \(leftOut.count) \(leftOut.first)\nfailed \(failed.count) \(failed.first)\n"
+    text += "attributes \(attributes.count) \(attributes.first)\n"
     if let fatal { text += "fatal \(fatal)\n" }
     if isCut { text += "cut\n" }
     if let signal { text += "signal \(signal)\n" }
@@ -55,11 +58,15 @@ public struct TransferReport: Sendable, Equatable {
       case "folders": folders = UInt64(rest) ?? 0
       case "links": links = UInt64(rest) ?? 0
       case "bytes": self.bytes = UInt64(rest) ?? 0
-      case "left", "failed":
+      case "left", "failed", "attributes":
         var value = Tally()
         value.count = tally.first.flatMap { UInt64($0) } ?? 0
         value.first = tally.count > 1 ? String(tally[1]) : ""
-        if words[0] == "left" { leftOut = value } else { failed = value }
+        switch words[0] {
+        case "left": leftOut = value
+        case "failed": failed = value
+        default: attributes = value
+        }
       case "fatal": fatal = String(rest)
       case "cut": isCut = true
       case "signal": signal = Int32(rest)
@@ -89,7 +96,8 @@ public struct TreeTarget: Sendable, Equatable {
   /// The stream is a tar archive of the user's, to be unpacked into the folder `path`; otherwise the stream is of one thing, whose
   /// place `path` is, by the rules of `docker cp`.
   public var isArchive: Bool
-  /// Whether the owners in the stream are kept (and set-user-id with them); otherwise files belong to the process that writes.
+  /// Whether the owners in the stream are kept, and with them what gives power: set-user-id, capabilities and ACLs; otherwise files belong
+  /// to the process that writes.
   public var keepsOwners: Bool
   public init(_ path: String, isArchive: Bool = false, keepsOwners: Bool = false) {
     self.path = path

@@ -28,6 +28,9 @@ package final class TreePacker {
   /// Bytes of a file, and pieces between its holes.
   static let maximumSize: UInt64 = 1 << 40
   static let maximumPieces = 60_000
+  /// Extended attributes of a file, and bytes of them: an extended header that a reader takes.
+  private static let maximumAttributes = 200
+  private static let maximumAttributeBytes = 768 << 10
   /// Bytes of names that wait to be looked at.
   private static let maximumWaiting = 256 << 20
   private static let chunk = 256 << 10
@@ -123,7 +126,7 @@ extension TreePacker {
       report.leftOut.add("\(RelativePath.shown(member)) is in \(kernel)")
       return []
     }
-    try addFolder(found, as: member)
+    try addFolder(found, folder.raw, as: member)
     var folders: [RelativePath] = []
     for name in children {
       let inner = member + [UInt8(ascii: "/")] + name
@@ -185,9 +188,47 @@ extension TreePacker {
     try write(header)
   }
 
-  private func addFolder(_ node: FoundNode, as member: [UInt8]) throws(TransferStop) {
-    try add(entry(.directory, node, member))
+  private func addFolder(_ node: FoundNode, _ opened: Int32, as member: [UInt8]) throws(TransferStop) {
+    var entry = entry(.directory, node, member)
+    entry.attributes = attributes(of: opened, member)
+    try add(entry)
     report.folders += 1
+  }
+
+  /// All that are kept, with ids as they are seen here; what cannot be had, or written into an archive, is told.
+  private func attributes(of descriptor: Int32, _ member: [UInt8]) -> [TarEntry.Attribute] {
+    var attributes: [TarEntry.Attribute] = []
+    var bytes = 0
+    func lose(_ name: [UInt8], _ why: String) {
+      report.attributes.add("\(RelativePath.shown(name)) of \(RelativePath.shown(member)): \(why)")
+    }
+    do throws(SystemError) {
+      for name in try ExtendedAttribute.names(of: descriptor) where ExtendedAttribute.isKept(name) {
+        // A key of an archive is text, and ends at the first "=".
+        guard String(validating: name, as: UTF8.self) != nil, !name.contains(UInt8(ascii: "=")) else {
+          lose(name, "an archive cannot hold that name")
+          continue
+        }
+        let value: [UInt8]
+        do throws(SystemError) {
+          guard let found = try ExtendedAttribute.whole(name, of: descriptor) else { continue }
+          value = found
+        } catch {
+          lose(name, "\(error.errno)")
+          continue
+        }
+        guard attributes.count < Self.maximumAttributes, bytes + name.count + value.count < Self.maximumAttributeBytes
+        else {
+          lose(name, "the file has too many")
+          continue
+        }
+        bytes += name.count + value.count
+        attributes.append(TarEntry.Attribute(name: name, value: value))
+      }
+    } catch {
+      lose(Array("all".utf8), "\(error.errno)")
+    }
+    return attributes
   }
 
   private func addLink(_ node: FoundNode, as member: [UInt8]) throws(TransferStop) {
@@ -226,6 +267,7 @@ extension TreePacker {
     }
     var entry = entry(.file, opened, member)
     entry.size = Int64(size)
+    entry.attributes = attributes(of: opened.descriptor.rawValue, member)
     let stored = pieces.reduce(0) { $0 + $1.upperBound - $1.lowerBound }
     if stored == entry.size {
       try add(entry)

@@ -194,7 +194,7 @@ extension TreeUnpacker {
     report.folders += 1
     guard isNew else { return }
     made.append(MadeFolder(path: path, entry: entry))
-    madeBytes += path.bytes.count + 128
+    madeBytes += entry.attributes.reduce(path.bytes.count + 128) { $0 + $1.name.count + $1.value.count + 64 }
   }
 
   private func makeFile(_ entry: TarEntry, _ path: RelativePath) throws(SystemError) {
@@ -254,7 +254,7 @@ extension TreeUnpacker {
     else { return }
     do throws(SystemError) {
       if end < entry.size { try File.setSize(descriptor, UInt64(entry.size)) }
-      try setMetadata(entry, descriptor)
+      try setMetadata(entry, descriptor, path)
       try withParent(of: path) { folder throws(SystemError) in
         try refuseStrangeTarget(path, in: folder)
         try folder.rename(temporary, to: path.name, replacing: true)
@@ -311,13 +311,34 @@ extension TreeUnpacker {
     report.links += 1
   }
 
-  private func setMetadata(_ entry: TarEntry, _ descriptor: Int32) throws(SystemError) {
-    // chown clears set-user-id: owner first (chown(2)).
+  private func setMetadata(_ entry: TarEntry, _ descriptor: Int32, _ path: RelativePath) throws(SystemError) {
+    // chown clears set-user-id and capabilities: owner first (chown(2)).
     if target.keepsOwners { try File.changeOwner("", user: entry.uid, group: entry.gid, at: descriptor) }
     let kept: UInt32 =
       target.keepsOwners && Process.effectiveUser == 0 ? 0o7777 : entry.kind == .directory ? 0o1777 : 0o777
-    try File.changeMode(descriptor, entry.mode & kept)
+    // A user may write attributes while the mode still lets him write.
+    let mode = setAttributes(entry, descriptor, path)
+    try File.changeMode(descriptor, mode & kept)
     try File.changeTime(descriptor, seconds: entry.modified, nanoseconds: entry.modifiedNanoseconds)
+  }
+
+  /// The user's own attributes; with the owners also capabilities and ACLs, which are the stream's word for who may do what. Names are chosen
+  /// here once more: the stream may be anybody's. Returns the mode, which without its ACL gives the group what the ACL gave it.
+  private func setAttributes(_ entry: TarEntry, _ descriptor: Int32, _ path: RelativePath) -> UInt32 {
+    var mode = entry.mode
+    for attribute in entry.attributes where ExtendedAttribute.isKept(attribute.name) {
+      let isList = attribute.name == ExtendedAttribute.accessList
+      if !ExtendedAttribute.isGrant(attribute.name) || target.keepsOwners {
+        do throws(SystemError) {
+          try ExtendedAttribute.set(attribute.name, attribute.value, of: descriptor)
+          continue
+        } catch {
+          report.attributes.add("\(RelativePath.shown(attribute.name)) of \(path.shown): \(error.errno)")
+        }
+      }
+      if isList { mode = mode & ~0o070 | (AccessList.groupPermissions(attribute.value) ?? 0) << 3 }
+    }
+    return mode
   }
 
   /// Folders get their mode and time last: they were written to until now.
@@ -326,7 +347,7 @@ extension TreeUnpacker {
     for folder in made.reversed() {
       do throws(SystemError) {
         let open = try openFolder(folder.path)
-        try setMetadata(folder.entry, open.raw)
+        try setMetadata(folder.entry, open.raw, folder.path)
       } catch {
         report.failed.add("\(folder.path.shown): \(error.errno)")
       }

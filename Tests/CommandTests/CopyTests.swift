@@ -124,6 +124,60 @@ struct CopyTests {
           """))
   }
 
+  /// Attributes go in and out. With -a also capabilities and ACLs, whose ids are the box's inside and the box's range of the host's
+  /// outside: seen from the host, a box's capability is worth nothing without the box's root. Without -a nothing that gives power comes
+  /// to the host, whatever the box put on its files.
+  @Test(arguments: [Caller.root, .user])
+  func attributesComeAlongWithTheirIds(caller: Caller) throws {
+    let setsCapabilities = caller == .root
+    expectDone(
+      try run(
+        caller, inside: "mkdir /tmp/t",
+        outside: """
+          cat > x.py <<'P'
+          import os, struct, sys
+          NONE = 0xffffffff
+          LIST = struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *e) for e in
+            ((1, 6, NONE), (2, 7, 0), (4, 0, NONE), (16, 7, NONE), (32, 0, NONE)))
+          CAPS = struct.pack('<IIIII', 0x02000001, 1 << 10, 0, 0, 0)
+          def tell(path):
+              told = []
+              for name in sorted(os.listxattr(path)):
+                  value = os.getxattr(path, name)
+                  if name == 'system.posix_acl_access': value = b'user %d' % struct.unpack_from('<I', value, 4 + 8 + 4)
+                  if name == 'security.capability': value = b'%d bytes' % len(value)
+                  told.append(name + '=' + value.decode('latin-1'))
+              print(','.join(told))
+          if sys.argv[1] == 'tell': tell(sys.argv[2])
+          else:
+              open(sys.argv[2], 'w').write('x')
+              os.setxattr(sys.argv[2], 'user.mine', b'yes')
+              os.setxattr(sys.argv[2], 'system.posix_acl_access', LIST)
+              if sys.argv[1] == 'caps': os.setxattr(sys.argv[2], 'security.capability', CAPS)
+          P
+          python3 x.py \(setsCapabilities ? "caps" : "list") f || fail set
+          immure cp x.py b:/tmp/x.py && immure cp f b:/tmp/t/plain && immure cp \(setsCapabilities ? "-a" : "") f b:/tmp/t/all || fail in
+          tell() { immure exec b python3 /tmp/x.py tell $1; }
+          [ "$(tell /tmp/t/plain)" = user.mine=yes ] || fail "plain: $(tell /tmp/t/plain)"
+          immure exec b python3 /tmp/x.py list /tmp/t/own || fail own
+          immure cp b:/tmp/t/own own && [ "$(python3 x.py tell own) $(stat -c %a own)" = 'user.mine=yes 600' ] || fail "own: $(python3 x.py tell own)"
+          [ \(setsCapabilities ? 1 : 0) = 0 ] && echo done && exit 0
+          [ "$(tell /tmp/t/all)" = 'security.capability=20 bytes,system.posix_acl_access=user 0,user.mine=yes' ] || fail "all: $(tell /tmp/t/all)"
+          pid=$(immure inspect b | python3 -c 'import json,sys; d=json.load(sys.stdin); d=d[0] if isinstance(d,list) else d; print(d["pid"])')
+          base=$(awk 'NR == 1 { print $2 }' /proc/$pid/uid_map)
+          [ "$base" -gt 0 ] || fail "no range: $base"
+          [ "$(python3 x.py tell /proc/$pid/root/tmp/t/all)" = "security.capability=24 bytes,system.posix_acl_access=user $base,user.mine=yes" ] || fail "from the host: $(python3 x.py tell /proc/$pid/root/tmp/t/all)"
+          immure cp b:/tmp/t/all out && [ "$(python3 x.py tell out) $(stat -c %a out)" = 'user.mine=yes 600' ] || fail "out: $(python3 x.py tell out)"
+          immure cp -a b:/tmp/t/all kept && [ "$(python3 x.py tell kept)" = 'security.capability=20 bytes,system.posix_acl_access=user 0,user.mine=yes' ] || fail "kept: $(python3 x.py tell kept)"
+          immure cp b:/tmp/t/all - | python3 -c '
+          import sys, tarfile
+          t = tarfile.open(fileobj=sys.stdin.buffer, mode="r|")
+          print(sorted(k for m in t for k in m.pax_headers if k.startswith("SCHILY")))' > names
+          grep -q "SCHILY.xattr.security.capability.*SCHILY.xattr.user.mine" names || fail "stream: $(cat names)"
+          immure cp b:/tmp/t/all - | immure cp -a - b:/tmp/t/../t && [ "$(tell /tmp/t/all)" = 'security.capability=20 bytes,system.posix_acl_access=user 0,user.mine=yes' ] || fail back
+          """))
+  }
+
   /// The box flips folders and links under the feet of copies in both directions, for as long as they take: a link to the box's /etc, to
   /// /proc/1/root and out of it by `..`. Neither the host's nor the box's own /etc is ever read or written through it.
   @Test(arguments: [Caller.root, .user])

@@ -225,6 +225,7 @@ struct TreeTests {
     report.leftOut.add("a is a device")
     report.failed.add("b: no")
     report.failed.add("c: no")
+    report.attributes.add("user.x of d: no")
     report.fatal = "why it \"ended\""
     report.signal = 2
     report.isCut = true
