@@ -14,7 +14,7 @@ export IMMURE_LINK_ORDER := $(wildcard $(ORDER))
 # The guest is built by the clang that comes with Swift.
 CLANG ?= $(dir $(realpath $(shell command -v $(SWIFT))))clang
 
-.PHONY: help packages guest build build-tests test test-all bench fuzz demo install dist lint clean
+.PHONY: help packages guest build build-tests test test-all test-kernels bench fuzz demo install dist lint clean
 
 help: ## List these
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: build-tests ## Build, and run every suite within its budget; SUITES="Polic
 
 test-all: build-tests ## The same with nothing sampled; writes docs/test-results.md
 	@Scripts/test-all.sh
+
+test-kernels: packages-kernels build ## Debian's stock kernels with systemd, emulated; writes docs/kernels.md
+	@Scripts/test-kernels.sh $(BIN)
 
 bench: packages-bench build ## Measure start, memory and filters against bubblewrap, crun, runc and the floor
 	@Scripts/bench.sh $(BIN)

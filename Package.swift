@@ -150,6 +150,8 @@ let coreTests: [Target] = [
   tests("Engine", [], exclude: ["world.sh", "cri.py"]),
   // podman from Debian, with immure-oci as its runtime.
   tests("Podman", ["Linux", "CLinux"]),
+  // Debian's kernels under emulation, with the built command in them.
+  tests("Kernel", ["Linux"]),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
   tests("Command", ["Walls", "Policy", "Linux", "Formats"]),

@@ -7,10 +7,12 @@ build=(make git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev l
 # What the tests hold immure against, and what serves them: registries, other runtimes, a static root, namespaces' tools.
 test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bsdutils iproute2 iptables attr libcap2-bin
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
-  containerd docker.io buildah)
+  containerd docker.io buildah qemu-system-x86)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
 bench=(bubblewrap crun runc podman libseccomp-dev gcc python3 uidmap)
 dist=(dpkg gzip tar)
+# What boots Debian's kernels, and makes the roots for them.
+kernels=(qemu-system-x86 mmdebstrap e2fsprogs busybox-static python3)
 
 wanted=("${build[@]}")
 for task in "$@"; do
@@ -20,7 +22,8 @@ for task in "$@"; do
     demo) wanted+=("${demo[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
     dist) wanted+=("${dist[@]}") ;;
-    *) echo "install-packages.sh: \"$task\" is not a task: build, test, demo, bench, dist" >&2; exit 2 ;;
+    kernels) wanted+=("${kernels[@]}") ;;
+    *) echo "install-packages.sh: \"$task\" is not a task: build, test, demo, bench, dist, kernels" >&2; exit 2 ;;
   esac
 done
 

@@ -61,9 +61,16 @@ package struct OverlayMount {
   package func make() throws(SystemError) -> DetachedMount {
     do throws(SystemError) {
       return try make(byDescriptor: true)
-    } catch  where error.errno == .invalid && error.subject.hasSuffix("(descriptor)") {
+    } catch  where OverlayMount.wantsNames(error) {
       return try make(byDescriptor: false)
     }
+  }
+
+  /// What a kernel says to a layer's descriptor that knows names only: EINVAL where overlayfs takes words, EBADF where fsconfig(2) takes no
+  /// descriptor of O_PATH (up to Linux 6.14), EOPNOTSUPP where overlayfs knows nothing of fsconfig(2) yet (up to 6.4, fs/fsopen.c).
+  private static func wantsNames(_ error: SystemError) -> Bool {
+    guard error.subject.hasSuffix("(descriptor)") else { return false }
+    return error.errno == .invalid || error.errno == .badDescriptor || error.errno == .notSupported
   }
 
   private func make(byDescriptor: Bool) throws(SystemError) -> DetachedMount {
