@@ -48,6 +48,9 @@ public enum Front {
     switch command.verb.name {
     case "import": return try ImportCommand.run(command, store)
     case "pull": return try PullCommand.run(command, store)
+    case "push": return try PushCommand.run(command, store)
+    case "login": return try LoginCommand.run(command, store)
+    case "logout": return try LogoutCommand.run(command, store)
     case "load": return try LoadCommand.run(command, store)
     case "save": return try SaveCommand.run(command, store)
     case "images": return try ImagesCommand.run(command, store)

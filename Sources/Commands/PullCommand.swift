@@ -7,27 +7,19 @@ import Registry
 /// `pull`: an image from a registry, or from a folder in OCI image layout.
 enum PullCommand {
   static func run(_ command: ParsedCommand, _ store: ImageStore) throws -> Int32 {
-    let name = try ImageName(command.operands[0])
+    let word = RegistryWords.bare(command.operands[0])
+    let name = try ImageName(word)
     var platform = Platform.host
     if let text = command.value("platform") { platform = try Platform(text) }
-    let options = try options(command)
-    let progress = LineProgress.chosen(quiet: command.flag("quiet"))
+    let progress = try LineProgress.chosen(command)
+    let access = try RegistryWords.access(command)
     let adding = try Arrival.begin(store)
     let plan: ImagePlan
     switch name {
     case .layout(let path, let tag):
       plan = try LayoutSource.install(
         LayoutDirectory(path: path), tag: tag, platform: platform, as: name, in: store, progress)
-    case .reference(let reference):
-      var options = options
-      if options.credentials == nil {
-        options.credentials = try CredentialFile.find(
-          for: reference, file: command.value("authfile"), say: progress.say)
-      }
-      let (wanted, chosen) = (platform, options)
-      plan = try Asynchronous.wait { () async throws(ImageError) in
-        try await RegistrySource.install(reference, platform: wanted, chosen, in: store, progress)
-      }
+    case .reference: plan = try fetch(word, platform, access, store, progress)
     }
     progress.end()
     _ = consume adding
@@ -38,16 +30,63 @@ enum PullCommand {
     return 0
   }
 
-  private static func options(_ command: ParsedCommand) throws -> RegistryOptions {
-    var options = RegistryOptions()
-    if let text = command.value("creds") { options.credentials = try Credentials(text) }
-    options.certificates = command.value("cert-dir")
-    switch command.value("tls-verify") ?? "true" {
-    case "true": break
-    case "false": options.verifiesTLS = false
-    case let other:
+  /// A short name may mean several images: the first that there is.
+  private static func fetch(
+    _ word: String, _ platform: Platform, _ access: RegistryAccess, _ store: ImageStore, _ progress: LineProgress
+  ) throws -> ImagePlan {
+    for remark in access.configuration.remarks { progress.say(remark) }
+    let meanings: [ImageReference]
+    do throws(FormatError) { meanings = try access.configuration.meanings(of: word) } catch {
+      throw ImageError(.usage, "image \(error)")
+    }
+    for (index, reference) in meanings.enumerated() {
+      do throws(ImageError) {
+        let endpoints = try access.sources(for: reference)
+        return try Asynchronous.wait { () async throws(ImageError) in
+          try await RegistrySource.install(reference, from: endpoints, platform: platform, in: store, progress)
+        }
+      } catch {
+        guard index < meanings.count - 1 else { throw error }
+        progress.say("\(error); trying \(meanings[index + 1].canonical)")
+      }
+    }
+    throw ImageError(.usage, "\"\(FormatError.presentable(word))\" means no image")
+  }
+}
+
+/// The options that commands which speak to registries share.
+enum RegistryWords {
+  /// podman and skopeo write `docker://` before a registry's name.
+  static func bare(_ word: String) -> String { word.hasPrefix("docker://") ? String(word.dropFirst(9)) : word }
+
+  static func access(_ command: ParsedCommand) throws -> RegistryAccess {
+    let configuration = try RegistriesConfiguration.load()
+    let given = try command.value("creds").map { text throws(ImageError) in try Credentials(text) }
+    var access = RegistryAccess(
+      configuration: configuration,
+      book: CredentialBook(given: given, file: command.value("authfile"), helpers: configuration.credentialHelpers))
+    access.certificates = command.value("cert-dir")
+    switch command.value("tls-verify") {
+    case nil: break
+    case "true": access.verifiesTLS = true
+    case "false": access.verifiesTLS = false
+    case let other?:
       throw UsageError(command.verb, "--tls-verify \"\(FormatError.presentable(other))\": there are true and false")
     }
-    return options
+    if let retries = try number(command, "retry", 0...100) { access.retries = Int(retries) }
+    if let seconds = try number(command, "stall-timeout", 1...86_400) { access.stallSeconds = seconds }
+    return access
+  }
+
+  private static func number(
+    _ command: ParsedCommand, _ option: String, _ range: ClosedRange<Int64>
+  ) throws(UsageError) -> Int64? {
+    guard let text = command.value(option) else { return nil }
+    guard let number = Int64(text), range.contains(number) else {
+      throw UsageError(
+        command.verb,
+        "--\(option) \"\(FormatError.presentable(text))\" is no number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
   }
 }

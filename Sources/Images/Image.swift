@@ -49,8 +49,8 @@ extension ImageStore {
       return current == known.manifest ? known : nil
     }
     if let found = try named(name.canonical) { return found }
-    if let digits = Self.identifier(text, prefixed: false) { return try find(id: digits) }
-    return nil
+    if let digits = Self.identifier(text, prefixed: false), let found = try find(id: digits) { return found }
+    return try find(short: text)
   }
 
   /// The hexadecimal digits where the text may be an image's id.

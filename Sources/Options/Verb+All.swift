@@ -6,7 +6,9 @@ extension Verb {
   public static let all: [Verb] =
     [
       run, exec, ps, inspect, logs, attach, stop, kill, wait, pause, resume, unpause, remove, prune, stats, top, cp,
-    ] + workspace + [policyExplain, trace, doctor] + images + [ociGlobal] + oci + [completion, manual, version]
+    ] + workspace + [policyExplain, trace, doctor] + images + registries + [ociGlobal] + oci + [
+      completion, manual, version,
+    ]
 
   static let exec = Verb(
     "exec", "SANDBOX COMMAND [ARGUMENT…]", count: 2...(.max), "Run a further program in a running sandbox",
@@ -151,18 +153,14 @@ extension Verb {
 
   static let images: [Verb] = [
     Verb(
-      "pull", "IMAGE", count: 1...1, "Fetch an image", place: .front,
+      "pull", "IMAGE", count: 1...1, "Fetch an image",
+      discussion: """
+        registries.conf says which registries a short name may mean, which mirrors are asked first and which registry may do without TLS; \
+        without it a short name means Docker Hub. A download that was cut off goes on where it was, also in a later command.
+        """, place: .front,
       groups: [
-        OptionGroup(
-          "How",
-          [
-            Option("platform", value: "OS/ARCH", "Which of an image's platforms"),
-            Option("quiet", "q", "No progress"),
-            Option("creds", value: "USER:PASSWORD", "Who asks"),
-            Option("authfile", value: "FILE", "Credentials as `docker login` writes them"),
-            Option("cert-dir", value: "DIR", "Certificates of the registry (*.crt)"),
-            Option("tls-verify", value: "true|false", "Whether the registry must prove who it is (true)"),
-          ])
+        OptionGroup("How", [Option("platform", value: "OS/ARCH", "Which of an image's platforms")] + transferring),
+        registry,
       ]),
     Verb(
       "import", "FILE NAME", count: 2...2, "Make an image of a root file system in a tar file", place: .front,

@@ -16,97 +16,68 @@ public enum Credentials: Sendable, Equatable {
     self = .password(user: String(text[..<colon]), password: String(text[text.index(after: colon)...]))
   }
 
+  init(_ answer: CredentialAnswer) {
+    self =
+      answer.user == CredentialAnswer.tokenUser
+      ? .identityToken(answer.secret) : .password(user: answer.user, password: answer.secret)
+  }
+
+  /// As a helper keeps them.
+  var answer: CredentialAnswer {
+    switch self {
+    case .password(let user, let password): CredentialAnswer(user: user, secret: password)
+    case .identityToken(let token): CredentialAnswer(user: CredentialAnswer.tokenUser, secret: token)
+    }
+  }
+
   /// What a Basic `Authorization` header holds.
   var basic: String? {
     guard case .password(let user, let password) = self else { return nil }
     return "Basic " + Base64.encode(Array((user + ":" + password).utf8))
   }
+
+  /// The user, where one is known.
+  public var user: String? {
+    guard case .password(let user, _) = self else { return nil }
+    return user
+  }
 }
 
-/// Credentials as `docker login` and `podman login` keep them (config.json, containers-auth.json(5)).
-public struct CredentialFile: Sendable {
-  private var entries: [(key: String, credentials: Credentials)] = []
-  /// Registries whose credentials lie with a helper program, which is not run here.
-  private var helpers: [String: String] = [:]
-  private var defaultHelper: String?
+/// Where credentials are looked for: those given, else the helpers that registries.conf names, else the files of `docker login` and
+/// `podman login` (containers-auth.json(5)) and the helpers that those name.
+public struct CredentialBook: Sendable {
+  /// `--creds`.
+  public var given: Credentials?
+  /// `--authfile`, which must be there.
+  public var file: String?
+  /// `credential-helpers` of registries.conf.
+  public var helpers: [String]
 
-  public init(_ bytes: [UInt8], source: String) throws(FormatError) {
-    let root = try JSONNode.parse(bytes, source: source)
-    for (key, node) in try root.optional("auths")?.members() ?? [] {
-      if let token = try node.optionalString("identitytoken"), !token.isEmpty {
-        entries.append((Self.normalised(key), .identityToken(token)))
-      } else if let auth = try node.optionalString("auth"), !auth.isEmpty {
-        let decoded = Base64.decode(auth).map { String(decoding: $0.filter { $0 != 0 }, as: UTF8.self) }
-        guard let decoded, let colon = decoded.firstIndex(of: ":") else {
-          throw FormatError("is not the base64 of USER:PASSWORD", keyPath: "auths.\(key).auth", source: source)
-        }
-        entries.append(
-          (
-            Self.normalised(key),
-            .password(user: String(decoded[..<colon]), password: String(decoded[decoded.index(after: colon)...]))
-          ))
-      } else if let user = try node.optionalString("username"), let password = try node.optionalString("password") {
-        entries.append((Self.normalised(key), .password(user: user, password: password)))
+  /// The word among `credential-helpers` that means the files.
+  public static let files = "containers-auth.json"
+
+  public init(given: Credentials? = nil, file: String? = nil, helpers: [String]? = nil) {
+    self.given = given
+    self.file = file
+    self.helpers = helpers ?? [Self.files]
+  }
+
+  /// What is known about a repository.
+  public func find(for reference: ImageReference) throws(ImageError) -> Credentials? {
+    if let given { return given }
+    for helper in helpers {
+      if helper == Self.files {
+        if let found = try findInFiles(for: reference) { return found }
+      } else if let answer = try CredentialHelper(name: helper).get(reference.registry) {
+        return Credentials(answer)
       }
     }
-    for (key, value) in try root.optionalStringMap("credHelpers") ?? [] { helpers[Self.normalised(key)] = value }
-    defaultHelper = try root.optionalString("credsStore")
+    return nil
   }
 
-  /// The entry for a repository: the longest of `host/path…` and `host` that is there.
-  public func credentials(for reference: ImageReference) -> Credentials? {
-    var place = reference.name
-    while true {
-      if let entry = entries.first(where: { $0.key == place }) { return entry.credentials }
-      guard let slash = place.lastIndex(of: "/") else { return nil }
-      place = String(place[..<slash])
-    }
-  }
-
-  /// The helper that holds the registry's credentials.
-  public func helper(for reference: ImageReference) -> String? { helpers[reference.registry] ?? defaultHelper }
-
-  /// Docker writes `https://index.docker.io/v1/` for Docker Hub.
-  private static func normalised(_ key: String) -> String {
-    var text = key
-    for scheme in ["https://", "http://"] where text.hasPrefix(scheme) { text.removeFirst(scheme.count) }
-    for version in ["/v1/", "/v2/", "/v1", "/v2", "/"] where text.hasSuffix(version) {
-      text.removeLast(version.count)
-      break
-    }
-    return text == "index.docker.io" || text == "registry-1.docker.io" ? ImageReference.defaultRegistry : text
-  }
-
-  /// The files that hold credentials, in the order podman and Docker look; only those that are there.
-  static func standardFiles() -> [String] {
-    var files: [String] = []
-    if let set = Process.environment("REGISTRY_AUTH_FILE") { files.append(set) }
-    if let runtime = Process.environment("XDG_RUNTIME_DIR") { files.append(runtime + "/containers/auth.json") }
-    let home = Process.environment("HOME") ?? "/root"
-    files.append((Process.environment("XDG_CONFIG_HOME") ?? home + "/.config") + "/containers/auth.json")
-    files.append((Process.environment("DOCKER_CONFIG") ?? home + "/.docker") + "/config.json")
-    return files.filter { File.exists($0) }
-  }
-
-  /// What is known about a repository: from the file named, which must be there, or the first standard one that tells.
-  public static func find(
-    for reference: ImageReference, file: String?, say: (String) -> Void
-  ) throws(ImageError) -> Credentials? {
-    for path in file.map({ [$0] }) ?? standardFiles() {
-      let bytes: [UInt8]
-      do throws(SystemError) { bytes = try File.contents(path, limit: 4 << 20) } catch {
-        throw ImageError("cannot read the credentials in \(FormatError.presentable(path))", error)
-      }
-      let parsed: CredentialFile
-      do throws(FormatError) { parsed = try CredentialFile(bytes, source: path) } catch {
-        throw ImageError(.usage, "credentials: \(error)")
-      }
-      if let found = parsed.credentials(for: reference) { return found }
-      if let helper = parsed.helper(for: reference) {
-        say(
-          "\(path) leaves the credentials for \(reference.registry) to docker-credential-\(FormatError.presentable(helper)), which is not run here: going on without (use --creds)"
-        )
-      }
+  private func findInFiles(for reference: ImageReference) throws(ImageError) -> Credentials? {
+    for path in file.map({ [$0] }) ?? AuthFile.standardPaths().filter({ File.exists($0) }) {
+      if let found = try AuthFile.read(path, mustExist: true).credentials(for: reference) { return found }
     }
     return nil
   }

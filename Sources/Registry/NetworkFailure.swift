@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Formats
 import Images
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
@@ -18,11 +19,16 @@ enum NetworkFailure {
       return error.dnsAError == nil && !"\(error)".contains("refused")
     }
     if let error = error as? IOError { return error.errnoCode != 111 }
-    return error is ChannelError
+    return error is ChannelError || error as? HTTPParserError == .invalidEOFState
   }
 
-  static func explain(_ error: (any Error)?, _ url: String, _ reference: ImageReference) -> ImageError {
-    let place = URLParts(url).map { $0.host + ($0.port.map { ":\($0)" } ?? "") } ?? reference.registry
+  /// Whether asking again may bring another answer: too many requests, and failures of a moment.
+  static func isOfTheMoment(_ status: HTTPResponseStatus) -> Bool {
+    [408, 429, 500, 502, 503, 504].contains(status.code)
+  }
+
+  static func explain(_ error: (any Error)?, _ url: String, _ endpoint: RegistryEndpoint) -> ImageError {
+    let place = URLParts(url).map { $0.host + ($0.port.map { ":\($0)" } ?? "") } ?? endpoint.reference.registry
     guard let error else { return ImageError("cannot reach \(place)") }
     if let error = error as? ImageError { return error }
     let text = "\(error)"
@@ -46,10 +52,15 @@ enum NetworkFailure {
     }
     if let error = error as? HTTPClientError {
       switch error {
-      case .connectTimeout, .readTimeout, .deadlineExceeded: return ImageError("\(place) does not answer in time")
+      case .connectTimeout, .deadlineExceeded: return ImageError("\(place) does not answer in time")
+      case .readTimeout: return ImageError("\(place) has sent nothing for \(endpoint.stallSeconds) seconds")
+      case .writeTimeout: return ImageError("\(place) has taken nothing for \(endpoint.stallSeconds) seconds")
       case .remoteConnectionClosed: return ImageError("\(place) closes the connection")
       default: return ImageError("cannot speak with \(place): \(error.shortDescription)")
       }
+    }
+    if error as? HTTPParserError == .invalidEOFState {
+      return ImageError("\(place) closes the connection in the middle")
     }
     if text.contains("refused") { return ImageError("\(place) refuses the connection: is a registry there?") }
     return ImageError("cannot reach \(place): \(FormatError.presentable(text))")

@@ -4,78 +4,82 @@ import Images
 import Linux
 import NIOCore
 import NIOHTTP1
-import NIOSSL
-import Walls
 
-/// How a registry is spoken to.
-public struct RegistryOptions: Sendable {
-  public var credentials: Credentials?
-  /// A folder with the registry's certificates: `*.crt` are trusted besides the system's, `*.cert` with `*.key` show who we are.
-  public var certificates: String?
-  /// False takes any certificate, and plain http.
-  public var verifiesTLS = true
-  public init() {}
+/// One request to a registry.
+struct RegistryRequest: Sendable {
+  enum Body: Sendable {
+    case none
+    case bytes([UInt8])
+    /// Bytes that go by once.
+    case stream(BlobStream)
+  }
+  var method: HTTPMethod = .GET
+  var headers: HTTPHeaders = [:]
+  var body = Body.none
+
+  var isRepeatable: Bool { if case .stream = body { false } else { true } }
 }
 
-/// Requests to one registry: which scheme, whose certificates, how failures are told.
+/// Requests to one repository of a registry: which scheme, who asks, how failures are told.
 actor RegistryConnection {
-  let reference: ImageReference
-  let options: RegistryOptions
-  private let client: HTTPClient
+  /// What is done to the repository: what a token must allow.
+  enum Purpose: Sendable { case pull, push, login }
+
+  let endpoint: RegistryEndpoint
+  let purpose: Purpose
+  private var transport: RegistryTransport
   private var scheme: String?
-  private var authorization: String?
+  var authorization: String?
+  /// Other repositories that blobs are mounted from.
+  var mountedFrom: Set<String> = []
 
   static let userAgent = "immure/0.1"
+  /// A server that wants to be left alone for longer is told of instead of waited for.
+  static let longestWait: Int64 = 120
 
-  init(_ reference: ImageReference, _ options: RegistryOptions) throws(ImageError) {
-    self.reference = reference
-    self.options = options
-    var configuration = HTTPClient.Configuration()
-    configuration.tlsConfiguration = try Self.tls(reference, options)
-    // Redirects are followed here, so that credentials never go with them.
-    configuration.redirectConfiguration = .disallow
-    configuration.decompression = .disabled
-    configuration.timeout = HTTPClient.Configuration.Timeout(connect: .seconds(15), read: .seconds(60))
-    configuration.connectionPool.retryConnectionEstablishment = false
-    configuration.proxy = Self.proxy(for: Self.host(of: reference))
-    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  nonisolated var reference: ImageReference { endpoint.reference }
+
+  init(_ endpoint: RegistryEndpoint, for purpose: Purpose) throws(ImageError) {
+    self.endpoint = endpoint
+    self.purpose = purpose
+    transport = try RegistryTransport(endpoint)
   }
 
   func close() async {
-    // Nothing is under way; what fails here concerns nobody.
-    try? await client.shutdown()
-  }
-
-  /// Docker Hub's API is at another host than its name says.
-  static func host(of reference: ImageReference) -> String {
-    reference.registry == ImageReference.defaultRegistry ? "registry-1.docker.io" : reference.registry
-  }
-
-  /// Loopback may be spoken to without TLS, as with Docker.
-  private var mayUsePlainHTTP: Bool {
-    if !options.verifiesTLS { return true }
-    let host = reference.registry.split(separator: ":").first.map(String.init) ?? ""
-    return host == "localhost" || host.hasPrefix("127.") || reference.registry.hasPrefix("[::1]")
+    var closing = transport
+    await closing.close()
   }
 
   // MARK: Requests
 
-  /// A GET on the registry's API, with credentials as it asks for them.
+  /// A request on the repository, with credentials as the registry asks for them; redirects of GET and HEAD are followed.
+  func request(_ request: RegistryRequest, _ path: String) async throws(ImageError) -> HTTPClientResponse {
+    try await self.request(request, at: try await base() + "/v2/" + reference.repository + path)
+  }
+
   func get(_ path: String, headers: HTTPHeaders = [:]) async throws(ImageError) -> HTTPClientResponse {
-    let base = try await base()
-    let url = base + "/v2/" + reference.repository + path
-    var response = try await send(url, headers, authorization)
-    if response.status == .unauthorized {
-      authorization = try await authorize(response, base)
-      response = try await send(url, headers, authorization)
+    try await request(RegistryRequest(headers: headers), path)
+  }
+
+  /// A request on any URL of the registry's. Where it cannot be repeated, an answer 401 comes back once who asks is known anew.
+  func request(_ request: RegistryRequest, at url: String) async throws(ImageError) -> HTTPClientResponse {
+    let isOwn = URLParts(url)?.origin == URLParts(try await base())?.origin
+    let used = isOwn ? authorization : nil
+    var response = try await send(request, url, used)
+    if isOwn, response.status == .unauthorized {
+      // Once for a request, so that a registry that always asks is not answered for ever; another request may have done it meanwhile.
+      if authorization == used { authorization = try await authorize(response, try await base()) }
+      guard request.isRepeatable else { return response }
+      response = try await send(request, url, authorization)
       if response.status == .unauthorized { throw await refusal(response) }
     }
-    return try await follow(response, from: url, headers)
+    guard request.method == .GET || request.method == .HEAD else { return response }
+    return try await follow(response, request, from: url)
   }
 
   /// Follows redirects: at most five, never from https to http, and without credentials once scheme, host or port differ.
   private func follow(
-    _ first: HTTPClientResponse, from url: String, _ headers: HTTPHeaders
+    _ first: HTTPClientResponse, _ request: RegistryRequest, from url: String
   ) async throws(ImageError) -> HTTPClientResponse {
     var response = first
     var place = url
@@ -91,207 +95,77 @@ actor RegistryConnection {
       }
       place = next.text
       let isSame = next.origin == origin?.origin
-      response = try await send(place, headers, isSame ? authorization : nil)
+      response = try await send(request, place, isSame ? authorization : nil)
     }
     throw ImageError(.damaged, "the registry \(reference.registry) redirects more than five times")
   }
 
-  private func send(
-    _ url: String, _ headers: HTTPHeaders, _ authorization: String?, body: String? = nil
+  /// Sends a request, again where the failure is one of the moment.
+  func send(
+    _ wish: RegistryRequest, _ url: String, _ authorization: String?
   ) async throws(ImageError) -> HTTPClientResponse {
+    guard let parts = URLParts(url) else { throw ImageError(.damaged, "\"\(FormatError.presentable(url))\" is no URL") }
+    let client = try transport.client(for: parts)
     var last: (any Error)?
-    for attempt in 0..<4 {
-      if attempt > 0 { await Self.pause(attempt) }
+    let retries = wish.isRepeatable ? endpoint.retries : 0
+    for attempt in 0...retries {
       var request = HTTPClientRequest(url: url)
-      request.headers = headers
+      request.method = wish.method
+      request.headers = wish.headers
       request.headers.replaceOrAdd(name: "User-Agent", value: Self.userAgent)
       if let authorization { request.headers.replaceOrAdd(name: "Authorization", value: authorization) }
-      if let body {
-        request.method = .POST
-        request.headers.replaceOrAdd(name: "Content-Type", value: "application/x-www-form-urlencoded")
-        request.body = .bytes(ByteBuffer(string: body))
+      switch wish.body {
+      case .none: break
+      case .bytes(let bytes): request.body = .bytes(ByteBuffer(bytes: bytes))
+      case .stream(let stream): request.body = .stream(stream, length: .known(stream.count))
       }
       do {
-        let response = try await client.execute(request, timeout: .seconds(120))
-        // Too many requests, and failures of a moment.
-        if [429, 502, 503, 504].contains(response.status.code), attempt < 3 {
-          last = ImageError("the registry answers \(response.status)")
-          continue
-        }
-        return response
+        // Silence is bounded by the client's own timeouts.
+        let response = try await client.execute(request, deadline: .distantFuture)
+        guard NetworkFailure.isOfTheMoment(response.status), attempt < retries else { return response }
+        let wanted = Self.wait(response)
+        guard wanted ?? 0 <= Self.longestWait else { return response }
+        await Self.pause(attempt + 1, wanted: wanted)
       } catch {
         last = error
-        if !NetworkFailure.isOfTheMoment(error) { break }
+        if !NetworkFailure.isOfTheMoment(error) || attempt == retries { break }
+        await Self.pause(attempt + 1)
       }
     }
-    throw NetworkFailure.explain(last, url, reference)
+    throw NetworkFailure.explain(last, url, endpoint)
   }
 
-  /// Half a second, doubled each time.
-  static func pause(_ attempt: Int) async {
+  /// How long a server wants to be left alone.
+  static func wait(_ response: HTTPClientResponse) -> Int64? {
+    response.headers.first(name: "Retry-After").flatMap {
+      RetryAfter.seconds($0.filter { $0 != "\t" }, now: Clock.realTime().seconds)
+    }
+  }
+
+  /// As long as the server wants, else half a second, doubled each time up to eight; a part of it by chance, so that many clients do not
+  /// come again together.
+  static func pause(_ attempt: Int, wanted: Int64? = nil) async {
+    let whole = wanted.map { $0 * 1000 } ?? min(8000, 250 << Int64(min(attempt, 8)))
+    let jitter = Int64.random(in: 0...max(50, min(whole / 2, 1000)))
     // Woken early only where the command is ending.
-    try? await Task.sleep(for: .milliseconds(250 << attempt))
+    try? await Task.sleep(for: .milliseconds(wanted == nil ? whole - whole / 4 + jitter / 2 : whole + jitter))
   }
 
   /// The scheme is tried once: https, then http where that is allowed.
-  private func base() async throws(ImageError) -> String {
-    let host = Self.host(of: reference)
-    if let scheme { return scheme + "://" + host }
-    let secure = "https://" + host
+  func base() async throws(ImageError) -> String {
+    if let scheme { return scheme + "://" + endpoint.host }
+    let secure = "https://" + endpoint.host
+    let asking = RegistryRequest()
     do throws(ImageError) {
-      _ = try await send(secure + "/v2/", [:], nil)
+      _ = try await send(asking, secure + "/v2/", nil)
       scheme = "https"
       return secure
     } catch {
-      guard mayUsePlainHTTP, error.kind != .damaged else { throw error }
-      let plain = "http://" + host
-      do throws(ImageError) { _ = try await send(plain + "/v2/", [:], nil) } catch _ { throw error }
+      guard endpoint.mayUsePlainHTTP, error.kind != .damaged else { throw error }
+      let plain = "http://" + endpoint.host
+      do throws(ImageError) { _ = try await send(asking, plain + "/v2/", nil) } catch _ { throw error }
       scheme = "http"
       return plain
     }
-  }
-
-  // MARK: Authorization
-
-  private func authorize(_ response: HTTPClientResponse, _ base: String) async throws(ImageError) -> String {
-    var challenges: [AuthenticationChallenge] = []
-    for header in response.headers["WWW-Authenticate"] {
-      do throws(FormatError) { challenges += try AuthenticationChallenge.parse(header) } catch {
-        throw ImageError("registry \(reference.registry)", error)
-      }
-    }
-    if let bearer = challenges.first(where: { $0.scheme == "bearer" }) {
-      return "Bearer " + (try await token(bearer, base))
-    }
-    if challenges.contains(where: { $0.scheme == "basic" }) {
-      guard let basic = options.credentials?.basic else { throw await refusal(response) }
-      guard base.hasPrefix("https:") || mayUsePlainHTTP else { throw await refusal(response) }
-      return basic
-    }
-    throw ImageError(
-      "the registry \(reference.registry) wants to know who asks, in none of the ways known here (basic, bearer)")
-  }
-
-  /// A bearer token for pulling the repository (distribution-spec, token authentication).
-  private func token(_ challenge: AuthenticationChallenge, _ base: String) async throws(ImageError) -> String {
-    guard let realm = challenge.parameters["realm"], let place = URLParts(realm) else {
-      throw ImageError(.damaged, "the registry \(reference.registry) names no token server")
-    }
-    // Credentials go to where the registry says, but not in the clear unless the registry itself is spoken to so.
-    guard place.scheme == "https" || (base.hasPrefix("http:") && place.scheme == "http") else {
-      throw ImageError(
-        .damaged,
-        "the registry \(reference.registry) names the token server \(FormatError.presentable(realm)), which is not https: refused"
-      )
-    }
-    let scope = challenge.parameters["scope"] ?? "repository:\(reference.repository):pull"
-    let service = challenge.parameters["service"]
-    let response: HTTPClientResponse
-    if case .identityToken(let refresh) = options.credentials {
-      var form = "grant_type=refresh_token&client_id=immure&refresh_token=" + URLParts.escaped(refresh)
-      form += "&scope=" + URLParts.escaped(scope)
-      if let service { form += "&service=" + URLParts.escaped(service) }
-      response = try await send(place.text, [:], nil, body: form)
-    } else {
-      var query = place.text + (place.hasQuery ? "&" : "?") + "scope=" + URLParts.escaped(scope)
-      if let service { query += "&service=" + URLParts.escaped(service) }
-      response = try await send(query, [:], options.credentials?.basic)
-    }
-    guard response.status == .ok else { throw await refusal(response) }
-    let bytes = try await collect(response, limit: 1 << 20)
-    do throws(FormatError) {
-      let root = try JSONNode.parse(bytes, source: "token of \(place.host)")
-      var token = try root.optionalString("token") ?? ""
-      if token.isEmpty { token = try root.string("access_token") }
-      guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-        throw FormatError("is no token", source: place.host)
-      }
-      return token
-    } catch {
-      throw ImageError("registry \(reference.registry)", error)
-    }
-  }
-
-  // MARK: Answers
-
-  /// The whole body of a small answer.
-  func collect(_ response: HTTPClientResponse, limit: Int) async throws(ImageError) -> [UInt8] {
-    do {
-      let buffer = try await response.body.collect(upTo: limit)
-      return Array(buffer.readableBytesView)
-    } catch is NIOTooManyBytesError {
-      throw ImageError(
-        .damaged, "the registry \(reference.registry) answers with more than \(limit) bytes where less was due")
-    } catch {
-      throw NetworkFailure.explain(error, reference.registry, reference)
-    }
-  }
-
-  /// Why a registry refused, in its own words as far as they are fit to show.
-  func refusal(_ response: HTTPClientResponse) async -> ImageError {
-    var words = ""
-    // The status alone tells enough where the body does not come.
-    if let bytes = try? await collect(response, limit: 64 << 10),
-      let root = try? JSONNode.parse(bytes, source: ""),
-      let first = try? root.optionalArray("errors").first, let message = try? first.optionalString("message")
-    {
-      words = " (\(FormatError.presentable(message)))"
-    }
-    let name = reference.familiar
-    switch response.status.code {
-    case 401:
-      let hint = options.credentials == nil ? "give --creds or --authfile" : "the credentials given are refused"
-      return ImageError(
-        .notFound,
-        "the registry \(reference.registry) does not let \(name) be pulled: there is no such image, or it wants to know who asks\(words); \(hint)"
-      )
-    case 403: return ImageError("the registry \(reference.registry) forbids to pull \(name)\(words)")
-    case 404: return ImageError(.notFound, "there is no image \(name) at \(reference.registry)\(words)")
-    case 429: return ImageError("the registry \(reference.registry) has had too many requests\(words): try again later")
-    default: return ImageError("the registry \(reference.registry) answers \(response.status)\(words)")
-    }
-  }
-
-  // MARK: Settings
-
-  private static func tls(_ reference: ImageReference, _ options: RegistryOptions) throws(ImageError)
-    -> TLSConfiguration
-  {
-    var tls = TLSConfiguration.makeClientConfiguration()
-    if !options.verifiesTLS { tls.certificateVerification = .none }
-    let host = Self.host(of: reference)
-    var folders = ["/etc/containers/certs.d/" + host, "/etc/docker/certs.d/" + host].filter { File.exists($0) }
-    if let named = options.certificates { folders = [named] }
-    for folder in folders {
-      do {
-        for name in try File.names(inDirectory: folder).sorted() {
-          let path = folder + "/" + name
-          if name.hasSuffix(".crt") {
-            tls.additionalTrustRoots.append(.certificates(try NIOSSLCertificate.fromPEMFile(path)))
-          } else if name.hasSuffix(".cert") {
-            let key = String(path.dropLast(5)) + ".key"
-            tls.certificateChain = try NIOSSLCertificate.fromPEMFile(path).map { .certificate($0) }
-            tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
-          }
-        }
-      } catch {
-        throw ImageError("cannot use the certificates in \(FormatError.presentable(folder)): \(error)")
-      }
-    }
-    return tls
-  }
-
-  /// The proxy that the environment names, as curl reads it: `HTTPS_PROXY`, `NO_PROXY`.
-  private static func proxy(for host: String) -> HTTPClient.Configuration.Proxy? {
-    let name = String(host.split(separator: ":").first ?? "")
-    let spared = Process.environment("NO_PROXY") ?? Process.environment("no_proxy") ?? ""
-    for rule in spared.split(separator: ",").map({ $0.trimmingSpaces }) where !rule.isEmpty {
-      if rule == "*" || name == rule || name.hasSuffix(rule.hasPrefix(".") ? rule : "." + rule) { return nil }
-    }
-    if name == "localhost" || name.hasPrefix("127.") { return nil }
-    guard let text = Process.environment("HTTPS_PROXY") ?? Process.environment("https_proxy"),
-      let proxy = URLParts(text)
-    else { return nil }
-    return .server(host: proxy.host, port: proxy.port ?? 3128)
   }
 }

@@ -10,40 +10,58 @@ public enum RegistrySource {
   private static let parallel = 3
 
   /// Fetches an image and gives it its name. The caller holds `ImageStore.beginAdding`.
+  /// - Parameter endpoints: where to ask, in order: mirrors before the registry itself (`RegistryAccess.sources`).
   public static func install(
-    _ reference: ImageReference, platform: Platform, _ options: RegistryOptions, in store: ImageStore,
+    _ reference: ImageReference, from endpoints: [RegistryEndpoint], platform: Platform, in store: ImageStore,
     _ progress: any Progress
   ) async throws(ImageError) -> ImagePlan {
-    let connection = try RegistryConnection(reference, options)
+    PartialBlob.clear(store)
+    var connections: [RegistryConnection] = []
+    for endpoint in endpoints { connections.append(try RegistryConnection(endpoint, for: .pull)) }
     do throws(ImageError) {
-      let plan = try await install(reference, platform, connection, store, progress)
-      await connection.close()
+      let plan = try await install(reference, platform, connections, store, progress)
+      for connection in connections { await connection.close() }
       return plan
     } catch {
-      await connection.close()
+      for connection in connections { await connection.close() }
       throw error
     }
   }
 
   private static func install(
-    _ reference: ImageReference, _ platform: Platform, _ connection: RegistryConnection, _ store: ImageStore,
+    _ reference: ImageReference, _ platform: Platform, _ connections: [RegistryConnection], _ store: ImageStore,
     _ progress: any Progress
   ) async throws(ImageError) -> ImagePlan {
-    let (digest, bytes, manifest) = try await manifest(reference, platform, connection)
+    // The first that has the image gives its blobs too; the others step in where it does not.
+    var order = connections
+    let (digest, bytes, manifest) = try await first(&order, progress) { connection async throws(ImageError) in
+      try await self.manifest(connection.reference, platform, connection)
+    }
     let configuration: [UInt8]
     if let known = try store.blob(manifest.configuration.digest) {
       configuration = known
     } else {
-      configuration = try await smallBlob(manifest.configuration, connection)
+      var places = order
+      configuration = try await first(&places, progress) { connection async throws(ImageError) in
+        let bytes = try await smallBlob(manifest.configuration, connection)
+        guard Digest.of(bytes) == manifest.configuration.digest else {
+          throw ImageError(
+            .damaged,
+            "the registry \(connection.reference.registry) sent \(Digest.of(bytes)) where the configuration \(manifest.configuration.digest) was asked for: refused"
+          )
+        }
+        return bytes
+      }
     }
     let plan = try ImagePlan(
       manifestDigest: digest, manifestBytes: bytes, configurationBytes: configuration, in: store,
       of: reference.familiar)
+    let places = order
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for (index, layer) in plan.layers.enumerated() {
           if index >= parallel { try await group.next() }
-          group.addTask { try await fetch(layer, of: plan, connection, store, progress) }
+          group.addTask { try await fetch(layer, of: plan, places, store, progress) }
         }
         try await group.waitForAll()
       }
@@ -52,6 +70,25 @@ public enum RegistrySource {
     }
     try plan.name(.reference(reference), in: store)
     return plan
+  }
+
+  /// Asks one place after the other; that which answered comes first from then on. The last one's failure is the failure.
+  private static func first<Answer>(
+    _ places: inout [RegistryConnection], _ progress: any Progress,
+    _ ask: (RegistryConnection) async throws(ImageError) -> Answer
+  ) async throws(ImageError) -> Answer {
+    for (index, connection) in places.enumerated() {
+      do throws(ImageError) {
+        let answer = try await ask(connection)
+        places.remove(at: index)
+        places.insert(connection, at: 0)
+        return answer
+      } catch {
+        if index == places.count - 1 { throw error }
+        progress.say("\(connection.reference.name): \(error); asking \(places[index + 1].reference.name)")
+      }
+    }
+    throw ImageError("there is nowhere to ask")
   }
 
   // MARK: Manifests
@@ -119,42 +156,77 @@ public enum RegistrySource {
   ) async throws(ImageError) -> [UInt8] {
     let response = try await connection.get("/blobs/\(descriptor.digest)")
     guard response.status == .ok else { throw await connection.refusal(response) }
-    // `ImageStore.keep` verifies size and digest.
     return try await connection.collect(response, limit: Int(Descriptor.maximumConfigurationSize))
   }
 
   // MARK: Layers
 
   private static func fetch(
-    _ layer: (descriptor: Descriptor, diffID: Digest), of plan: ImagePlan, _ connection: RegistryConnection,
+    _ layer: (descriptor: Descriptor, diffID: Digest), of plan: ImagePlan, _ places: [RegistryConnection],
     _ store: ImageStore, _ progress: any Progress
   ) async throws(ImageError) {
     guard var installation = try plan.begin(layer, in: store, progress) else { return }
+    let part = PartialBlob.open(layer.descriptor, in: store)
+    // A part that is longer than the layer, or is not its beginning, is refused like any other bytes, and is not there the next time.
+    if let part {
+      do throws(ImageError) {
+        try part.replay { (chunk) throws(ImageError) in try installation.feed(chunk) }
+      } catch {
+        part.remove()
+        throw error
+      }
+      if installation.count > 0 {
+        progress.say("layer \(layer.descriptor.digest.short): \(installation.count) bytes were here already")
+        progress.advance(layer.descriptor, to: installation.count)
+      }
+    }
+    for (index, connection) in places.enumerated() {
+      do throws(ImageError) {
+        try await transfer(layer.descriptor, to: &installation, part, connection, progress)
+        break
+      } catch {
+        if error.kind == .damaged { part?.remove() }
+        // A damaged layer does not get better, and a full disk not emptier; another place may have what this one has not.
+        guard error.kind != .damaged, installation.failure == nil, index < places.count - 1 else { throw error }
+        progress.say("layer \(layer.descriptor.digest.short): \(error); asking \(places[index + 1].reference.name)")
+      }
+    }
+    do throws(ImageError) { _ = try installation.finish(diffID: layer.diffID) } catch {
+      part?.remove()
+      throw error
+    }
+    part?.remove()
+    progress.finish(layer.descriptor, isNew: true)
+  }
+
+  /// Passes all that is still to come of a blob on, taken up again where the connection breaks.
+  private static func transfer(
+    _ descriptor: Descriptor, to installation: inout LayerInstallation, _ part: PartialBlob?,
+    _ connection: RegistryConnection, _ progress: any Progress
+  ) async throws(ImageError) {
     var failures = 0
     var attempts = 0
-    while true {
+    while installation.count < descriptor.size || attempts == 0 && descriptor.size == 0 {
       attempts += 1
       let before = installation.count
       do throws(ImageError) {
-        try await feed(layer.descriptor, to: &installation, connection, progress)
-        if installation.count == layer.descriptor.size { break }
-        throw ImageError("the connection ended after \(installation.count) of \(layer.descriptor.size) bytes")
+        try await feed(descriptor, to: &installation, part, connection, progress)
+        if installation.count == descriptor.size { return }
+        throw ImageError("the connection ended after \(installation.count) of \(descriptor.size) bytes")
       } catch {
-        // What was verified stays verified: the rest is asked for. A damaged layer does not get better.
         failures = installation.count > before ? 1 : failures + 1
-        guard error.kind == .failed, installation.failure == nil, failures < 5, attempts < 32 else { throw error }
-        progress.say("layer \(layer.descriptor.digest.short): \(error); trying again")
+        guard error.kind == .failed, installation.failure == nil, failures <= connection.endpoint.retries, attempts < 32
+        else { throw error }
+        progress.say("layer \(descriptor.digest.short): \(error); trying again")
         await RegistryConnection.pause(failures)
       }
     }
-    _ = try installation.finish(diffID: layer.diffID)
-    progress.finish(layer.descriptor, isNew: true)
   }
 
   /// Asks for what is still to come of a blob and passes it on.
   private static func feed(
-    _ descriptor: Descriptor, to installation: inout LayerInstallation, _ connection: RegistryConnection,
-    _ progress: any Progress
+    _ descriptor: Descriptor, to installation: inout LayerInstallation, _ part: PartialBlob?,
+    _ connection: RegistryConnection, _ progress: any Progress
   ) async throws(ImageError) {
     var headers = HTTPHeaders()
     let start = installation.count
@@ -164,12 +236,22 @@ public enum RegistrySource {
     switch response.status {
     case .ok: skipped = start
     case .partialContent:
-      let range = response.headers.first(name: "Content-Range") ?? ""
-      guard range.hasPrefix("bytes \(start)-") else {
+      let header = response.headers.first(name: "Content-Range") ?? ""
+      guard let range = try? ContentRange(header), range.first == start,
+        range.size ?? descriptor.size == descriptor.size
+      else {
         throw ImageError(
-          .damaged, "the registry sent the range \"\(FormatError.presentable(range))\" where \(start)- was asked for")
+          .damaged, "the registry sent the range \"\(FormatError.presentable(header))\" where \(start)- was asked for")
       }
     default: throw await connection.refusal(response)
+    }
+    if let told = response.headers.first(name: "Content-Length").flatMap({ Int64($0) }),
+      told != descriptor.size - (response.status == .ok ? 0 : start)
+    {
+      throw ImageError(
+        .damaged,
+        "the registry \(connection.reference.registry) announces \(told) bytes of the layer \(descriptor.digest.short), which has \(descriptor.size): refused"
+      )
     }
     do {
       for try await buffer in response.body {
@@ -182,12 +264,13 @@ public enum RegistrySource {
         }
         if bytes.readableBytes == 0 { continue }
         try installation.feed(bytes.readableBytesUInt8Span)
+        part?.append(bytes.readableBytesUInt8Span)
         progress.advance(descriptor, to: installation.count)
       }
     } catch let error as ImageError {
       throw error
     } catch {
-      throw ImageError(.failed, "\(NetworkFailure.explain(error, connection.reference.registry, connection.reference))")
+      throw ImageError(.failed, "\(NetworkFailure.explain(error, "", connection.endpoint))")
     }
   }
 }

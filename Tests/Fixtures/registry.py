@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A registry that misbehaves on demand: the repository's name says how. Prints its port, then one line for each request
-that carried an Authorization header. Standard library only."""
+that carried an Authorization header, asked for a token or for a part of a blob. Standard library only."""
 import gzip, hashlib, io, json, sys, tarfile, threading
+from urllib.parse import parse_qs
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OCI = "application/vnd.oci.image."
@@ -43,10 +44,14 @@ def index(*entries, **more):
     return json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": list(entries), **more}).encode()
 
 
-def entry(data, architecture, kind="manifest", size=None):
+def entry(data, architecture, kind="manifest", size=None, **more):
     return {"mediaType": OCI + kind + ".v1+json", "digest": digest(data), "size": size or len(data),
-            "platform": {"os": "linux", "architecture": architecture}}
+            "platform": {"os": "linux", "architecture": architecture, **more}}
 
+
+BIG_TAR = layer(3_000_000)
+BIG = gzip.compress(BIG_TAR, mtime=0)
+BIG_CONFIG = CONFIG.replace(digest(TAR).encode(), digest(BIG_TAR).encode())
 
 NEST = [GOOD]
 for _ in range(5):
@@ -65,10 +70,16 @@ MANIFESTS = {
     "huge": b'{"schemaVersion": 2, "x": "' + b"y" * (5 << 20) + b'"}',
     "no-json": b"<html>not a registry</html>",
     "traversal": GOOD.replace(digest(BLOB).encode(), b"sha256:../../../../etc/passwd"),
+    "busy": GOOD, "limited": GOOD, "stall": GOOD, "length": GOOD, "expiring": GOOD, "always401": GOOD, "mind": GOOD,
+    "big": manifest(BIG_CONFIG, BIG),
+    "artifact": manifest(artifactType="application/vnd.example.sbom"),
+    "foreign": GOOD.replace(b"oci.image.layer.v1.tar+gzip", b"oci.image.layer.nondistributable.v1.tar+gzip"),
+    "sha512": GOOD.replace(digest(BLOB).encode(), b"sha512:" + b"0" * 128),
+    "arm": index(entry(GOOD, "arm", variant="v5"), entry(b"{}", "arm", variant="v8")),
     "schema1": b'{"schemaVersion": 1, "fsLayers": [], "history": []}',
 }
 DOCUMENTS = {digest(data): data for data in list(MANIFESTS.values()) + NEST}
-BLOBS = {digest(CONFIG): CONFIG, digest(WRONG_CONFIG): WRONG_CONFIG, digest(BLOB): BLOB}
+BLOBS = {digest(CONFIG): CONFIG, digest(WRONG_CONFIG): WRONG_CONFIG, digest(BLOB): BLOB, digest(BIG_CONFIG): BIG_CONFIG, digest(BIG): BIG}
 seen = {}
 lock = threading.Lock()
 
@@ -98,6 +109,14 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         if path == "/v2/":
             return self.answer(200, b"{}")
+        if path == "/token":
+            query = parse_qs(self.path.partition("?")[2])
+            print("token for", *query.get("scope", []), flush=True)
+            with lock:
+                seen["tokens"] = seen.get("tokens", 0) + 1
+                return self.answer(200, json.dumps({"token": f"t{seen['tokens']}"}).encode())
+        if "Range" in self.headers:
+            print("range", self.headers["Range"], flush=True)
         parts = path.split("/")
         if len(parts) == 3 and parts[1] == "elsewhere":
             return self.blob("elsewhere", parts[2])
@@ -106,6 +125,15 @@ class Handler(BaseHTTPRequestHandler):
         mode, kind, wanted = parts[2], parts[3], parts[4]
         if mode == "redirect" and self.headers.get("Authorization", "") != "Basic dTpw":
             return self.answer(401, WWW_Authenticate='Basic realm="rig"')
+        if mode in ("expiring", "always401"):
+            token = self.headers.get("Authorization", "")
+            if mode == "always401" or token != f"Bearer t{seen.get('tokens', 0)}" or seen.pop("expired", None):
+                challenge = f'Bearer realm="http://{self.headers["Host"]}/token",service="rig",scope="repository:{mode}:pull"'
+                return self.answer(401, WWW_Authenticate=challenge)
+        if mode == "busy" and (self.first("busy") or self.first("busier")):
+            return self.answer(429, Retry_After="0")
+        if mode == "limited":
+            return self.answer(429, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"pull rate limit"}]}', Retry_After="3600")
         if kind == "manifests":
             if mode == "loop":
                 return self.answer(307, Location=self.path)
@@ -114,6 +142,8 @@ class Handler(BaseHTTPRequestHandler):
             data = DOCUMENTS.get(wanted) if wanted.startswith("sha256:") else MANIFESTS.get(mode)
             if data is None:
                 return self.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+            if mode == "mind" and not self.first("mind"):
+                data = data + b"\n"
             if mode == "corrupt" and wanted.startswith("sha256:"):
                 data = data + b" "
             kind = "index" if b'"manifests"' in data and mode != "ambiguous" else "manifest"
@@ -124,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         data = BLOBS.get(wanted)
         if data is None:
             return self.answer(404, b'{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown"}]}')
-        if data is not BLOB:
+        if data is not BLOB and data is not BIG:
             return self.answer(200, data)
         host = self.headers["Host"].split(":")
         if mode == "redirect":
@@ -133,6 +163,15 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(307, Location="file:///etc/passwd")
         if mode == "swapped":
             return self.answer(200, data[:-100] + bytes(100))
+        if mode == "length":
+            return self.answer(200, data + b"more")
+        if mode == "stall":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[:1000])
+            self.wfile.flush()
+            return self.rfile.read(1)  # Until the client hangs up.
         if mode == "short":
             return self.answer(200, data[:1000])
         if mode == "endless":
@@ -145,8 +184,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        if mode.startswith("cut") and self.first(mode):
-            self.wfile.write(data[:100_000])
+        if (mode.startswith("cut") or mode in ("expiring", "big")) and self.first(mode):
+            seen["expired"] = mode == "expiring"
+            self.wfile.write(data[:2_000_000 if mode == "big" else 100_000])
             self.wfile.flush()
             self.connection.shutdown(2)
             self.close_connection = True
