@@ -172,10 +172,13 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[:1000])
             self.wfile.flush()
             return self.rfile.read(1)  # Until the client hangs up.
-        if mode == "short":
-            return self.answer(200, data[:1000])
-        if mode == "endless":
-            data = data + data
+        if mode in ("short", "endless"):
+            # Without a length: the end of the connection is the end of the body.
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(data[:1000] if mode == "short" else data + data)
+            return
         start = 0
         if "Range" in self.headers and mode != "cut-norange":
             start = int(self.headers["Range"].split("=")[1].split("-")[0])
