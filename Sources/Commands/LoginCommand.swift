@@ -19,7 +19,11 @@ enum LoginCommand {
     let credentials = Credentials.password(user: user, password: password)
     access.book = CredentialBook(given: credentials)
     let endpoint = try access.destination(of: place.reference)
-    try Asynchronous.wait { () async throws(ImageError) in try await RegistryLogin.prove(endpoint) }
+    let isProved = try Asynchronous.wait { () async throws(ImageError) in try await RegistryLogin.prove(endpoint) }
+    if !isProved {
+      Output.complain(
+        "\(place.text) lets everybody in to its front: whether the password is right is seen when it is used")
+    }
     let holder = try CredentialKeeper(path, place, access.configuration.credentialHelpers).keep(credentials)
     Output.print("logged in to \(place.text) as \(FormatError.presentable(user)), kept \(holder)\n")
     return 0
@@ -46,9 +50,9 @@ enum LogoutCommand {
     let configuration = try RegistriesConfiguration.load()
     if command.flag("all") {
       guard command.operands.isEmpty else { throw UsageError(command.verb, "--all and a registry: give one of them") }
-      for place in try CredentialKeeper.forgetAll(path, configuration.credentialHelpers) {
-        Output.print("logged out of \(place)\n")
-      }
+      let places = try CredentialKeeper.forgetAll(path, configuration.credentialHelpers)
+      for place in places { Output.print("logged out of \(FormatError.presentable(place))\n") }
+      if places.isEmpty { Output.print("nobody was logged in\n") }
       return 0
     }
     guard let word = command.operands.first else { throw UsageError(command.verb, "HOST is missing, or --all") }

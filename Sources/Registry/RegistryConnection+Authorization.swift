@@ -4,14 +4,11 @@ import Images
 import NIOHTTP1
 
 extension RegistryConnection {
-  /// Proves who asks to the registry itself, for `login`.
-  func prove() async throws(ImageError) {
+  /// Proves who asks to the registry itself, for `login`. - Returns: false where it lets everybody in, so that nothing is proved.
+  func prove() async throws(ImageError) -> Bool {
     let response = try await request(RegistryRequest(), at: try await base() + "/v2/")
     guard response.status == .ok else { throw await refusal(response) }
-    if authorization == nil, endpoint.credentials != nil {
-      // It lets everybody in: nothing tells whether the password is right.
-      throw ImageError("the registry \(reference.registry) asks nobody who they are: there is nothing to log in to")
-    }
+    return authorization != nil
   }
 
   /// What is to be sent so that the registry knows who asks.
@@ -44,8 +41,9 @@ extension RegistryConnection {
     }
     scopes += mountedFrom.sorted().map { "repository:\($0):pull" }
     for scope in challenged?.split(separator: " ") ?? [] where !scopes.contains(String(scope)) {
-      // In another order it is the same.
-      if purpose == .push, scope == "repository:\(reference.repository):push,pull" { continue }
+      // Less than what is asked for already, or the same in another order.
+      let own = "repository:\(reference.repository):"
+      if purpose == .push, [own + "pull", own + "push", own + "push,pull"].contains(String(scope)) { continue }
       scopes.append(String(scope))
     }
     return scopes

@@ -25,11 +25,13 @@ public struct RegistryPlace: Sendable {
 
 /// Asks a registry whether it knows who asks.
 public enum RegistryLogin {
-  public static func prove(_ endpoint: RegistryEndpoint) async throws(ImageError) {
+  /// - Returns: false where it lets everybody in, so that nothing is proved.
+  public static func prove(_ endpoint: RegistryEndpoint) async throws(ImageError) -> Bool {
     let connection = try RegistryConnection(endpoint, for: .login)
     do throws(ImageError) {
-      try await connection.prove()
+      let isProved = try await connection.prove()
       await connection.close()
+      return isProved
     } catch {
       await connection.close()
       throw error

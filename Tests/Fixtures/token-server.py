@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A token server for docker-registry's bearer authentication (distribution-spec, "Token Authentication"). Everybody may pull
-repositories that begin with "public/"; others want u:p. Arguments: certificate, key (PEM). Prints its port."""
+repositories that begin with "public/"; others want u:p, or by POST (OAuth 2) the refresh token "refresh". Arguments: certificate, key
+(PEM). Prints its port, then a line for each token: how it was asked for, and the scopes."""
 import base64, json, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlparse
@@ -34,12 +35,24 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(401)
             self.end_headers()
             return
+        self.give(query.get("scope", []), authorization)
+
+    def do_POST(self):
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        if form["grant_type"] != ["refresh_token"] or form["refresh_token"] != ["refresh"]:
+            self.send_response(401)
+            self.end_headers()
+            return
+        self.give(form.get("scope", [""])[0].split(), True)
+
+    def give(self, scopes, known):
+        print(self.command, *scopes, flush=True)
         access = []
-        for scope in query.get("scope", []):
+        for scope in scopes:
             kind, name, actions = scope.split(":")
-            if name.startswith("public/") and actions == "pull" or authorization:
+            if name.startswith("public/") and actions == "pull" or known:
                 access.append({"type": kind, "name": name, "actions": actions.split(",")})
-        body = json.dumps({"token": token(access)}).encode()
+        body = json.dumps({"access_token" if self.command == "POST" else "token": token(access)}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

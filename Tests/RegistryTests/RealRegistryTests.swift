@@ -12,7 +12,7 @@ struct RealRegistryTests {
   let front = FrontCommand()
 
   /// A folder with a tiny image as `image:v1`, an authority's certificate in `certs`, and a server's beside it.
-  private func prepare() throws {
+  func prepare() throws {
     try front.shell(
       """
       mkdir tree certs && echo hello > tree/hello && ln -s hello tree/link
@@ -27,7 +27,7 @@ struct RealRegistryTests {
   }
 
   /// Starts the registry on a free port; it is there once it answers.
-  private func start(_ settings: String) throws -> (Server, port: String) {
+  func start(_ settings: String) throws -> (Server, port: String) {
     let port = try front.shell(
       "python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])'"
     ).trimmingCharacters(in: .whitespacesAndNewlines)
@@ -44,7 +44,7 @@ struct RealRegistryTests {
     return (server, port)
   }
 
-  private var tls: String {
+  var tls: String {
     "  tls: {certificate: \(front.scratch.path)/server.crt, key: \(front.scratch.path)/server.key}\n"
   }
 
