@@ -9,12 +9,13 @@ import json
 import os
 import re
 import shutil
-import statistics
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+
+from rounds import fail, goal, missed, ratios, rows as rounds_of, run, table
 
 BWRAP = "bwrap --unshare-all --die-with-parent --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp".split()
 # Read inside the box; what differs from box to box (ids, device numbers) is taken out before two boxes are compared.
@@ -40,26 +41,6 @@ EXPECTED = [
     (r" /usr .* - overlay ", "overlay over /usr"), (r" /tmp rw,nosuid,nodev.*size=1048576k", "bounded /tmp"),
     (r"^ls: cannot access '/etc/shadow'", "no shadow"), (r"^init $", "init as process 1"), (r"^ +lo$", "loopback only"),
 ]
-missed = []
-
-
-def fail(message):
-    sys.exit(f"ERROR: {message}")
-
-
-def run(command, **options):
-    result = subprocess.run(command, capture_output=True, text=True, **options)
-    if result.returncode:
-        fail(f"{' '.join(command[:6])} ended with {result.returncode}: {result.stderr.strip() or result.stdout.strip()}")
-    return result.stdout
-
-
-def goal(name, value, limit, unit="", note=""):
-    met = value <= limit
-    if not met:
-        missed.append(name)
-    print(f"  {'met   ' if met else 'MISSED'} {name}: {value:.2f}{unit} (goal {limit:g}{unit}){note}")
-
 
 class Bench:
     def __init__(self, immure, spawner, floor, init, quick):
@@ -77,31 +58,7 @@ class Bench:
         return [self.immure, "run", "--root", root or self.root, *arguments]
 
     def rows(self, commands, rounds=None):
-        arguments = [self.spawner, str(rounds or self.rounds)]
-        for command in commands:
-            arguments += ["++", *command]
-        lines = [json.loads(line) for line in run(arguments, cwd=self.work).splitlines()]
-        own = lines.pop()["spawner_maxrss_kb"]
-        if not 0 < own < 1536:
-            fail(f"the spawner has {own} kB itself, too large to measure others")
-        for line in lines:
-            if line["failures"]:
-                fail(f"{line['failures']} of {line['count']} runs of {line['program']} failed")
-        return lines
-
-    @staticmethod
-    def table(names, rows):
-        print(f"  {'':26}{'minimum':>9}{'p25':>9}{'median':>9}{'cpu':>9}  ms   peak RSS")
-        for name, row in zip(names, rows):
-            wall = sorted(row["wall_us"])
-            print(f"  {name:26}{wall[0] / 1e3:9.2f}{wall[len(wall) // 4] / 1e3:9.2f}{wall[len(wall) // 2] / 1e3:9.2f}"
-                  f"{statistics.median(row['cpu_us']) / 1e3:9.2f}       {row['maxrss_kb']} kB")
-
-    @staticmethod
-    def ratios(row, other):
-        """Of minima, and the median of the rounds' own ratios."""
-        return (min(row["wall_us"]) / min(other["wall_us"]),
-                statistics.median(a / b for a, b in zip(row["wall_us"], other["wall_us"])))
+        return rounds_of(self.spawner, commands, rounds or self.rounds, self.work)
 
     # ---- the same defences
 
@@ -154,17 +111,17 @@ class Bench:
         names = ["floor (C)", "bubblewrap", "immure run -- /bin/true"]
         rows = self.rows([[*self.floor_command(), "/bin/true"], [*BWRAP, "/bin/true"], self.command("--", "/bin/true")])
         print(f"\nstart of a box, {self.rounds} rounds")
-        self.table(names, rows)
+        table(names, rows)
         floor, wrap, own = rows
         for name, other, limit in (("bubblewrap", wrap, 1.0), ("the floor", floor, 1.3)):
-            least, middle = self.ratios(own, other)
+            least, middle = ratios(own, other)
             goal(f"start against {name}", least, limit, "x", f" of minima; {middle:.2f}x in the middle of the rounds")
         goal("peak RSS", own["maxrss_kb"] / 1000, 3, " MB")
 
     def jail(self):
         rows = self.rows([["/bin/true"], self.command("--wall", "jail", "--", "/bin/true")])
         print("\njail")
-        self.table(["bare /bin/true", "immure run --wall jail"], rows)
+        table(["bare /bin/true", "immure run --wall jail"], rows)
         bare, own = (sorted(row["wall_us"]) for row in rows)
         goal("jail over bare", (own[0] - bare[0]) / 1e3, 1.5, " ms", f" of minima; {(own[len(own) // 2] - bare[len(bare) // 2]) / 1e3:.2f} ms of medians")
 
@@ -185,10 +142,10 @@ class Bench:
         podman = self.podman()
         rows = self.rows([self.command("bench:1", "true")] + ([podman] if podman else []), min(self.rounds, 60))
         print("\nimage that is present")
-        self.table(["immure run bench:1 true", "podman run, " + podman[podman.index("--runtime") + 1] if podman else ""], rows)
+        table(["immure run bench:1 true", "podman run, " + podman[podman.index("--runtime") + 1] if podman else ""], rows)
         goal("start of an image", min(rows[0]["wall_us"]) / 1e3, 10, " ms", " at least")
         if podman:
-            least, middle = self.ratios(*rows)
+            least, middle = ratios(*rows)
             print(f"         against podman run: {least:.3f}x of minima, {middle:.3f}x in the middle of the rounds")
         else:
             print("         podman run: left out (not installed, or it can run nothing here)")
@@ -232,9 +189,9 @@ class Bench:
         for _ in range(live):
             run(self.command("-d", "--", "/bin/sleep", "3600", root=roots[counts[-1]]))
         rows = self.rows([self.command("--", "/bin/true", root=root) for root in roots.values()])
-        self.table([f"{count} present" + (f", {live} live" if count == counts[-1] else "") for count in counts], rows)
+        table([f"{count} present" + (f", {live} live" if count == counts[-1] else "") for count in counts], rows)
         for count, row in zip(counts[1:], rows[1:]):
-            least, middle = self.ratios(row, rows[0])
+            least, middle = ratios(row, rows[0])
             goal(f"{count} against 1", middle, 1.1, "x", f" in the middle of the rounds; {least:.2f}x of minima")
         run([self.immure, "rm", "--root", roots[counts[-1]], "-f", "--all"])
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures starts and memory against bubblewrap and the floor, then seccomp programs against libseccomp:
+# Measures starts and memory against bubblewrap and the floor, the OCI verbs against crun and runc, then seccomp programs against libseccomp:
 # bench.sh BIN_FOLDER [--quick]. As root or with sudo. Ends with 3 where a goal is missed.
 set -euo pipefail
 
@@ -9,18 +9,22 @@ cd "$(dirname "$0")/.."
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
-for program in spawner floor; do
+for program in spawner floor oci-floor; do
   gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static "Bench/$program.c" -o "$tools/$program"
 done
 # As installed: the file that the linker wrote lies in the page cache page by page, a copy in larger pieces, which are quicker to map.
 mkdir "$tools/bin"
 for program in immure immure-front; do [ ! -e "$bin/$program" ] || cp "$bin/$program" "$tools/bin/"; done
+ln -s immure "$tools/bin/immure-oci"
 bin=$tools/bin
 uname -sr
 bwrap --version
 "$bin/immure" version
 status=0
-/usr/bin/python3 Bench/bench.py "$bin/immure" "$tools/spawner" "$tools/floor" .deps/guest/init "${@:2}" || status=$?
+/usr/bin/python3 -B Bench/bench.py "$bin/immure" "$tools/spawner" "$tools/floor" .deps/guest/init "${@:2}" || status=$?
+[ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
+echo
+/usr/bin/python3 -B Bench/oci-bench.py "$bin/immure-oci" "$tools/spawner" "$tools/oci-floor" "${@:2}" || status=$?
 [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
 
 if [ "${2:-}" != --quick ]; then

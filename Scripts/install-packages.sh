@@ -9,7 +9,7 @@ test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bs
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
   containerd docker.io buildah qemu-system-x86)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
-bench=(bubblewrap crun runc podman libseccomp-dev gcc python3 uidmap)
+bench=(bubblewrap busybox-static crun runc podman libseccomp-dev gcc python3 uidmap)
 dist=(dpkg gzip tar)
 # What boots Debian's kernels, and makes the roots for them.
 kernels=(qemu-system-x86 mmdebstrap e2fsprogs busybox-static python3)

@@ -172,14 +172,19 @@ public enum Process {
     try checked("kill", "\(pid)", systemCall(Int(SYS_kill), word(pid), word(number)))
   }
 
-  /// execveat(2): replaces this image; returns only with an error. An empty path runs the descriptor itself.
+  /// execve(2), or execveat(2) from a descriptor: replaces this image; returns only with an error. An empty path runs the
+  /// descriptor itself. A path alone is execve's, which every seccomp profile knows.
   public static func execute(
     descriptor: Int32 = AT_FDCWD, _ path: String, arguments: [String], environment: [String]
   ) -> SystemError {
     let flags = path.isEmpty ? AT_EMPTY_PATH : 0
     let result = withVector(arguments) { argv in
       withVector(environment) { envp in
-        path.withPathAddress { systemCall(Int(SYS_execveat), word(descriptor), $0, argv, envp, word(flags)) }
+        path.withPathAddress {
+          descriptor == AT_FDCWD && !path.isEmpty
+            ? systemCall(Int(SYS_execve), $0, argv, envp)
+            : systemCall(Int(SYS_execveat), word(descriptor), $0, argv, envp, word(flags))
+        }
       }
     }
     return SystemError("exec", path, Errno(rawValue: Int32(-result)))
@@ -202,8 +207,9 @@ public enum Process {
     }
   }
 
-  /// Ends this process at once, without running anything of the runtime's.
+  /// Ends this process at once, without running anything of the runtime's; by a trap where a seccomp filter lets it not exit.
   public static func exit(_ code: Int32) -> Never {
-    while true { _ = systemCall(Int(SYS_exit_group), word(code)) }
+    _ = systemCall(Int(SYS_exit_group), word(code))
+    immure_trap()
   }
 }

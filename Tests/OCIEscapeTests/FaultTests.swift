@@ -115,6 +115,19 @@ struct OCIFaultTests {
     try expectNothing(rig, id, bundle, call)
   }
 
+  /// A profile may forbid all that the program would begin with, and even to end: no process of ours may go on in the box, trying.
+  @Test("a seccomp profile that allows nothing ends the container")
+  func nothingAllowed() throws {
+    let rig = try Rig()
+    let bundle = try bundle(rig) { configuration in
+      configuration.change("linux") { $0["seccomp"] = ["defaultAction": "SCMP_ACT_ERRNO", "syscalls": [Any]()] }
+    }
+    let id = rig.newID()
+    let result = try Rig.command(rig.words(["run", "--bundle", bundle, id]))
+    #expect(![0, 124, 137].contains(result.status), "\(result.status) \(result.error)")
+    try expectNothing(rig, id, bundle, "a program that may not even end")
+  }
+
   @Test("a state folder that cannot be written, or is none")
   func unwritable() throws {
     let rig = try Rig()

@@ -134,6 +134,8 @@ static inline uint64_t immure_makedev(unsigned major_number, unsigned minor_numb
 static inline unsigned immure_major(uint64_t device) { return major(device); }
 static inline unsigned immure_minor(uint64_t device) { return minor(device); }
 
+__attribute__((noreturn)) static inline void immure_trap(void) { __builtin_trap(); }
+
 static inline int immure_wifexited(int s) { return WIFEXITED(s); }
 static inline int immure_wexitstatus(int s) { return WEXITSTATUS(s); }
 static inline int immure_wifsignaled(int s) { return WIFSIGNALED(s); }
