@@ -11,12 +11,7 @@ public struct LayerTranslator: ~Copyable, Sendable {
   private var fileSize: Int64 = 0
 
   public init(limits: LayerLimits = LayerLimits()) {
-    var tarLimits = TarLimits()
-    // Extended headers count as members of the archive, up to three before each.
-    tarLimits.entries = limits.entries > Int.max / 4 ? .max : 4 * limits.entries
-    tarLimits.fileSize = limits.fileSize
-    tarLimits.attributes = limits.attributes
-    reader = TarReader(limits: tarLimits)
+    reader = TarReader(limits: TarLimits(limits))
     encoder = LayerStreamEncoder(limits: limits)
   }
 
@@ -27,7 +22,9 @@ public struct LayerTranslator: ~Copyable, Sendable {
       switch try reader.next(chunk, at: &position) {
       case .entry(let entry):
         try finishFile()
-        try translate(entry)
+        let record = try Self.record(of: entry)
+        fileSize = record.size
+        try encoder.entry(record)
       case .data(let offset, let range):
         try encoder.hole(offset - filePosition)
         try encoder.data(chunk.extracting(range))
@@ -51,7 +48,9 @@ public struct LayerTranslator: ~Copyable, Sendable {
     (filePosition, fileSize) = (0, 0)
   }
 
-  private mutating func translate(_ entry: TarEntry) throws(FormatError) {
+  /// What a member of a layer's tar means.
+  /// - Throws: `FormatError` with the member's name, where it can mean nothing or leads out of the layer.
+  static func record(of entry: TarEntry) throws(FormatError) -> LayerRecord {
     let path = try Self.normalised(entry.path, of: entry, "name")
     let parent = path.dropLast()
     let name = path.last ?? []
@@ -64,7 +63,7 @@ public struct LayerTranslator: ~Copyable, Sendable {
         throw Self.wrong(entry, "is a whiteout and not an empty file")
       }
       if name.elementsEqual(".wh..wh..opq".utf8) {
-        return try encoder.entry(LayerRecord(kind: .opaque, path: Self.joined(parent)))
+        return LayerRecord(kind: .opaque, path: Self.joined(parent))
       }
       if name.starts(with: ".wh..wh.".utf8) {
         throw Self.wrong(entry, "is bookkeeping of AUFS, not a part of an image; refused")
@@ -73,7 +72,7 @@ public struct LayerTranslator: ~Copyable, Sendable {
       guard !victim.isEmpty, !victim.elementsEqual(".".utf8), !victim.elementsEqual("..".utf8) else {
         throw Self.wrong(entry, "is a whiteout of nothing that can be deleted")
       }
-      return try encoder.entry(LayerRecord(kind: .whiteout, path: Self.joined(parent + [victim])))
+      return LayerRecord(kind: .whiteout, path: Self.joined(parent + [victim]))
     }
     // Below a whiteout's name nothing can be: the writer would make a directory of that name.
     if parent.contains(where: { $0.starts(with: deletion.utf8) }) {
@@ -96,9 +95,7 @@ public struct LayerTranslator: ~Copyable, Sendable {
       // A link to itself says nothing; some writers emit it.
       if record.target == record.path { throw Self.wrong(entry, "is a hard link to itself") }
     case .symbolicLink: record.target = entry.linkTarget
-    case .file:
-      record.size = entry.size
-      fileSize = entry.size
+    case .file: record.size = entry.size
     default: break
     }
     record.mode = entry.mode
@@ -109,7 +106,7 @@ public struct LayerTranslator: ~Copyable, Sendable {
     record.attributes = entry.attributes
     record.deviceMajor = entry.deviceMajor
     record.deviceMinor = entry.deviceMinor
-    try encoder.entry(record)
+    return record
   }
 
   private static func kind(_ kind: TarEntry.Kind) -> LayerRecord.Kind {
@@ -144,5 +141,16 @@ public struct LayerTranslator: ~Copyable, Sendable {
 
   private static func wrong(_ entry: TarEntry, _ problem: String) -> FormatError {
     FormatError(problem, offending: String(decoding: entry.path.prefix(256), as: UTF8.self))
+  }
+}
+
+extension TarLimits {
+  /// What a layer's limits mean for its tar.
+  init(_ limits: LayerLimits) {
+    self.init()
+    // Extended headers count as members of the archive, up to three before each.
+    entries = limits.entries > Int.max / 4 ? .max : 4 * limits.entries
+    fileSize = limits.fileSize
+    attributes = limits.attributes
   }
 }

@@ -1,20 +1,19 @@
-import Formats
-
 /// What could not be kept as the archive had it.
-struct LayerNotes: Sendable {
-  var devicesSkipped = 0
-  var ownersDropped = false
+public struct LayerNotes: Sendable {
+  public var devicesSkipped = 0
+  public var ownersDropped = false
   private var attributes: [String: Int] = [:]
 
-  init() {}
+  public init() {}
 
-  mutating func refuse(_ attribute: [UInt8]) {
+  /// Counts an attribute that was left out of one more file.
+  public mutating func refuse(_ attribute: [UInt8]) {
     let name = FormatError.presentable(String(decoding: attribute.prefix(64), as: UTF8.self))
     if attributes.count < 16 || attributes[name] != nil { attributes[name, default: 0] += 1 }
   }
 
   /// As a person reads them.
-  var lines: [String] {
+  public var lines: [String] {
     var lines: [String] = []
     if ownersDropped { lines.append("owners dropped: everything belongs to the caller (one id to map)") }
     if devicesSkipped > 0 {
