@@ -169,6 +169,8 @@ let fuzzers: [Target] =
     fuzzer("FuzzTar", ["Formats"]),
     fuzzer("FuzzReference", ["Formats"]),
     fuzzer("FuzzChallenge", ["Formats"]),
+    fuzzer("FuzzRegistries", ["Formats"]),
+    fuzzer("FuzzRegistryAnswers", ["Formats"]),
     fuzzer("FuzzImageTypes", ["Formats"]),
     fuzzer("FuzzLayerStream", ["Formats"]),
     fuzzer("FuzzRuntimeConfiguration", ["Formats"]),

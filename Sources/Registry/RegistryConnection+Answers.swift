@@ -7,12 +7,18 @@ import NIOHTTP1
 extension RegistryConnection {
   /// The whole body of a small answer.
   func collect(_ response: HTTPClientResponse, limit: Int) async throws(ImageError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var stall = StallGuard(endpoint)
     do {
-      let buffer = try await response.body.collect(upTo: limit)
-      return Array(buffer.readableBytesView)
-    } catch is NIOTooManyBytesError {
-      throw ImageError(
-        .damaged, "the registry \(reference.registry) answers with more than \(limit) bytes where less was due")
+      for try await buffer in response.body {
+        bytes += buffer.readableBytesView
+        guard bytes.count <= limit else {
+          throw ImageError(
+            .damaged, "the registry \(reference.registry) answers with more than \(limit) bytes where less was due")
+        }
+        try stall.note(buffer.readableBytes)
+      }
+      return bytes
     } catch {
       throw NetworkFailure.explain(error, "", endpoint)
     }

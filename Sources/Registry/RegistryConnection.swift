@@ -120,8 +120,9 @@ actor RegistryConnection {
       case .stream(let stream): request.body = .stream(stream, length: .known(stream.count))
       }
       do {
-        // Silence is bounded by the client's own timeouts.
-        let response = try await client.execute(request, deadline: .distantFuture)
+        // Until the head of the answer is there; silence in what follows is bounded by the client's own timeouts.
+        let head: TimeAmount = wish.isRepeatable ? .seconds(2 * endpoint.stallSeconds) : .hours(24)
+        let response = try await client.execute(request, timeout: head)
         guard NetworkFailure.isOfTheMoment(response.status), attempt < retries else { return response }
         let wanted = Self.wait(response)
         guard wanted ?? 0 <= Self.longestWait else { return response }

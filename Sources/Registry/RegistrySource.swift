@@ -253,9 +253,11 @@ public enum RegistrySource {
         "the registry \(connection.reference.registry) announces \(told) bytes of the layer \(descriptor.digest.short), which has \(descriptor.size): refused"
       )
     }
+    var stall = StallGuard(connection.endpoint)
     do {
       for try await buffer in response.body {
         var bytes = buffer
+        try stall.note(buffer.readableBytes)
         if skipped > 0 {
           // A server that does not know ranges begins again: what was had is passed over, no more than that.
           let count = Int(min(skipped, Int64(bytes.readableBytes)))

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A registry that misbehaves on demand: the repository's name says how. Prints its port, then one line for each request
-that carried an Authorization header, asked for a token or for a part of a blob. Standard library only."""
-import gzip, hashlib, io, json, sys, tarfile, threading
+that carried an Authorization header, asked for a token or for a part of a blob. With a certificate and a key (PEM) it speaks TLS
+besides, on the port it prints second. Standard library only."""
+import gzip, hashlib, io, json, ssl, sys, tarfile, threading, time
 from urllib.parse import parse_qs
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -70,8 +71,9 @@ MANIFESTS = {
     "huge": b'{"schemaVersion": 2, "x": "' + b"y" * (5 << 20) + b'"}',
     "no-json": b"<html>not a registry</html>",
     "traversal": GOOD.replace(digest(BLOB).encode(), b"sha256:../../../../etc/passwd"),
-    "busy": GOOD, "limited": GOOD, "stall": GOOD, "length": GOOD, "expiring": GOOD, "always401": GOOD, "mind": GOOD,
-    "big": manifest(BIG_CONFIG, BIG),
+    "busy": GOOD, "limited": GOOD, "stall": GOOD, "length": GOOD, "expiring": GOOD, "always401": GOOD, "mind": GOOD, "trickle": GOOD,
+    "downgrade": GOOD, "clear-token": GOOD, "across": GOOD,
+    "big": manifest(BIG_CONFIG, BIG), "held": manifest(BIG_CONFIG, BIG),
     "artifact": manifest(artifactType="application/vnd.example.sbom"),
     "foreign": GOOD.replace(b"oci.image.layer.v1.tar+gzip", b"oci.image.layer.nondistributable.v1.tar+gzip"),
     "sha512": GOOD.replace(digest(BLOB).encode(), b"sha512:" + b"0" * 128),
@@ -125,6 +127,10 @@ class Handler(BaseHTTPRequestHandler):
         mode, kind, wanted = parts[2], parts[3], parts[4]
         if mode == "redirect" and self.headers.get("Authorization", "") != "Basic dTpw":
             return self.answer(401, WWW_Authenticate='Basic realm="rig"')
+        if mode in ("downgrade", "across") and self.headers.get("Authorization", "") != "Basic dTpw":
+            return self.answer(401, WWW_Authenticate='Basic realm="rig"')
+        if mode == "clear-token":
+            return self.answer(401, WWW_Authenticate=f'Bearer realm="http://127.0.0.1:{plain}/token",service="rig"')
         if mode in ("expiring", "always401"):
             token = self.headers.get("Authorization", "")
             if mode == "always401" or token != f"Bearer t{seen.get('tokens', 0)}" or seen.pop("expired", None):
@@ -159,19 +165,27 @@ class Handler(BaseHTTPRequestHandler):
         host = self.headers["Host"].split(":")
         if mode == "redirect":
             return self.answer(307, Location=f"http://localhost:{host[1]}/elsewhere/{wanted}")
+        if mode == "downgrade":
+            return self.answer(307, Location=f"http://127.0.0.1:{plain}/elsewhere/{wanted}")
+        if mode == "across":
+            return self.answer(307, Location=f"https://127.0.0.1:{host[1]}/elsewhere/{wanted}")
         if mode == "nowhere":
             return self.answer(307, Location="file:///etc/passwd")
         if mode == "swapped":
             return self.answer(200, data[:-100] + bytes(100))
         if mode == "length":
             return self.answer(200, data + b"more")
-        if mode == "stall":
+        if mode in ("stall", "trickle") or mode == "held" and self.first(mode):
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data[:1000])
+            self.wfile.write(data[:2_000_000 if mode == "held" else 10])
             self.wfile.flush()
-            return self.rfile.read(1)  # Until the client hangs up.
+            for at in range(10, len(data)):
+                if mode != "trickle":
+                    return self.rfile.read(1)  # Until the client hangs up.
+                time.sleep(0.2)
+                self.wfile.write(data[at:at + 1])
         if mode in ("short", "endless"):
             # Without a length: the end of the connection is the end of the body.
             self.send_response(200)
@@ -204,5 +218,15 @@ class Server(ThreadingHTTPServer):
 
 server = Server(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
-print(server.server_address[1], flush=True)
+plain = server.server_address[1]
+if len(sys.argv) > 2:
+    secure = Server(("127.0.0.1", 0), Handler)
+    secure.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    threading.Thread(target=secure.serve_forever, daemon=True).start()
+    print(plain, secure.server_address[1], flush=True)
+else:
+    print(plain, flush=True)
 server.serve_forever()

@@ -90,6 +90,9 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
             self.close_connection = True
             return
+        if name == "late" and self.headers.get("Authorization") != "Basic dTpw":
+            self.body()
+            return self.answer(401, WWW_Authenticate='Basic realm="rig"')
         if name == "forbidden":
             self.body()
             return self.answer(403)

@@ -13,6 +13,8 @@ import Testing
     case imageTypes = "FuzzImageTypes"
     case layerStream = "FuzzLayerStream"
     case challenge = "FuzzChallenge"
+    case registries = "FuzzRegistries"
+    case registryAnswers = "FuzzRegistryAnswers"
     case runtimeConfiguration = "FuzzRuntimeConfiguration"
   }
 
@@ -54,6 +56,16 @@ import Testing
       case .reference:
         let reference = try ImageReference(String(decoding: bytes, as: UTF8.self))
         #expect(try ImageReference(reference.canonical) == reference)
+      case .registries:
+        let read = try RegistriesConfiguration(bytes, source: "r.conf")
+        _ = try read.sources(for: ImageReference("example.com/foo/x"))
+      case .registryAnswers:
+        do { _ = try CredentialAnswer(bytes, source: "h") } catch {
+          let text = String(decoding: bytes, as: UTF8.self)
+          _ = try ProxyRules(http: nil, https: nil, spared: text)
+          _ = RetryAfter.seconds(text, now: 0)
+          _ = try ContentRange(text)
+        }
       case .challenge: _ = try AuthenticationChallenge.parse(String(decoding: bytes, as: UTF8.self))
       case .imageTypes:
         do { _ = try ImageDocument.parse(bytes) } catch { _ = try ImageConfiguration.parse(bytes) }

@@ -56,6 +56,16 @@ struct PushTests {
     _ = expected
   }
 
+  /// Who asks may have to be proved when the bytes are on their way already; only here the registry wants to know at all.
+  @Test func theMiddleOfAnUploadMayWantCredentials() throws {
+    let server = try uploads()
+    try image("one")
+    let place = "127.0.0.1:\(server.announced)/late"
+    #expect(try front("push", "--quiet", "one", place).error.contains("does not let \(place):latest be pushed"))
+    let pushed = try front("push", "--creds", "u:p", "one", place)
+    #expect(pushed.status == 0, "\(pushed.error)")
+  }
+
   @Test(arguments: [
     ("nowhere", "begins an upload without saying where"),
     ("file", "wants the upload at \"file:///etc/passwd\", which is no URL"),

@@ -215,3 +215,30 @@ extension RealRegistryTests {
     _ = try server.end()
   }
 }
+
+/// Credentials and TLS: what an attacker who speaks for a registry, or answers behind one, would like to be told.
+extension RealRegistryTests {
+  @Test func credentialsNeverLeaveTLSNorTheirHost() throws {
+    try prepare()
+    let server = try Server([
+      "python3", Server.fixture("registry.py"), front.scratch.path + "/server.crt", front.scratch.path + "/server.key",
+    ])
+    let port = try #require(server.announced.split(separator: " ").last)
+    let certificates = front.scratch.path + "/certs"
+    func pull(_ mode: String) throws -> FrontCommand.Result {
+      try front("pull", "--quiet", "--cert-dir", certificates, "--creds", "u:p", "localhost:\(port)/\(mode)")
+    }
+    // A redirect to plain http is refused, whoever's host it is; so is a token server that is asked in the clear.
+    let downgraded = try pull("downgrade")
+    #expect(
+      downgraded.status == 1 && downgraded.error.contains("redirects from https to http://127.0.0.1"),
+      "\(downgraded.error)")
+    let clear = try pull("clear-token")
+    #expect(clear.status == 1 && clear.error.contains("which is not https: refused"), "\(clear.error)")
+    // Another host gets no credentials, over TLS either.
+    let across = try pull("across")
+    #expect(across.status == 0, "\(across.error)")
+    let seen = try server.end().split(separator: "\n")
+    #expect(!seen.isEmpty && seen.allSatisfy { $0.hasPrefix("authorization localhost:\(port) /v2/") }, "\(seen)")
+  }
+}

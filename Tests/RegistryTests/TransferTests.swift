@@ -21,6 +21,7 @@ struct TransferTests {
     // What it is asked to leave alone for an hour is not waited for.
     ("limited", "has had too many requests (pull rate limit): try again in 3600 seconds"),
     ("stall", "has sent nothing for 1 seconds"),
+    ("trickle", " for 1 seconds"),
     ("length", "announces 300322 bytes of the layer"),
     // A registry that never has enough of tokens is asked for two at most.
     ("always401", "there is no such image, or it wants to know who asks"),
@@ -90,6 +91,21 @@ struct TransferTests {
     #expect(try server.end().split(separator: "\n").suffix(1) == ["range bytes=\(size)-"])
   }
 
+  /// kill -9 in the middle of a download leaves its part to the next command, and nothing else.
+  @Test func aKilledDownloadGoesOn() throws {
+    try front.shell(
+      """
+      '\(FrontCommand.path)' --root '\(front.root)' pull -q \(place)/held & command=$!
+      until part=$(ls root/images/partial/* 2>/dev/null) && [ "$(stat -c %s $part)" -gt 1000000 ]; do kill -0 $command; done
+      kill -9 $command
+      wait $command || :
+      """)
+    let result = try front("pull", "\(place)/held")
+    #expect(result.status == 0 && result.error.contains("bytes were here already"), "\(result.error)")
+    for folder in ["partial", "incoming", "locks"] { #expect(front.entries(folder).isEmpty) }
+    #expect(try server.end().contains("range bytes="))
+  }
+
   /// A link where the part should be leads nowhere (the store is the user's own; the guard is for a store that somebody else wrote to).
   @Test func aPartIsNoLink() throws {
     #expect(try front("pull", "--retry", "0", place + "/big").status == 1)
@@ -125,7 +141,7 @@ struct TransferTests {
 
   @Test func olderVariantsOfArmServe() throws {
     let result = try front("pull", "--platform", "linux/arm/v7", place + "/arm")
-    #expect(result.status == 0 || result.error.contains("linux/amd64"), "\(result.error)")
+    #expect(result.status == 0, "\(result.error)")
     let none = try front("pull", "--platform", "linux/arm64", place + "/arm")
     #expect(none.error.contains("it has linux/arm/v5, linux/arm/v8"), "\(none.error)")
   }
