@@ -154,7 +154,8 @@ extension EROFSTree {
     output.appendLittleEndian(UInt16(0))
     output.appendLittleEndian(node.size)
     switch node.kind {
-    case .file: output.appendLittleEndian(node.form == .chunks ? UInt32(node.chunkBits) : node.place)
+    case .file where node.form == .chunks: output.appendLittleEndian(UInt32(node.chunkBits))
+    case .file: output.appendLittleEndian(node.size == 0 ? 0 : node.place + layout.dataBlock)
     case .directory, .symbolicLink: output.appendLittleEndian(node.extent)
     case .characterDevice, .blockDevice: output.appendLittleEndian(node.place)
     case .fifo, .socket: output.appendLittleEndian(UInt32(0))
@@ -175,7 +176,7 @@ extension EROFSTree {
       } else {
         emitTail(index, into: &output)
       }
-    case .chunks: emitMap(node, index, into: &output)
+    case .chunks: emitMap(node, index, layout.dataBlock, into: &output)
     }
   }
 
@@ -190,7 +191,7 @@ extension EROFSTree {
   }
 
   /// A block address for each chunk.
-  private func emitMap(_ node: Node, _ index: UInt32, into output: inout [UInt8]) {
+  private func emitMap(_ node: Node, _ index: UInt32, _ base: UInt32, into output: inout [UInt8]) {
     var number = node.place
     let end = node.place + node.extent
     for chunk in 0..<chunkCount(index) {
@@ -198,7 +199,7 @@ extension EROFSTree {
       while number < end, UInt64(extents[number].fileBlock) + UInt64(extents[number].count) <= block { number += 1 }
       if number < end, extents[number].fileBlock <= block {
         let extent = extents[number]
-        output.appendLittleEndian(extent.imageBlock + UInt32(block - UInt64(extent.fileBlock)))
+        output.appendLittleEndian(base + extent.imageBlock + UInt32(block - UInt64(extent.fileBlock)))
       } else {
         output.appendLittleEndian(EROFSFormat.nullBlock)
       }

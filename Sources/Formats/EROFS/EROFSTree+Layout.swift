@@ -11,6 +11,8 @@ struct EROFSLayout: Sendable {
   var sharedAttributes: [UInt32] = []
   var inodes: UInt64 = 0
   var hasChunks = false
+  /// What is added to every file's blocks: where the data begins, if the tree counts from there.
+  var dataBlock: UInt32 = 0
 
   /// The first inode's number: 0 would be no entry for readdir(3).
   static let firstID: UInt64 = 2
