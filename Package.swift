@@ -81,7 +81,7 @@ let house: [Target] = [
     "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   module(
     "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
-  module("Images", ["Walls", "Linux", "Formats"]),
+  module("Images", ["Walls", "Trees", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),
   module("OCI", ["Options", "Supervision", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),

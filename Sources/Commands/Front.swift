@@ -56,6 +56,10 @@ public enum Front {
     case "images": return try ImagesCommand.run(command, store)
     case "rmi": return try RemoveImagesCommand.run(command, store)
     case "tag": return try TagCommand.run(command, store)
+    case "history", "image history": return try HistoryCommand.run(command, store)
+    case "image prune": return try ImagePruneCommand.run(command, store)
+    case "image copy": return try CopyImageCommand.run(command, store)
+    case "commit": return try CommitCommand.run(command, store)
     case "image inspect": return try InspectImageCommand.run(command, store)
     default:
       Output.complain("immure-front does not know the command \"\(command.verb.name)\"; `immure` does")

@@ -17,8 +17,10 @@ enum PullCommand {
     let plan: ImagePlan
     switch name {
     case .layout(let path, let tag):
-      plan = try LayoutSource.install(
-        LayoutDirectory(path: path), tag: tag, platform: platform, as: name, in: store, progress)
+      let layout = LayoutDirectory(path: path)
+      let given = try layout.imageName(tag: tag)
+      plan = try LayoutSource.install(layout, tag: tag, platform: platform, as: given, in: store, progress)
+      progress.say("named \(given.familiar)")
     case .reference: plan = try fetch(word, platform, access, store, progress)
     }
     progress.end()
@@ -31,7 +33,7 @@ enum PullCommand {
   }
 
   /// A short name may mean several images: the first that there is.
-  private static func fetch(
+  static func fetch(
     _ word: String, _ platform: Platform, _ access: RegistryAccess, _ store: ImageStore, _ progress: LineProgress
   ) throws -> ImagePlan {
     for remark in access.configuration.remarks { progress.say(remark) }

@@ -25,14 +25,19 @@ enum PushCommand {
     for remark in access.configuration.remarks { progress.say(remark) }
     let reference = try destination(
       RegistryWords.bare(target), named: command.operands.count > 1, command, access, store)
-    let push = try ImagePush(word, to: reference, from: store)
-    let endpoint = try access.destination(of: reference)
-    let task = PushTask(push)
-    let digest = try Asynchronous.wait { () async throws(ImageError) in try await task.push.run(to: endpoint, progress)
-    }
+    let digest = try send(try ImagePush(word, to: reference, from: store), to: reference, access, progress)
     progress.end()
     Output.print(digest.description + "\n")
     return 0
+  }
+
+  /// Sends it; the manifest's digest.
+  static func send(
+    _ push: consuming ImagePush, to reference: ImageReference, _ access: RegistryAccess, _ progress: LineProgress
+  ) throws -> Digest {
+    let endpoint = try access.destination(of: reference)
+    let task = PushTask(push)
+    return try Asynchronous.wait { () async throws(ImageError) in try await task.push.run(to: endpoint, progress) }
   }
 
   /// Where to. A short name goes where the image came from by that name; a new one must say its registry unless there is one only.

@@ -27,9 +27,14 @@ package struct TransferAgent: FileTransfer {
   private let owner: Owner
   /// In the child: makes the box's root this process's root.
   private let enter: () throws(Failure) -> Void
+  /// What the box's root began as; `enter` makes it.
+  private let image: ImageView?
 
-  package init(what: String, owner: Owner, enter: @escaping () throws(Failure) -> Void) {
+  package init(
+    what: String, owner: Owner, image: ImageView? = nil, enter: @escaping () throws(Failure) -> Void
+  ) {
     self.what = what
+    self.image = image
     self.owner = owner
     self.enter = enter
   }
@@ -40,6 +45,11 @@ package struct TransferAgent: FileTransfer {
 
   package func receive(_ target: TreeTarget, from input: Int32) throws(WallError) -> any TransferWork {
     try start(.receive(target), stream: input)
+  }
+
+  /// Begins to write the box's root, or how it differs from the image.
+  package func pack(_ form: RootForm, to output: Int32) throws(WallError) -> any TransferWork {
+    try start(.root(form), stream: output)
   }
 
   package func contents(of path: String, limit: Int) throws(WallError) -> [UInt8]? {
@@ -66,6 +76,7 @@ package struct TransferAgent: FileTransfer {
   private enum Work {
     case send(TreeSource)
     case receive(TreeTarget)
+    case root(RootForm)
     /// A regular file of at most so many bytes.
     case read(String, Int)
   }
@@ -124,7 +135,9 @@ extension TransferAgent {
     Process.wipeArguments()
     try enter()
     let signalNumber = signals?.rawValue
-    try FileDescriptor.closeAll(but: [0, 1, 2, stream, answer, reopener.rawValue] + (signalNumber.map { [$0] } ?? []))
+    try FileDescriptor.closeAll(
+      but: [0, 1, 2, stream, answer, reopener.rawValue] + (signalNumber.map { [$0] } ?? [])
+        + (image.map { [$0.descriptor] } ?? []))
     let root = try File.open("/", O_PATH | O_DIRECTORY)
     Identity.setUmask(0)
     try Confinement.enter(try plan(work))
@@ -132,6 +145,12 @@ extension TransferAgent {
     switch work {
     case .send(let source):
       return TreePacker(place: place, output: stream, reopener: reopener).pack(source)
+    case .root(let form):
+      let base = try image.map { (image) throws(SystemError) in
+        try File.open(".", O_RDONLY | O_DIRECTORY, at: image.descriptor)
+      }
+      let packer = TreePacker(place: place, output: stream, reopener: reopener)
+      return try RootPacker(packer, since: base, as: form).pack()
     case .receive(let target):
       return TreeUnpacker(place: place, target: target).unpack(from: stream, signals: signalNumber)
     case .read(let path, let limit):

@@ -268,6 +268,7 @@ final class ContainerSandbox: Sandbox {
   var measurement: (any Measurement)? { BoxMeasurement(sandbox: self) }
   var listing: (any ProcessListing)? { BoxListing(sandbox: self) }
   var files: (any FileTransfer)? { transfer }
+  var root: (any RootReading)? { BoxRootReading(sandbox: self) }
   var limiting: (any Limiting)? { cgroup.map { BoxLimiting(sandbox: self, cgroup: $0) } }
   var parting: (any Parting)? { directory.map { BoxParting(id: id, channel: channel, directory: $0) } }
 }

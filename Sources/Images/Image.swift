@@ -43,9 +43,12 @@ extension ImageStore {
     if let digits = Self.identifier(text, prefixed: true) ?? Self.wholeIdentifier(text) { return try find(id: digits) }
     let name = try ImageName(text)
     if case .layout(let path, let tag) = name {
-      guard let known = try named(name.canonical) else { return nil }
-      // The folder is the user's and may have changed since.
-      let current = try LayoutDirectory(path: path).manifest(tag: tag, platform: known.platform).digest
+      let layout = LayoutDirectory(path: path)
+      var found = try named(layout.imageName(tag: tag).canonical)
+      if found == nil { found = try named(name.canonical) }
+      guard let known = found else { return nil }
+      // The folder is the user's and may have changed since, and the name may be another image's.
+      let current = try layout.manifest(tag: tag, platform: known.platform).digest
       return current == known.manifest ? known : nil
     }
     if let found = try named(name.canonical) { return found }
@@ -82,6 +85,12 @@ extension ImageStore {
     do throws(FormatError) { configuration = try ImageConfiguration.parse(bytes) } catch {
       throw ImageError("image \(found.familiar)", error)
     }
+    return try image(manifest, found.manifest, configuration, called: found.familiar)
+  }
+
+  private func image(
+    _ manifest: ImageManifest, _ digest: Digest, _ configuration: ImageConfiguration, called name: String
+  ) throws(ImageError) -> Image? {
     var paths: [String] = []
     for layer in manifest.layers.reversed() {
       let path = self.path(ofLayer: layer.digest)
@@ -89,8 +98,9 @@ extension ImageStore {
       paths.append(path)
     }
     return Image(
-      name: found.familiar, manifestDigest: found.manifest, configurationDigest: found.configuration,
-      configuration: configuration, layerPaths: paths)
+      name: name, manifestDigest: digest, configurationDigest: manifest.configuration.digest,
+      configuration: configuration,
+      layerPaths: paths)
   }
 
   func manifest(_ digest: Digest) throws(ImageError) -> ImageManifest? {
@@ -101,6 +111,16 @@ extension ImageStore {
     } catch {
       throw ImageError("the image store is damaged at \(digest)", error)
     }
+  }
+
+  /// The image of a manifest, under a name that need not lead to it any more; nil where a part of it is missing.
+  public func image(ofManifest digest: Digest, called name: String) throws(ImageError) -> Image? {
+    guard let manifest = try manifest(digest), let bytes = try blob(manifest.configuration.digest) else { return nil }
+    let configuration: ImageConfiguration
+    do throws(FormatError) { configuration = try ImageConfiguration.parse(bytes) } catch {
+      throw ImageError("image \(name)", error)
+    }
+    return try image(manifest, digest, configuration, called: name)
   }
 
   /// Keeps the image's layers from being removed while the lease lives.

@@ -42,6 +42,7 @@ extension ImageStore {
   private func chosen(_ text: String) throws(ImageError) -> [NamedImage] {
     // A layout's name is removed also where its folder has gone or changed.
     if text.hasPrefix("oci:"), let exact = try list().first(where: { $0.name == text }) { return [exact] }
+    if text.hasPrefix("oci:"), let found = try find(text) { return [found] }
     if !text.hasPrefix("sha256:"), text.utf8.count != 64 {
       let name = try ImageName(text)
       if let exact = try named(name.canonical) { return [exact] }
@@ -55,7 +56,7 @@ extension ImageStore {
     ImageError(.notFound, "there is no image \"\(FormatError.presentable(text))\" here; `immure images` lists them")
   }
 
-  private func isLeased(_ manifest: Digest) throws(ImageError) -> Bool {
+  func isLeased(_ manifest: Digest) throws(ImageError) -> Bool {
     guard File.exists(locks + "/" + Self.leaseName(manifest)) else { return false }
     guard let lock = try lock(Self.leaseName(manifest), wait: false) else { return true }
     lock.end()
@@ -105,7 +106,7 @@ extension ImageStore {
     return removed
   }
 
-  private static func digest(_ hex: String) -> Digest? {
+  static func digest(_ hex: String) -> Digest? {
     do throws(FormatError) { return try Digest(hex: hex) } catch { return nil }
   }
 

@@ -41,6 +41,19 @@ public struct LayoutDirectory: Sendable {
     }
   }
 
+  /// The name that an image of this folder has in the store: the folder's last part and the tag, `DIR:TAG`; a tag that is a whole name
+  /// stands for itself. `oci:DIR:TAG` where these make no name.
+  public func imageName(tag: String?) throws(ImageError) -> ImageName {
+    // Without a tag it is the only image's own, where it has one.
+    let word: String
+    if let tag { word = tag } else { word = try entries().compactMap(\.tag).first ?? "latest" }
+    let base = (path.split(separator: "/").last.map(String.init) ?? "").lowercased()
+    let text = word.contains("/") || word.contains(":") ? word : base + ":" + word
+    do throws(FormatError) { return .reference(try ImageReference(text)) } catch {
+      return .layout(path: path, tag: tag)
+    }
+  }
+
   /// The manifest for a tag and platform: its descriptor and bytes, verified. Indexes within the index are followed, three deep.
   public func manifest(tag: String?, platform: Platform) throws(ImageError) -> (digest: Digest, bytes: [UInt8]) {
     let entries = try entries()
@@ -59,6 +72,12 @@ public struct LayoutDirectory: Sendable {
     }
     var descriptor = matching[0].descriptor
     if matching.count > 1 { descriptor = try choose(index, platform) }
+    return try manifest(descriptor, platform: platform)
+  }
+
+  /// The manifest that a descriptor of the index leads to.
+  public func manifest(_ entry: Descriptor, platform: Platform) throws(ImageError) -> (digest: Digest, bytes: [UInt8]) {
+    var descriptor = entry
     for _ in 0..<4 {
       let bytes = try blob(descriptor)
       let document: ImageDocument

@@ -20,6 +20,16 @@ enum Front {
     return "immure-front is not installed (looked for \(places.joined(separator: ", "))): it pulls and lists images"
   }
 
+  /// Starts it as a child with these descriptors from 0 on.
+  static func start(_ arguments: [String], descriptors: [Int32]) throws(SystemError) -> Child {
+    let places = candidates()
+    guard let path = places.first(where: { File.exists($0) }) else {
+      throw SystemError("exec", places.joined(separator: ", "), .noEntry)
+    }
+    return try Process.spawn(
+      path, arguments: ["immure-front"] + arguments, environment: Process.environment, descriptors: descriptors)
+  }
+
   /// Runs it as a child and waits for it; what it prints on standard output is not this command's and goes
   /// nowhere.
   static func run(_ arguments: [String]) throws(SystemError) -> ExitStatus {

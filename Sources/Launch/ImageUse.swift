@@ -8,6 +8,8 @@ import Walls
 struct ImageInUse {
   let image: Image
   var name: String { image.name }
+  /// The digest of its manifest.
+  var manifest: String { image.manifestDigest.description }
   var configuration: ImageConfiguration { image.configuration }
   func root(_ scratch: Scratch) -> RootFilesystem { image.rootFilesystem(scratch: scratch) }
 

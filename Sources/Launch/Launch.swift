@@ -81,6 +81,8 @@ public enum Launch {
       Output.print("immure \(Help.version)")
       return 0
     case "cp": return try Copy.perform(command, session)
+    case "diff", "export", "commit": return try RootVerbs.perform(command, session)
+    case "system df": return try SystemUse.perform(command, session)
     default:
       throw CommandError(1, "\(command.verb.name): not built yet")
     }

@@ -64,6 +64,8 @@ struct RaisedBox {
       network = try connect(sandbox, plan, folder, session)
       record.process = sandbox.process
       record.details = sandbox.details
+      // Its name may lead to another image later.
+      if let image = plan.image { record.details["image"] = image.manifest }
       for (key, value) in network?.details ?? [:] { record.details[key] = value }
       record.status = .running
       record.started = Clock.realTime().seconds

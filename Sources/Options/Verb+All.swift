@@ -6,7 +6,7 @@ extension Verb {
   public static let all: [Verb] =
     [
       run, exec, ps, inspect, logs, attach, stop, kill, wait, pause, resume, unpause, remove, prune, stats, top, cp,
-    ] + workspace + [policyExplain, trace, doctor] + images + registries + [ociGlobal] + oci + [
+    ] + workspace + [policyExplain, trace, doctor] + images + imageWork + registries + [ociGlobal] + oci + [
       completion, manual, version,
     ]
 

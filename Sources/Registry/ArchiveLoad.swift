@@ -12,12 +12,8 @@ public enum ArchiveLoad {
     _ path: String, in store: ImageStore, _ progress: any Progress
   ) throws(ImageError) -> [String] {
     let shown = FormatError.presentable(path)
-    let folder = try store.beginFolder("load")
-    do throws(ImageError) { try unpack(path, into: folder.path) } catch {
-      throw ImageError(error.kind, "\(shown): \(error)")
-    }
-    // Newer Docker writes both; the layout says more.
-    if !File.exists(folder.path + "/index.json"), DockerArchive.isHere(folder.path) {
+    let folder = try open(path, in: store)
+    if isDockers(folder.path) {
       do throws(ImageError) {
         let names = try DockerArchive.install(folder.path, in: store, progress)
         _ = consume folder
@@ -26,15 +22,43 @@ public enum ArchiveLoad {
     }
     let layout = LayoutDirectory(path: folder.path)
     var names: [String] = []
+    var groups: [(name: ImageName, entries: [LayoutDirectory.Entry])] = []
     for entry in try layout.entries() {
       let name = try name(of: entry, archive: path)
-      let plan = try LayoutSource.install(
-        layout, tag: entry.tag, platform: .host, as: name, in: store, progress)
+      if let known = groups.firstIndex(where: { $0.name == name }) {
+        groups[known].entries.append(entry)
+      } else {
+        groups.append((name, [entry]))
+      }
+    }
+    for (name, entries) in groups {
+      let plan: ImagePlan
+      if entries.count == 1 {
+        let (digest, bytes) = try layout.manifest(entries[0].descriptor, platform: .host)
+        plan = try LayoutSource.install(layout, digest, bytes, as: name, in: store, progress)
+      } else {
+        // One name on an image for each platform.
+        plan = try LayoutSource.install(layout, tag: entries[0].tag, platform: .host, as: name, in: store, progress)
+      }
       names.append(name.familiar + " " + plan.manifest.configuration.digest.short)
     }
     if names.isEmpty { throw ImageError(.damaged, "\(shown) holds no image") }
     _ = consume folder
     return names
+  }
+
+  /// The archive unpacked into a private folder of the store.
+  static func open(_ path: String, in store: ImageStore) throws(ImageError) -> IncomingFolder {
+    let folder = try store.beginFolder("load")
+    do throws(ImageError) { try unpack(path, into: folder.path) } catch {
+      throw ImageError(error.kind, "\(FormatError.presentable(path)): \(error)")
+    }
+    return folder
+  }
+
+  /// Newer Docker writes both forms; the layout says more.
+  static func isDockers(_ folder: String) -> Bool {
+    !File.exists(folder + "/index.json") && DockerArchive.isHere(folder)
   }
 
   /// The whole name where a tool wrote one; a bare tag is joined to the archive's own name, as podman and skopeo have it.

@@ -30,6 +30,33 @@ enum DockerArchive {
     return names
   }
 
+  /// Takes one image into the store without a name: the one that has this name there, or the only one.
+  static func install(
+    named wanted: ImageReference?, _ folder: String, in store: ImageStore, _ progress: any Progress
+  ) throws(ImageError) -> ImagePlan {
+    let bytes = try read("manifest.json", in: folder, limit: Int(Descriptor.maximumManifestSize))
+    do {
+      var there: [String] = []
+      let images = try JSONNode.parse(bytes, source: "manifest.json").elements()
+      for image in images {
+        let tags = try image.optionalStrings("RepoTags") ?? []
+        there += tags
+        // A name that is none cannot be the one that is looked for.
+        let names = tags.compactMap { try? ImageReference($0) }
+        guard wanted.map(names.contains) ?? (images.count == 1) else { continue }
+        return try install(
+          configuration: try image.string("Config"), layers: try image.strings("Layers"), folder, store, progress)
+      }
+      let list = there.prefix(12).map { FormatError.presentable($0) }.joined(separator: ", ")
+      throw ImageError(
+        .notFound, "the archive has \(images.count) images (\(list)): name one of them as docker-archive:FILE:NAME")
+    } catch let error as ImageError {
+      throw error
+    } catch {
+      throw ImageError(.damaged, "\(error)")
+    }
+  }
+
   private static func name(_ text: String, _ plan: ImagePlan, _ store: ImageStore) throws(ImageError) -> String {
     let name = try ImageName(text)
     guard case .reference = name else {

@@ -18,11 +18,16 @@ public struct ImagePush: ~Copyable, Sendable {
 
   /// Looks everything up; nothing is sent.
   public init(_ word: String, to reference: ImageReference, from store: ImageStore) throws(ImageError) {
+    guard let image = try store.resolve(word) else { throw ImageStore.noSuchImage(word) }
+    try self.init(image, to: reference, from: store)
+  }
+
+  /// One that need not have a name.
+  public init(_ image: Image, to reference: ImageReference, from store: ImageStore) throws(ImageError) {
     guard reference.digest == nil else {
       throw ImageError(
         .usage, "\"\(reference.familiar)\" has a digest: an image is pushed to a tag, and its digest is what it is")
     }
-    guard let image = try store.resolve(word) else { throw ImageStore.noSuchImage(word) }
     let lease = try store.lease(image)
     let parts = try store.parts(of: image)
     var layers: [any PushLayer] = []

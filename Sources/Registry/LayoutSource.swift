@@ -4,9 +4,9 @@ import Linux
 
 /// Images from a folder in OCI image layout into the store.
 public enum LayoutSource {
-  /// Takes one image of the layout into the store under a name.
+  /// Takes one image of the layout into the store under a name, or without one for a caller that holds `ImageStore.beginAdding`.
   public static func install(
-    _ layout: LayoutDirectory, tag: String?, platform: Platform, as name: ImageName, in store: ImageStore,
+    _ layout: LayoutDirectory, tag: String?, platform: Platform, as name: ImageName?, in store: ImageStore,
     _ progress: any Progress
   ) throws(ImageError) -> ImagePlan {
     let (digest, bytes) = try layout.manifest(tag: tag, platform: platform)
@@ -14,7 +14,7 @@ public enum LayoutSource {
   }
 
   static func install(
-    _ layout: LayoutDirectory, _ digest: Digest, _ bytes: [UInt8], as name: ImageName, in store: ImageStore,
+    _ layout: LayoutDirectory, _ digest: Digest, _ bytes: [UInt8], as name: ImageName?, in store: ImageStore,
     _ progress: any Progress
   ) throws(ImageError) -> ImagePlan {
     let manifest: ImageManifest
@@ -34,7 +34,7 @@ public enum LayoutSource {
       _ = try installation.finish(diffID: layer.diffID)
       progress.finish(layer.descriptor, isNew: true)
     }
-    try plan.name(name, in: store)
+    if let name { try plan.name(name, in: store) }
     return plan
   }
 

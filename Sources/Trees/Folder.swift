@@ -101,6 +101,11 @@ package struct Folder: ~Copyable {
 
   /// A name's own status; nil where there is none.
   package borrowing func status(_ name: [UInt8]) throws(SystemError) -> FileStatus? {
+    try fullStatus(name).map(FileStatus.init)
+  }
+
+  /// All that stat(2) says of a name itself; nil where there is none.
+  package borrowing func fullStatus(_ name: [UInt8]) throws(SystemError) -> stat? {
     var status = stat()
     let result = withBytes(name) { address in
       // SAFETY: the kernel fills the struct.
@@ -111,7 +116,7 @@ package struct Folder: ~Copyable {
     }
     if result == -Int(ENOENT) { return nil }
     try checked("fstatat", show(name), result)
-    return FileStatus(status)
+    return status
   }
 
   /// Names in byte order, without "." and "..".

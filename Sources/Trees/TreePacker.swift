@@ -8,10 +8,10 @@ import Linux
 /// long as it was when it was opened: one that grows is cut, one that shrinks is filled up with zeros and told. Holes stay holes.
 /// Only one folder and one file are open at a time, however deep the tree is.
 package final class TreePacker {
-  private let place: TreePlace
+  let place: TreePlace
   private let output: Int32
-  private let reopener: Reopener
-  private var report = TransferReport()
+  let reopener: Reopener
+  var report = TransferReport()
   private var buffer: [UInt8] = []
   private var members = 0
   /// Where a file with several names was first seen.
@@ -32,8 +32,8 @@ package final class TreePacker {
   private static let maximumAttributes = 200
   private static let maximumAttributeBytes = 768 << 10
   /// Bytes of names that wait to be looked at.
-  private static let maximumWaiting = 256 << 20
-  private static let chunk = 256 << 10
+  static let maximumWaiting = 256 << 20
+  static let chunk = 256 << 10
 
   /// - Parameter reopener: made before a place was entered whose /proc is not to be trusted.
   package init(place: TreePlace, output: Int32, reopener: consuming Reopener) {
@@ -152,7 +152,7 @@ extension TreePacker {
     return folders
   }
 
-  private func fail(_ member: [UInt8], _ why: String) {
+  func fail(_ member: [UInt8], _ why: String) {
     report.failed.add("\(RelativePath.shown(member)): \(why)")
   }
 }
@@ -160,7 +160,7 @@ extension TreePacker {
 // MARK: Members
 
 extension TreePacker {
-  private func entry(_ kind: TarEntry.Kind, _ node: FoundNode, _ member: [UInt8]) -> TarEntry {
+  func entry(_ kind: TarEntry.Kind, _ node: FoundNode, _ member: [UInt8]) -> TarEntry {
     var entry = TarEntry(kind: kind, path: member)
     entry.mode = node.status.st_mode & 0o7777
     entry.uid = node.status.st_uid
@@ -170,7 +170,7 @@ extension TreePacker {
     return entry
   }
 
-  private func add(_ entry: TarEntry, _ pieces: [Range<Int64>]? = nil) throws(TransferStop) {
+  func add(_ entry: TarEntry, _ pieces: [Range<Int64>]? = nil) throws(TransferStop) {
     members += 1
     guard members <= Self.maximumMembers else {
       throw TransferStop("the tree has more than \(Self.maximumMembers) files: give its folders one by one")
@@ -188,7 +188,7 @@ extension TreePacker {
     try write(header)
   }
 
-  private func addFolder(_ node: FoundNode, _ opened: Int32, as member: [UInt8]) throws(TransferStop) {
+  func addFolder(_ node: FoundNode, _ opened: Int32, as member: [UInt8]) throws(TransferStop) {
     var entry = entry(.directory, node, member)
     entry.attributes = attributes(of: opened, member)
     try add(entry)
@@ -196,7 +196,7 @@ extension TreePacker {
   }
 
   /// All that are kept, with ids as they are seen here; what cannot be had, or written into an archive, is told.
-  private func attributes(of descriptor: Int32, _ member: [UInt8]) -> [TarEntry.Attribute] {
+  func attributes(of descriptor: Int32, _ member: [UInt8]) -> [TarEntry.Attribute] {
     var attributes: [TarEntry.Attribute] = []
     var bytes = 0
     func lose(_ name: [UInt8], _ why: String) {
@@ -231,7 +231,7 @@ extension TreePacker {
     return attributes
   }
 
-  private func addLink(_ node: FoundNode, as member: [UInt8]) throws(TransferStop) {
+  func addLink(_ node: FoundNode, as member: [UInt8]) throws(TransferStop) {
     var entry = entry(.symbolicLink, node, member)
     do throws(SystemError) { entry.linkTarget = try Folder.readLink(node.descriptor.rawValue) } catch {
       return fail(member, "\(error.errno)")
@@ -240,7 +240,7 @@ extension TreePacker {
     report.links += 1
   }
 
-  private func addFile(_ node: FoundNode, as member: [UInt8]) throws(TransferStop) {
+  func addFile(_ node: FoundNode, as member: [UInt8]) throws(TransferStop) {
     let identity = FileIdentity(device: UInt64(node.status.st_dev), inode: UInt64(node.status.st_ino))
     if node.status.st_nlink > 1 {
       if let first = names[identity] {
@@ -303,12 +303,12 @@ extension TreePacker {
     return isWhole
   }
 
-  private func write(_ bytes: [UInt8]) throws(TransferStop) {
+  func write(_ bytes: [UInt8]) throws(TransferStop) {
     buffer.append(contentsOf: bytes)
     if buffer.count >= Self.chunk { try flush() }
   }
 
-  private func flush() throws(TransferStop) {
+  func flush() throws(TransferStop) {
     do throws(SystemError) { try File.writeAll(output, buffer) } catch {
       throw error.errno == .brokenPipe ? .cut : TransferStop("the stream: \(error.errno)")
     }

@@ -40,6 +40,7 @@ public protocol Sandbox: AnyObject {
   var parting: (any Parting)? { get }
   var limiting: (any Limiting)? { get }
   var files: (any FileTransfer)? { get }
+  var root: (any RootReading)? { get }
 }
 
 extension Sandbox {
@@ -47,6 +48,7 @@ extension Sandbox {
   public var parting: (any Parting)? { nil }
   public var limiting: (any Limiting)? { nil }
   public var files: (any FileTransfer)? { nil }
+  public var root: (any RootReading)? { nil }
 }
 
 /// How a box's program, or one executed in it, ended.
@@ -162,6 +164,15 @@ public protocol FileTransfer {
 
   /// The bytes of a regular file; nil where there is none of at most `limit` bytes.
   func contents(of path: String, limit: Int) throws(WallError) -> [UInt8]?
+}
+
+/// The whole root of a box that runs or is paused, and what its code changed there. What is mounted within it is left out.
+public protocol RootReading {
+  /// Begins to write all of it as a tar archive.
+  func export(to output: Int32) throws(WallError) -> any TransferWork
+
+  /// Begins to write how it differs from what it began as.
+  func changes(since root: RootFilesystem, as form: RootForm, to output: Int32) throws(WallError) -> any TransferWork
 }
 
 /// The half of a transfer that the wall does, while the caller does the other.

@@ -69,6 +69,13 @@ enum Caller: String, CaseIterable, Sendable, CustomTestStringConvertible {
     return folder + "/immure"
   }()
   private static let copies = Mutex<String?>(nil)
+
+  /// The front beside the command that everybody may run; copied once, whatever runs at the same time.
+  static let hasFrontBeside: Bool = {
+    let folder = (executable as NSString).deletingLastPathComponent
+    let front = (Immure.path as NSString).deletingLastPathComponent + "/immure-front"
+    return (try? Immure.command(["install", "-m", "755", front, folder]).status) == 0
+  }()
 }
 
 /// One caller's state root, and a mark that its boxes' processes carry in their arguments. Everything is cleared and looked for when

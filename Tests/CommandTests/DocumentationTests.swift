@@ -196,6 +196,15 @@ struct DocumentationTests {
             """)
           #expect(start.status == 0, "\(start.error)")
         }
+        // And one of an image, which it has changed: job.
+        if command.contains(" job") {
+          let start = try place.shell(
+            """
+            immure run -d --name job busybox sh -c 'touch /made; echo ready; sleep 60' && rm -f ready && mkfifo ready
+            immure logs -f job > ready 2> /dev/null < /dev/null & read line < ready
+            """)
+          #expect(start.status == 0, "\(start.error)")
+        }
         let result = try place.shell(command)
         #expect(result.status == 0, "\(verb): \(command): \(result.error)")
         #expect(!result.output.isEmpty || ["run", "cp"].contains(verb), "\(verb): \(command) prints nothing")

@@ -11,12 +11,6 @@ import Testing
   .timeLimit(.minutes(5)))
 struct OverlayRefusedTests {
   let station = Immure()
-  /// The front beside the command that everybody may run; copied once, whatever runs at the same time.
-  private static let hasFrontBeside: Bool = {
-    let folder = (Caller.executable as NSString).deletingLastPathComponent
-    let front = (Immure.path as NSString).deletingLastPathComponent + "/immure-front"
-    return (try? Immure.command(["install", "-m", "755", front, folder]).status) == 0
-  }()
   private var root: String { station.root.path }
 
   /// Pulls the image as the caller; returns the two folders of which one is to stand for the other.
@@ -30,7 +24,7 @@ struct OverlayRefusedTests {
     _ = try Immure.command([
       "sh", "-c", "chmod -R a+rX \(root)/image && mkdir \(root)/state && chown \(caller.owner) \(root)/state",
     ])
-    #expect(Self.hasFrontBeside)
+    #expect(Caller.hasFrontBeside)
     let pulled = try Immure.command(
       caller.words + [Caller.executable, "--root", root + "/state", "pull", "-q", "oci:\(root)/image:1"])
     #expect(pulled.status == 0, "\(pulled.error)")
