@@ -18,6 +18,8 @@ package struct BoxIdentity {
   package var mapsFiles: Bool { lease != nil || ownsFiles }
   /// Where setgroups(2) was denied to the user namespace around this one, every namespace below denies it too (user_namespaces(7)).
   private var deniesGroups = false
+  /// Whether the map is another's, written long ago.
+  package private(set) var isJoined = false
   package var setGroups: Bool { map?.means != .single && !deniesGroups }
 
   /// As root a range of its own; else what /etc/subuid gives; else the single own id.
@@ -57,6 +59,18 @@ package struct BoxIdentity {
     return unprivileged(configuration.process.user, on: host)
   }
 
+  /// That of a user namespace which is joined.
+  package init(joined map: UserNamespaceMap, deniesGroups: Bool) {
+    self.map = map
+    self.deniesGroups = deniesGroups
+    isJoined = true
+  }
+  init(map: UserNamespaceMap?, lease: IDRangeLease? = nil, notes: [String] = []) {
+    self.map = map
+    self.lease = lease
+    self.notes = notes
+  }
+
   /// Who may write these maps: whoever has power over the ids outside, anybody for the single own id, else the setuid helpers.
   private static func means(_ users: [IDRange], _ groups: [IDRange], _ host: Host) -> UserNamespaceMap.Means {
     let setgid = 6
@@ -72,7 +86,10 @@ package struct BoxIdentity {
 
   /// A jail's: no user namespace; with `ownsFiles` what is mounted belongs to the jail's own user.
   package static func jail(ownsFiles: Bool) -> BoxIdentity {
-    BoxIdentity(ownsFiles: ownsFiles, isJail: true)
+    var identity = BoxIdentity(map: nil)
+    identity.ownsFiles = ownsFiles
+    identity.isJail = true
+    return identity
   }
   /// Whether the box's root may write where the host's root may, so that its writes need a layer of their own.
   var writesAsRoot: Bool { lease != nil || map == nil && !isJail }

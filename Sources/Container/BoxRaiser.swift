@@ -16,12 +16,14 @@ struct BoxRaiser {
 
   func raise() throws(WallError) -> ContainerSandbox {
     try check()
-    let identity = try BoxIdentity.choose(bundle, on: host)
+    let joined = try JoinedNamespaces(configuration)
+    defer { joined.close() }
+    let identity = try identity(joined)
     var cgroup: Cgroup?
     do throws(WallError) {
       var notes = identity.notes
       cgroup = try makeCgroup(identity, &notes)
-      return try raise(identity, cgroup, notes)
+      return try raise(identity, joined, cgroup, notes)
     } catch {
       // Nothing is left behind; what cannot be removed now is empty, and `destroy` of the record tries again.
       try? cgroup?.remove()
@@ -39,14 +41,25 @@ struct BoxRaiser {
     }
     if let path = mount.path {
       throw WallError(
-        "linux.namespaces: joining the mount namespace \(path) is not supported: use exec in its container")
-    }
-    if let path = find(.user)?.path {
-      throw WallError("linux.namespaces: joining the user namespace \(path) is not supported: give its mappings")
+        "linux.namespaces: joining the mount namespace \(path) is not supported: the container's root would be everybody's there; use exec in its container"
+      )
     }
     if bundle.usesInit && find(.pid).map({ $0.path == nil }) != true {
       throw WallError("a container without a process namespace of its own is not supported")
     }
+  }
+
+  private func identity(_ joined: JoinedNamespaces) throws(WallError) -> BoxIdentity {
+    guard let user = joined.user else { return try BoxIdentity.choose(bundle, on: host) }
+    // A mapping beside the path says nothing: podman writes one of a single id for runc's sake.
+    let identity = try user.identity()
+    let own = configuration.process.user
+    for (number, isMapped, field) in [
+      (own.user, identity.hasUser(own.user), "uid"), (own.group, identity.hasGroup(own.group), "gid"),
+    ] where !isMapped {
+      throw WallError("process.user.\(field) \(number): it has no mapping in the user namespace \(user.path)")
+    }
+    return identity
   }
 
   /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
@@ -95,11 +108,9 @@ struct BoxRaiser {
     }
   }
 
-  private func raise(_ identity: BoxIdentity, _ cgroup: Cgroup?, _ notes: [String]) throws(WallError)
-    -> ContainerSandbox
+  private func raise(_ identity: BoxIdentity, _ joined: JoinedNamespaces, _ cgroup: Cgroup?, _ notes: [String])
+    throws(WallError) -> ContainerSandbox
   {
-    let joined = try JoinedNamespaces(configuration)
-    defer { joined.close() }
     let moved = try MovedDevices(configuration.netDevices)
     let agent = try connectAgent()
     defer { if let agent { _ = FileDescriptor(owning: agent) } }
@@ -120,6 +131,7 @@ struct BoxRaiser {
     let descriptors = try Preparation(bundle)
     try fixPipes(identity)
     let child = try clone(builder, descriptors, cgroup)
+    descriptors.closeFar()
     var terminal: Int32?
     var remarks: [String] = []
     let process: ProcessIdentity
@@ -210,6 +222,12 @@ struct BoxRaiser {
       }
     }
 
+    /// What only the child holds from now on.
+    func closeFar() {
+      channel.far.close()
+      socket?.far.close()
+      waiting?.close()
+    }
   }
 
   private func clone(_ builder: BoxBuilder, _ prepared: Preparation, _ cgroup: Cgroup?) throws(WallError)
@@ -220,6 +238,15 @@ struct BoxRaiser {
     for namespace in configuration.namespaces
     where namespace.kind != .cgroup && namespace.kind != .time && namespace.path == nil {
       flags |= namespace.kind.cloneFlag
+    }
+    if builder.joined.hasUser {
+      return try builder.joined.clone(
+        flags, channel: (prepared.channel.near.rawValue, prepared.channel.far.rawValue),
+        before: { () throws(SystemError) in
+          if let score = configuration.process.oomScoreAdjustment { try setOwn(score) }
+          try cgroup?.joinAlone()
+        },
+        { builder.run(descriptors(prepared, tasks: [])) })
     }
     do throws(SystemError) {
       var folder: FileDescriptor?
@@ -232,16 +259,8 @@ struct BoxRaiser {
           hasOwnUser: flags & Namespaces.user != 0,
           { () throws(SystemError) in try Process.clone(arguments) })
       else {
-        builder.run(
-          BoxBuilder.Descriptors(
-            channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,
-            listener: prepared.waiting?.listener.rawValue ?? -1, lock: prepared.waiting?.lock.rawValue ?? -1,
-            tasks: tasks,
-            parents: [prepared.channel.near.rawValue] + (prepared.socket.map { [$0.near.rawValue] } ?? [])))
+        builder.run(descriptors(prepared, tasks: tasks))
       }
-      prepared.channel.far.close()
-      prepared.socket?.far.close()
-      prepared.waiting?.close()
       return child
     } catch  where error.call == "clone3" && flags & Namespaces.user != 0 {
       let lack = Host.whyNoUserNamespaces(error.errno)
@@ -251,17 +270,34 @@ struct BoxRaiser {
     }
   }
 
+  private func descriptors(_ prepared: Preparation, tasks: [Int32]) -> BoxBuilder.Descriptors {
+    BoxBuilder.Descriptors(
+      channel: prepared.channel.far.rawValue, initSocket: prepared.socket?.far.rawValue ?? -1,
+      listener: prepared.waiting?.listener.rawValue ?? -1, lock: prepared.waiting?.lock.rawValue ?? -1,
+      tasks: tasks,
+      parents: [prepared.channel.near.rawValue] + (prepared.socket.map { [$0.near.rawValue] } ?? []))
+  }
+
+  /// Of the process that joins namespaces, for its child to inherit: where that stands, its /proc may be closed to this one.
+  private func setOwn(_ score: Int32) throws(SystemError) {
+    do throws(SystemError) {
+      try File.writeExisting("/proc/self/oom_score_adj", "\(score)")
+    } catch  where error.errno == .accessDenied && !host.isRoot {
+      // As in `attend`.
+    }
+  }
+
   /// Maps first, for the child can do nothing without.
   private func attend(
     _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ parentOpens: Bool,
     _ devices: MovedDevices, _ channel: Int32
   ) throws(WallError) {
     do throws(SystemError) {
-      if let map = identity.map { try map.write(pid: child.pid) }
+      if let map = identity.map, !identity.isJoined { try map.write(pid: child.pid) }
     } catch {
       throw WallError("user namespace", error)
     }
-    if !bundle.usesInit, let score = configuration.process.oomScoreAdjustment {
+    if !bundle.usesInit, !identity.isJoined, let score = configuration.process.oomScoreAdjustment {
       do throws(SystemError) {
         try File.writeExisting("/proc/\(child.pid)/oom_score_adj", "\(score)")
       } catch  where error.errno == .accessDenied && !host.isRoot {

@@ -7,7 +7,7 @@ import Walls
 /// Namespaces that the configuration names by a path. They are opened before anything else is done, so that a path means the same from
 /// beginning to end, and each is checked to be of its kind.
 struct JoinedNamespaces {
-  private(set) var descriptors: [(kind: NamespaceKind, descriptor: Int32)] = []
+  private(set) var descriptors: [(kind: NamespaceKind, descriptor: Int32, path: String)] = []
 
   init(_ configuration: RuntimeConfiguration) throws(WallError) {
     for namespace in configuration.namespaces {
@@ -15,7 +15,7 @@ struct JoinedNamespaces {
       do throws(SystemError) {
         let file = try Namespaces.open(path, kind: namespace.kind.cloneFlag)
         // Above the numbers that a box is given.
-        descriptors.append((namespace.kind, try file.duplicate(atLeast: 64).release()))
+        descriptors.append((namespace.kind, try file.duplicate(atLeast: 64).release(), path))
       } catch {
         close()
         throw WallError("namespace \(namespace.kind.rawValue) \(path)", error)
@@ -31,6 +31,7 @@ struct JoinedNamespaces {
 
   /// In the box's builder, before anything is mounted: those it was not born into.
   func enter(hasOwnUser: Bool) throws(WallError) {
+    if hasUser { return }
     for entry in descriptors where !isForBirth(entry.kind, hasOwnUser) {
       do throws(SystemError) { try Namespaces.join(descriptor: entry.descriptor, kind: entry.kind.cloneFlag) } catch {
         throw WallError("joining the \(entry.kind.rawValue) namespace", error)

@@ -50,6 +50,35 @@ struct RootTests {
     #expect(try podman.call("ps", "-aq").output == "")
   }
 
+  /// A container in another's user namespace, and a pod whose containers are in that of its infra container.
+  @Test("user namespaces that are joined")
+  func joined() throws {
+    let podman = try Podman()
+    let made = try podman.call(
+      "run", "-d", "--network", "none", "--name", "box", "--uidmap", "0:720000:65536", "tiny", "sleep", "1000")
+    try #require(made.status == 0, "\(made.error)")
+    let other = try podman.call(
+      "run", "--rm", "--userns", "container:box", "--network", "container:box", "--pid", "container:box", "--ipc",
+      "container:box", "tiny", "sh", "-c", "cat /proc/self/uid_map; id -u; touch /tmp/x && ls -n /tmp/x; ls -d /proc/1")
+    #expect(
+      other.output.split(whereSeparator: \.isWhitespace).prefix(4) == ["0", "720000", "65536", "0"]
+        && other.output.contains("1 0        0") && other.output.hasSuffix("/proc/1\n"), "\(other.output)\(other.error)"
+    )
+    let pod = try podman.call(
+      "pod", "create", "--name", "pod", "--network", "none", "--uidmap", "0:730000:65536", "--gidmap",
+      "0:730000:65536", "--infra-image", "tiny", "--infra-command", "/bin/sleep 1000")
+    try #require(pod.status == 0, "\(pod.error)")
+    #expect(try podman.call("run", "-d", "--pod", "pod", "--name", "member", "tiny", "sleep", "1000").status == 0)
+    let infra = try podman.call("pod", "inspect", "pod", "--format", "{{.InfraContainerID}}").output.filter {
+      $0 != "\n"
+    }
+    let namespaces = try ["member", infra].map {
+      try podman.call("exec", $0, "ls", "-l", "/proc/self/ns/user").output.split(separator: " ").last
+    }
+    #expect(namespaces[0] == namespaces[1] && namespaces[0]?.hasPrefix("user:[") == true, "\(namespaces)")
+    #expect(try podman.call("pod", "rm", "--force", "--time", "0", "pod").status == 0)
+  }
+
   @Test("a container's life: exec, logs, top, stats, pause, update, cp, restart, kill, stop, wait")
   func life() throws {
     let podman = try Podman()
