@@ -81,8 +81,12 @@ struct InteroperabilityTests {
   }
 
   @Test(.enabled(if: FrontCommand.has("podman"), "wants podman")) func podman() throws {
-    let id = try makeImage()
+    // podman takes no whiteout of a file of the same layer.
+    try front.shell("python3 '\(Server.fixture("layers.py"))' kinds kinds.tar && gzip kinds.tar")
     let place = front.scratch.path
+    let imported = try front("import", "-q", "--cmd", "/x", place + "/kinds.tar.gz", "some/kinds:1")
+    let id = imported.output.trimmingCharacters(in: .whitespacesAndNewlines)
+    #expect(try front("image", "copy", "-q", "some/kinds:1", "oci:\(place)/layout:1").status == 0)
     try front.shell(
       """
       p="podman --root $PWD/p --runroot $PWD/r --tmpdir $PWD/t --storage-driver vfs --events-backend none"
@@ -137,7 +141,7 @@ struct InteroperabilityTests {
     }
     #expect(try taken("load", place + "/c.tar").name == "c:5")
     #expect(try taken("load", place + "/e.tar").name == "q/r:6")
-    #expect(try taken("load", place + "/d.tar").name.hasPrefix("load:"))
+    #expect(try taken("load", place + "/d.tar").name == "c:5")
     #expect(try other("images", "-q").output == id + "\n")
   }
 
