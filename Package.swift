@@ -167,6 +167,7 @@ let fuzzers: [Target] =
     fuzzer("FuzzJSON", ["Formats"]),
     fuzzer("FuzzTOML", ["Formats"]),
     fuzzer("FuzzTar", ["Formats"]),
+    fuzzer("FuzzEROFS", ["Formats"]),
     fuzzer("FuzzReference", ["Formats"]),
     fuzzer("FuzzChallenge", ["Formats"]),
     fuzzer("FuzzRegistries", ["Formats"]),
