@@ -62,6 +62,8 @@ import Testing
     ("[[registry]]\nlocation='a.b'\n[[registry]]\nprefix='a.b/c'\nlocation='d.e'", "a.b/cx", ["a.b/cx:latest"]),
     ("[[registry]]\nprefix='a.b/c:1'\nlocation='d.e/f:2'", "a.b/c:1", ["d.e/f:2"]),
     ("[[registry]]\nprefix='a.b/c:1'\nlocation='d.e/f:2'", "a.b/c:12", ["a.b/c:12"]),
+    ("[[registry]]\nprefix='a.b/c:1'\nlocation='d.e/f'", "a.b/c:1", ["d.e/f:1"]),
+    ("[[registry]]\nprefix='*.corp'\nlocation='d.e/f'", "a.b.corp/c:1", ["d.e/f/c:1"]),
     ("[[registry]]\nprefix='a.b:80'\nlocation='d.e'", "a.b:80/c", ["d.e/c:latest"]),
     ("[[registry]]\nprefix='a.b'\nlocation='d.e'", "a.b:80/c", ["d.e:80/c:latest"]),
     // Docker Hub's own names are spelled out first.
@@ -109,6 +111,9 @@ import Testing
     ),
     ("\n\n[[registry]]\nprefix='*.evil.com'\nblocked=true", "a.evil.com/x", "is blocked by r.conf:3"),
     ("[[registry]]\nprefix='a.b'\nlocation='m.x/y:1'", "a.b/c", "to which r.conf:1 leads"),
+    (
+      "[[registry]]\nprefix='a.b/c'\nlocation='m.x'", "a.b/c:1", "\"m.x:1\" (to which r.conf:1 leads) has no repository"
+    ),
   ]) func notServed(_ text: String, _ name: String, _ words: String) throws {
     let configuration = try read(text)
     let error = #expect(throws: FormatError.self) { try configuration.sources(for: ImageReference(name)) }

@@ -69,7 +69,14 @@ extension RegistriesConfiguration {
     _ reference: ImageReference, _ length: Int, _ location: Location, _ registry: Registry
   ) throws(FormatError) -> ImageReference {
     if location.text.isEmpty || location.text == registry.prefix { return reference }
-    let rest = String(decoding: Array(reference.canonical.utf8)[length...], as: UTF8.self)
+    // A prefix that ends in a tag or digest leaves them to a location that has none.
+    let covered = length > reference.name.utf8.count && ImageReference.bare(location.text) == location.text
+    let rest = String(
+      decoding: Array(reference.canonical.utf8)[(covered ? reference.name.utf8.count : length)...], as: UTF8.self)
+    // A registry alone in place of a whole repository would be a repository of Docker Hub's.
+    guard !ImageReference.isShort(location.text + rest) else {
+      throw FormatError("(to which \(registry.place) leads) has no repository", offending: location.text + rest)
+    }
     do { return try ImageReference(location.text + rest) } catch {
       throw FormatError("(to which \(registry.place) leads) \(error.problem)", offending: location.text + rest)
     }

@@ -129,7 +129,7 @@ public struct RegistriesConfiguration: Sendable, Equatable {
     if prefix.isEmpty { prefix = location }
     guard !prefix.isEmpty else { throw node.failure("has neither a prefix nor a location") }
     let isWild = prefix.hasPrefix("*.")
-    guard isPlace(isWild ? String(prefix.dropFirst(2)) : prefix),
+    guard isPlace(isWild ? "x" + prefix.dropFirst() : prefix),
       !isWild || !prefix.contains(where: { "/:@".contains($0) })
     else {
       throw (prefixNode ?? locationNode ?? node).failure("is not HOST[:PORT][/NAMESPACE…], nor *.HOST")
