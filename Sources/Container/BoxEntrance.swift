@@ -12,6 +12,8 @@ struct BoxEntrance {
   let streams: Streams
   let options: ExecutionOptions
   let channel: Int32
+  /// The connected socket of a seccomp agent.
+  let agent: Int32?
 
   /// In the helper. Nothing of immure's may be read from within: not dumpable, no arguments, no environment.
   func run(_ pidfd: Int32) -> Never {
@@ -24,10 +26,13 @@ struct BoxEntrance {
         }
         try setScore()
         try sandbox.cgroup?.joinAlone()
+        // In its own /proc the process inside would read another number.
+        let numbers = try agent.map { _ throws(SystemError) in try DescriptorPair.pipe().release() }
         try Namespaces.join(sandbox.namespaces, of: pidfd)
         guard let inside = try Process.clone(CloneArguments(flags: UInt64(UInt32(bitPattern: CLONE_PARENT)))) else {
-          enter()
+          enter(numbers?.first)
         }
+        if let numbers { try File.writeAll(numbers.second, "\(inside.pid)") }
         try SetupChannel.tell(channel, process: inside.pid)
       } catch  where error.errno == .noProcess {
         throw WallError(.gone, "sandbox \(sandbox.id): it has ended")
@@ -52,10 +57,12 @@ struct BoxEntrance {
   }
 
   /// In the process inside.
-  private func enter() -> Never {
+  private func enter(_ numbers: Int32?) -> Never {
     do throws(WallError) {
       do throws(SystemError) {
-        try enterSandbox()
+        var pid: Int32 = 0
+        if let numbers { pid = Int32(String(decoding: try File.read(numbers, atMost: 16), as: UTF8.self)) ?? 0 }
+        try enterSandbox(pid)
       } catch {
         throw WallError("exec in sandbox \(sandbox.id)", error)
       }
@@ -67,7 +74,8 @@ struct BoxEntrance {
     Process.exit(125)
   }
 
-  private func enterSandbox() throws(SystemError) {
+  /// - Parameter pid: this process as the runtime's namespace numbers it; 0 where nobody asks.
+  private func enterSandbox(_ pid: Int32) throws(SystemError) {
     // Ids of the box: this process is nobody in it until now.
     if sandbox.namespaces & Namespaces.user != 0 {
       if sandbox.setGroups {
@@ -84,7 +92,13 @@ struct BoxEntrance {
     try FileDescriptor.closeRange(from: UInt32(3 + options.preservedDescriptors.count))
     var plan = ConfinementPlan()
     plan.rlimits = process.rlimits
-    plan.traits = ProcessTraits(process, personality: nil)
+    if let agent, let told = options.listener {
+      plan.listener = SeccompListenerRoute(
+        socket: agent,
+        message: told.state.listenerBytes(
+          metadata: told.listener.metadata, status: "running", pid: pid, boxPid: told.boxPid))
+    }
+    plan.traits = ProcessTraits(process, personality: options.personality)
     plan.traits.cpus = process.cpuAffinity?.final
     plan.capabilities = process.capabilities
     plan.user = process.user

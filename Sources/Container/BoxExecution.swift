@@ -21,11 +21,14 @@ struct BoxExecution: Execution {
       )
     }
     let newListener: UInt32 = 1 << 3
+    var agent: OwnedDescriptor?
     if let filter = sandbox.filter, filter.flags & newListener != 0 {
-      throw WallError(
-        "exec in sandbox \(sandbox.id): not supported where linux.seccomp has SCMP_ACT_NOTIFY: its agent knows the first process only"
-      )
+      guard let listener = options.listener else {
+        throw WallError("exec in sandbox \(sandbox.id): its filter has a listener, and nobody is named who gets it")
+      }
+      agent = OwnedDescriptor(try SeccompAgent.connect(listener.listener))
     }
+    defer { agent?.close() }
     guard let pidfd = try openProcess() else { throw WallError(.gone, "sandbox \(sandbox.id): it has ended") }
     let what = "exec in sandbox \(sandbox.id)"
     let channel = try doing(what) { () throws(SystemError) in try OwnedDescriptor.pair(packets: true) }
@@ -33,7 +36,8 @@ struct BoxExecution: Execution {
       guard let helper = try Process.clone(CloneArguments(flags: 0)) else {
         channel.near.close()
         BoxEntrance(
-          sandbox: sandbox, process: process, streams: streams, options: options, channel: channel.far.rawValue
+          sandbox: sandbox, process: process, streams: streams, options: options, channel: channel.far.rawValue,
+          agent: agent?.rawValue
         )
         .run(pidfd.rawValue)
       }

@@ -80,7 +80,8 @@ extension BoxLimits {
     _ resources: ResourceConfiguration, _ limits: inout CgroupLimits, _ layout: CgroupLayout
   ) {
     func legacy(_ name: String) -> String {
-      guard let directory = layout.directory(of: .blkio), File.exists(directory + "/blkio.bfq." + name) else {
+      // The topmost group has no weight, but BFQ's counts where the kernel has BFQ.
+      guard let directory = layout.directory(of: .blkio), File.exists(directory + "/blkio.bfq.io_serviced") else {
         return "blkio." + name
       }
       return "blkio.bfq." + name

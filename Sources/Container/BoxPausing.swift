@@ -30,6 +30,7 @@ struct BoxPausing: Pausing {
 /// What the box uses: by its groups, else by adding up its processes.
 struct BoxMeasurement: Measurement {
   let sandbox: ContainerSandbox
+  var cgroup: Cgroup? { sandbox.cgroup }
 
   func measure() throws(WallError) -> Usage {
     var usage = Usage()

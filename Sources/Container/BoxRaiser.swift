@@ -185,14 +185,7 @@ struct BoxRaiser {
   /// The seccomp agent's socket, opened while the host's files are there.
   private func connectAgent() throws(WallError) -> Int32? {
     guard let listener = bundle.seccompListener else { return nil }
-    do throws(SystemError) {
-      let folder = try File.open(File.parent(of: listener.path) ?? "/", O_PATH | O_DIRECTORY)
-      let socket = try UnixSocket.connect(
-        String(listener.path.split(separator: "/").last ?? ""), in: folder.rawValue)
-      return try socket.duplicate(atLeast: 64).release()
-    } catch {
-      throw WallError("linux.seccomp.listenerPath \(listener.path)", error)
-    }
+    return try SeccompAgent.connect(listener).release()
   }
 
   /// Rules of an annotation, all of which this kernel must hold.
@@ -396,6 +389,20 @@ extension NamespaceKind {
     case .uts: Namespaces.uts
     case .cgroup: Namespaces.cgroup
     case .time: Namespaces.time
+    }
+  }
+}
+
+/// Who answers the calls that a filter notifies of.
+enum SeccompAgent {
+  /// Its socket, above the numbers that a box is given.
+  static func connect(_ listener: SeccompListener) throws(WallError) -> FileDescriptor {
+    do throws(SystemError) {
+      let folder = try File.open(File.parent(of: listener.path) ?? "/", O_PATH | O_DIRECTORY)
+      let socket = try UnixSocket.connect(String(listener.path.split(separator: "/").last ?? ""), in: folder.rawValue)
+      return try socket.duplicate(atLeast: 64)
+    } catch {
+      throw WallError("linux.seccomp.listenerPath \(listener.path)", error)
     }
   }
 }

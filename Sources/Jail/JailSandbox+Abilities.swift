@@ -17,6 +17,7 @@ struct JailPausing: Pausing {
 /// The control group's counts where there is one, else the sum over the processes that run now.
 struct JailMeasurement: Measurement {
   let sandbox: JailSandbox
+  var cgroup: Cgroup? { sandbox.holdings.cgroup }
 
   func measure() throws(WallError) -> Usage {
     var usage = Usage()

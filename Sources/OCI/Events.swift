@@ -35,19 +35,17 @@ enum Events {
     }
     let usage: Usage
     do throws(WallError) { usage = try measurement.measure() } catch { throw RuntimeFailure(error) }
-    Output.print(["type": "stats", "id": .string(container.id), "data": data(usage)])
-  }
-
-  private static func data(_ usage: Usage) -> JSONValue {
-    var memory = JSONObject()
-    memory["usage"] = JSONValue(usage.memoryBytes ?? 0)
-    if let peak = usage.memoryPeakBytes { memory["max"] = JSONValue(peak) }
-    return [
-      "cpu": ["usage": ["total": JSONValue((usage.cpuMicroseconds ?? 0) * 1000)], "throttling": [:]],
-      "memory": ["usage": .object(memory)],
-      "pids": ["current": JSONValue(usage.processes ?? 0)],
-      "blkio": [:], "hugetlb": [:], "intel_rdt": [:], "network_interfaces": .null,
-    ]
+    let statistics = GroupStatistics(measurement.cgroup ?? Cgroup(places: []))
+    var data = statistics.data
+    // What no group counts is what was added up.
+    if data["cpu"] == nil {
+      data["cpu"] = ["usage": ["total": JSONValue((usage.cpuMicroseconds ?? 0) * 1000)], "throttling": [:]]
+    }
+    if data["memory"] == nil { data["memory"] = ["usage": ["usage": JSONValue(usage.memoryBytes ?? 0)]] }
+    if data["pids"] == nil { data["pids"] = ["current": JSONValue(usage.processes ?? 0)] }
+    data["intel_rdt"] = [:]
+    data["network_interfaces"] = container.record.process.map { NetworkStatistics.interfaces(of: $0.pid) } ?? .null
+    Output.print(["type": "stats", "id": .string(container.id), "data": .object(data)])
   }
 
   /// Go's way to write a time: "5s", "500ms", "1m".

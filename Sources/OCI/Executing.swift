@@ -34,7 +34,10 @@ enum Executing {
     case .paused: throw RuntimeFailure("cannot exec in a paused container (use --ignore-paused to override)")
     case let status: throw RuntimeFailure("cannot exec in a \(status.rawValue) container")
     }
-    let process = try ExecutedConfiguration.make(command, container)
+    let configuration = try RuntimeBundle.read(try container.configurationText(), source: "config.json")
+    let process = try ExecutedConfiguration.make(command, configuration)
+    options.personality = configuration.personality
+    options.listener = try container.listener(configuration)
     let isDetached = command.flag("detach")
     let socket = command.value("console-socket").flatMap { $0.isEmpty ? nil : $0 }
     if process.terminal && isDetached && socket == nil {
@@ -81,7 +84,7 @@ enum Executing {
 
 /// The program that `exec` is asked for: a file's, or the container's own with the command line's words over it.
 enum ExecutedConfiguration {
-  static func make(_ command: ParsedCommand, _ container: RuntimeContainer) throws(RuntimeFailure)
+  static func make(_ command: ParsedCommand, _ configuration: RuntimeConfiguration) throws(RuntimeFailure)
     -> ProcessConfiguration
   {
     var process: ProcessConfiguration
@@ -92,7 +95,7 @@ enum ExecutedConfiguration {
       }
       process = try read(path)
     } else {
-      process = try RuntimeBundle.read(try container.configurationText(), source: "config.json").process
+      process = configuration.process
       process.arguments = Array(command.operands.dropFirst())
       process.terminal = false
       process.consoleSize = nil
@@ -160,6 +163,20 @@ extension RuntimeContainer {
   func configurationText() throws(RuntimeFailure) -> [UInt8] {
     do throws(SystemError) { return try File.contents(directory + "/config.json", limit: 16 << 20) } catch {
       throw RuntimeFailure("the configuration of container \(id)", error)
+    }
+  }
+
+  /// Whom a further program's own listener goes to; nil where the configuration names nobody.
+  func listener(_ configuration: RuntimeConfiguration) throws(RuntimeFailure) -> ExecutionListener? {
+    do throws(FormatError) {
+      guard let node = configuration.seccompNode, let path = try node.optionalString("listenerPath") else { return nil }
+      let state = HookState(
+        version: configuration.ociVersion, id: id, bundle: bundle, annotations: configuration.annotations)
+      return ExecutionListener(
+        SeccompListener(path: path, metadata: try node.optionalString("listenerMetadata")), state: state,
+        boxPid: record.process?.pid ?? 0)
+    } catch {
+      throw RuntimeFailure("\(error)")
     }
   }
 }

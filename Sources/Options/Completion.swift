@@ -289,7 +289,13 @@ public enum Completion {
       let condition = words.map { "__fish_seen_subcommand_from \($0)" }.joined(separator: "; and ")
       for option in verb.options {
         text += "complete -c immure -n '\(condition)'" + (option.short.map { " -s \($0)" } ?? "") + " -l \(option.name)"
-        if let value = option.value { text += " -r" + fishArguments(Expected(value: value, option: option.name)) }
+        if let value = option.value {
+          let expected = Expected(value: value, option: option.name)
+          // Files too, but where the words are all there is.
+          var flag = " -r"
+          if case .choices = expected, value != "FILE" { flag = " -x" }
+          text += flag + fishArguments(expected)
+        }
         text += " -d '\(fishText(option.help))'\n"
       }
       let operand = fishArguments(Expected(operands: verb.operands))

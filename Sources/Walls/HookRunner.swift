@@ -24,7 +24,8 @@ public struct HookState: Sendable, Equatable {
   }
 
   /// What a seccomp agent is told with the listener's descriptor (config-linux.md, "The Container Process State").
-  public func listenerBytes(metadata: String?, status: String, pid: Int32) -> [UInt8] {
+  /// - Parameter boxPid: the first process, where `pid` is that of another.
+  public func listenerBytes(metadata: String?, status: String, pid: Int32, boxPid: Int32? = nil) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
     writer.key("ociVersion")
@@ -40,7 +41,7 @@ public struct HookState: Sendable, Equatable {
       writer.string(metadata)
     }
     writer.key("state")
-    write(to: &writer, status: status, pid: pid)
+    write(to: &writer, status: status, pid: boxPid ?? pid)
     writer.endObject()
     return writer.bytes
   }

@@ -99,7 +99,24 @@ public struct ExecutionOptions: Sendable, Equatable {
   public var endsWithCommand = true
   /// Descriptors it is given besides 0, 1 and 2, from 3 up in order.
   public var preservedDescriptors: [Int32] = []
+  /// The box's execution domain (personality(2)), which a further program does not inherit from it.
+  public var personality: PersonalityConfiguration?
+  /// Who answers the calls of which a filter with a listener notifies; each program that installs the filter has a listener of its own.
+  public var listener: ExecutionListener?
   public init() {}
+}
+
+/// Where the listener of a further program goes, and what its agent is told with it.
+public struct ExecutionListener: Sendable, Equatable {
+  public var listener: SeccompListener
+  public var state: HookState
+  /// The box's first process, as the runtime's namespace numbers it.
+  public var boxPid: Int32
+  public init(_ listener: SeccompListener, state: HookState, boxPid: Int32) {
+    self.listener = listener
+    self.state = state
+    self.boxPid = boxPid
+  }
 }
 
 /// Leaving a raised box to other commands, which start it and end it through `Wall.open`. Only a box without guest/init
@@ -137,6 +154,12 @@ public protocol Pausing {
 /// What a box uses.
 public protocol Measurement {
   func measure() throws(WallError) -> Usage
+  /// The groups in which the box is counted; nil where there are none.
+  var cgroup: Cgroup? { get }
+}
+
+extension Measurement {
+  public var cgroup: Cgroup? { nil }
 }
 
 /// Resources in use; nil where the wall cannot tell.

@@ -288,7 +288,7 @@ struct FieldTests {
     agent.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/seccomp-agent.py").path
-    agent.arguments = ["timeout", "-k", "2", "60", "python3", script, socket]
+    agent.arguments = ["timeout", "-k", "2", "60", "python3", script, socket, "3"]
     let told = oci.path + "/told"
     _ = FileManager.default.createFile(atPath: told, contents: nil)
     agent.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: told))
@@ -315,6 +315,22 @@ struct FieldTests {
     let message = try OCI.text(of: told)
     #expect(message.contains(#""fds":["seccompFd"]"#) && message.contains(#""metadata":"words""#), "\(message)")
     #expect(message.contains(#""id":"\#(id)""#))
+    // A program that enters later has a listener of its own, and the same answer; its agent is told both processes.
+    let later = oci.newID()
+    _ = try oci.create(later, try oci.bundle(["sleep", "1000"]) { set(&$0, "linux", profile(["mkdir", "mkdirat"])) })
+    #expect(try oci.run("start", later).status == 0)
+    let entered = try oci.run("exec", later, "sh", "-c", "busybox mkdir /tmp/y 2>&1; echo end")
+    #expect(entered.output.contains("No medium found") && entered.output.contains("end"), "\(entered)")
+    let messages = try OCI.text(of: told) { $0.split(separator: "\n").count == 3 }.split(separator: "\n")
+    try #require(messages.count == 3, "\(messages)")
+    func pids(_ line: Substring) throws -> [Int] {
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
+      return [object["pid"], (object["state"] as? [String: Any])?["pid"]].compactMap { $0 as? Int }
+    }
+    #expect(try pids(messages[1])[0] == pids(messages[1])[1])
+    #expect(try pids(messages[2])[0] != pids(messages[2])[1] && pids(messages[2])[1] == pids(messages[1])[1])
+    #expect(messages[2].contains(#""status":"running""#) && messages[2].contains(#""metadata":"words""#))
+    #expect(try oci.run("delete", "--force", later).status == 0)
     let deadlock = try run("true") { set(&$0, "linux", profile(["sendmsg"])) }
     #expect(deadlock.status != 0 && deadlock.error.contains("notifies of sendmsg"), "\(deadlock.error)")
   }

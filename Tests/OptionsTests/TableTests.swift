@@ -108,6 +108,36 @@ struct TableTests {
   }
 
   @Test(
+    "what fish offers", .enabled(if: shell("fish") != nil, "fish is not installed"),
+    arguments: [
+      ("immure ru", ["run"]), ("immure workspace di", ["diff", "discard"]), ("immure run --mem", ["--memory"]),
+      ("immure run --network ", ["none", "host", "user"]), ("immure completion ", ["bash", "zsh", "fish"]),
+    ])
+  func offeredByFish(_ line: String, _ expected: [String]) throws {
+    let script = "function immure; end\n" + Completion.script(for: .fish) + "\ncomplete -C '\(line)'\n"
+    let (status, output, error) = try Self.run([Self.shell("fish") ?? "", "--no-config"], input: script)
+    #expect(status == 0 && error.isEmpty, "\(error)")
+    let words = output.split(separator: "\n").map { String($0.split(separator: "\t")[0]) }
+    #expect(Set(words) == Set(expected), "\(output)")
+  }
+
+  /// compinit (zshcompsys(1)) finds the function by its first line, and it loads.
+  @Test("zsh's completion system takes them", .enabled(if: shell("zsh") != nil, "zsh is not installed"))
+  func takenByZsh() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "immure-zsh-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try Data(Completion.script(for: .zsh).utf8).write(to: folder.appending(path: "_immure"))
+    let script = """
+      fpath=('\(folder.path)' $fpath); autoload -Uz compinit; compinit -D -u; print -r -- $_comps[immure]
+      autoload +X _immure && whence -w _immure
+      """
+    let (status, output, error) = try Self.run([Self.shell("zsh") ?? "", "-f"], input: script)
+    #expect(status == 0 && error.isEmpty, "\(error)")
+    #expect(output == "_immure\n_immure: function\n")
+  }
+
+  @Test(
     "what bash offers", .enabled(if: shell("bash") != nil, "bash is not installed"),
     arguments: [
       (["immure", "ru"], ["run"]),
