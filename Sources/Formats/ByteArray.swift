@@ -6,6 +6,7 @@ extension [UInt8] {
     unsafe bytes.extracting(range).withUnsafeBufferPointer { source in unsafe append(contentsOf: source) }
   }
 
+  @inline(__always)
   mutating func appendLittleEndian(_ number: some FixedWidthInteger) {
     var rest = number
     for _ in 0..<(number.bitWidth / 8) {

@@ -41,6 +41,14 @@ public struct EROFSExtent: Sendable, Equatable {
   public var offset: UInt64
   /// Zeros that are nowhere; device and offset mean nothing.
   public var isHole: Bool
+
+  public init(fileOffset: UInt64, length: UInt64, device: Int, offset: UInt64, isHole: Bool) {
+    self.fileOffset = fileOffset
+    self.length = length
+    self.device = device
+    self.offset = offset
+    self.isHole = isHole
+  }
 }
 
 /// Reads an EROFS image that anybody may have written: what `EROFSLayerWriter` and mkfs.erofs make, but for compressed files, which
