@@ -100,16 +100,17 @@ class Bench:
         self.immure, self.spawner, self.floor = tools
         self.base, self.world, self.groups, self.quick = base, world, groups, quick
         self.folder = f"{base}/{world.replace(' ', '-')}"
+        self.state = f"{base}/state/{world.replace(' ', '-')}"
         self.rounds = 20 if quick else 200
         self.names = ["crun", "runc", "immure-oci"]
         self.prefix = {"crun": ["crun"], "runc": ["runc"], "immure-oci": [self.immure]}
         for name in self.names + ["floor"]:
-            os.makedirs(f"{self.folder}/{name}", exist_ok=True)
+            os.makedirs(f"{self.state}/{name}", exist_ok=True)
         self.profile = docker_profile()
         self.filters = {False: "-", True: self.folder + "/filter"}
 
     def words(self, name, verb, *rest):
-        return [*self.prefix[name], "--root", f"{self.folder}/{name}", verb, *rest]
+        return [*self.prefix[name], "--root", f"{self.state}/{name}", verb, *rest]
 
     def usable(self):
         """Leaves out, and names, whoever cannot run a container in this layout."""
@@ -147,7 +148,7 @@ class Bench:
         return path
 
     def floor_words(self, name, seccomp, *command):
-        return [self.floor, f"{self.folder}/floor", name, self.base + "/rootfs", self.filters[seccomp], ",".join(self.groups), *command]
+        return [self.floor, self.state + "/floor", name, self.base + "/rootfs", self.filters[seccomp], ",".join(self.groups), *command]
 
     # ---- the same defences
 
@@ -186,7 +187,7 @@ class Bench:
     def keep_filter(self, bundle):
         """The instructions that immure-oci installs, for the floor."""
         silent(self.words("immure-oci", "create", "--bundle", bundle, "bench-probe"))
-        record = json.load(open(f"{self.folder}/immure-oci/sandboxes/bench-probe/record.json"))
+        record = json.load(open(f"{self.state}/immure-oci/sandboxes/bench-probe/record.json"))
         run(self.words("immure-oci", "delete", "--force", "bench-probe"))
         words = record["details"]["filter"].split()[1:]
         with open(self.filters[True], "wb") as file:
@@ -262,7 +263,7 @@ class Bench:
         counts = (1, 100) if self.quick else (1, 100, 1000)
         print(f"\nlive containers, {self.world}")
         bundle = self.bundle("bench-run", ["/bin/true"])
-        roots = {count: f"{self.folder}/crowd{count}" for count in counts}
+        roots = {count: f"{self.state}/crowd{count}" for count in counts}
         alone = rows(self.spawner, [self.floor_words("bench-run", False, "/bin/true")], self.rounds)[0]
         with Crowd(self, roots):
             commands = [[self.immure, "--root", root, "run", "--bundle", bundle, "bench-run"] for root in roots.values()]
@@ -384,6 +385,9 @@ def in_world(tools, base, world, quick):
 
 def measure(tools, base, world, quick):
     own_mounts()
+    # The state of all in memory, as each runtime's own root is (/run).
+    os.makedirs(base + "/state", exist_ok=True)
+    mount("tmpfs", base + "/state", "tmpfs", 0)
     wanted = {"eight v1 hierarchies": ALL, "four v1 hierarchies": FEW, "v2 alone": []}[world]
     if not wanted:
         mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0)

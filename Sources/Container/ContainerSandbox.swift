@@ -32,6 +32,9 @@ final class ContainerSandbox: Sandbox {
   private let near: OwnedDescriptor?
   private var ending: Ending?
   private var memoryKillsBefore: UInt64 = 0
+  private var isFree = false
+  /// Whether it has, or its record cannot rule out that it has, a range of ids of the host's.
+  private let mayHoldRange: Bool
 
   /// Just raised.
   init(
@@ -44,6 +47,7 @@ final class ContainerSandbox: Sandbox {
     self.process = process
     self.cgroup = cgroup
     namespaces = configuration.namespaces.reduce(0) { $0 | $1.kind.cloneFlag }
+    mayHoldRange = namespaces & Namespaces.user != 0
     filter = bundle.filter
     landlock = configuration.annotations[LandlockRuleset.annotation]
     self.setGroups = setGroups
@@ -75,6 +79,7 @@ final class ContainerSandbox: Sandbox {
     process = known ?? ProcessIdentity(pid: 0, startTime: 0)
     cgroup = record.details["cgroup"].map(Cgroup.init(text:))
     namespaces = record.details["namespaces"].flatMap { UInt64($0, radix: 16) } ?? 0
+    mayHoldRange = record.details["namespaces"] == nil || namespaces & Namespaces.user != 0
     filter = record.details["filter"].flatMap(SeccompFilter.init(details:))
     landlock = record.details["landlock"]
     setGroups = record.details["setgroups"] != "no"
@@ -244,23 +249,28 @@ final class ContainerSandbox: Sandbox {
 
   /// Gives back what the box had of the host: groups, and its range of ids.
   private func free() throws(WallError) {
+    if isFree { return }
     do throws(SystemError) {
       if child {
         // The process namespace is empty; only what was moved there from outside could be left.
         if let cgroup { try cgroup.removeKilling() }
+      } else if let cgroup, !cgroup.places.isEmpty {
+        try cgroup.removeKilling()
       } else {
+        // Whoever made it was killed before its groups were written down.
         try Cgroup.leftovers(id).removeKilling()
-        if let cgroup { try cgroup.removeKilling() }
       }
       // Made when the box was first paused, by whichever command that was.
       try CgroupFreezer.removeLeftovers(id)
     } catch {
       throw WallError("sandbox \(id): its control groups", error)
     }
-    guard let directory else { return }
-    do throws(SystemError) { try IDRangeLease.release(for: directory) } catch {
-      throw WallError("sandbox \(id): its range of ids", error)
+    if mayHoldRange, let directory {
+      do throws(SystemError) { try IDRangeLease.release(for: directory) } catch {
+        throw WallError("sandbox \(id): its range of ids", error)
+      }
     }
+    isFree = true
   }
 
   var execution: (any Execution)? { BoxExecution(sandbox: self) }

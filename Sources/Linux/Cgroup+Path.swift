@@ -15,7 +15,7 @@ extension Cgroup {
     }
     var places: [Place] = []
     if layout.mode == .legacy || layout.mode == .hybrid {
-      for controller in CgroupController.allCases {
+      for controller in layout == .detect() ? present : CgroupController.allCases {
         guard let directory = layout.directory(of: controller) else { continue }
         places.append(Place(controller: controller, path: full(directory, own?.legacy[controller.rawValue])))
       }
@@ -26,6 +26,9 @@ extension Cgroup {
     return places
   }
 
+  /// The controllers with a hierarchy of version 1 here, looked for once.
+  private static let present = CgroupController.allCases.filter { CgroupLayout.detect().directory(of: $0) != nil }
+
   /// Makes the folders, with those above them, and writes the limits. An empty group that is there is taken over. Nothing that this call
   /// made at `path` itself is left when it throws; EBUSY where processes stand in the group already.
   public static func create(at path: String, limits: CgroupLimits, layout: CgroupLayout = .detect())
@@ -34,9 +37,9 @@ extension Cgroup {
     var group = Cgroup(places: [])
     do throws(SystemError) {
       for place in try places(at: path, layout: layout) {
-        try makeAll(place.path)
+        let isNew = try makeAll(place.path)
         group.add(place)
-        guard try File.text(place.path + "/cgroup.procs").isEmpty else {
+        if !isNew, try !File.text(place.path + "/cgroup.procs").isEmpty {
           throw SystemError("cgroup", "\(place.path) has processes in it already", .busy)
         }
         if place.controller == .cpuset { try inheritCPUSet(place.path) }
@@ -55,14 +58,22 @@ extension Cgroup {
     return group
   }
 
-  private static func makeAll(_ path: String) throws(SystemError) {
+  /// Returns whether it was not there.
+  private static func makeAll(_ path: String) throws(SystemError) -> Bool {
     do throws(SystemError) {
       try File.makeDirectory(path)
+      return true
     } catch  where error.errno == .exists {
+      return false
     } catch  where error.errno == .noEntry {
       guard let parent = File.parent(of: path), parent != "/" else { throw error }
-      try makeAll(parent)
-      do throws(SystemError) { try File.makeDirectory(path) } catch  where error.errno == .exists {}
+      _ = try makeAll(parent)
+      do throws(SystemError) {
+        try File.makeDirectory(path)
+        return true
+      } catch  where error.errno == .exists {
+        return false
+      }
     }
   }
 }

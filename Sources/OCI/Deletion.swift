@@ -63,8 +63,10 @@ enum Deletion {
 
 extension RuntimeContainer {
   /// Ends every process, gives back what the wall held, and forgets the container.
-  func remove() throws(RuntimeFailure) {
-    let sandbox = try open()
+  func remove() throws(RuntimeFailure) { try remove(open()) }
+
+  /// With the sandbox that this command raised itself.
+  func remove(_ sandbox: any Sandbox) throws(RuntimeFailure) {
     do throws(WallError) { try sandbox.destroy() } catch { throw RuntimeFailure(error) }
     LateHooks.run(.poststop, of: self, status: .stopped)
     do throws(WallError) { try session.store.remove(record.id, name: nil) } catch { throw RuntimeFailure(error) }

@@ -41,7 +41,7 @@ enum Running {
     if !command.flag("keep") {
       let container = RuntimeContainer(id: request.id, record: raised.record, session: session)
       let lock = try container.lock()
-      try container.remove()
+      try container.remove(raised.sandbox)
       _ = consume lock
     }
     return outcome.ending.status.code
