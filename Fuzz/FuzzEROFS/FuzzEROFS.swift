@@ -66,7 +66,9 @@ private func walk(_ reader: inout EROFSReader<EROFSBytes>) throws(FormatError) -
         _ = try reader.lookup(entry.name, in: inode)
         stack.append(entry.id)
       }
-    case .symbolicLink: precondition(try reader.target(of: inode).count == Int(inode.size), "a cut target")
+    case .symbolicLink:
+      let target = try reader.target(of: inode)
+      precondition(target.count == Int(inode.size), "a cut target")
     case .file:
       var end: UInt64 = 0
       while end < inode.size, steps < 2000 {
