@@ -174,6 +174,7 @@ let fuzzers: [Target] =
     fuzzer("FuzzRegistryAnswers", ["Formats"]),
     fuzzer("FuzzImageTypes", ["Formats"]),
     fuzzer("FuzzLayerStream", ["Formats"]),
+    fuzzer("FuzzBusMessage", ["Formats"]),
     fuzzer("FuzzRuntimeConfiguration", ["Formats"]),
     fuzzer("FuzzSeccompProfile", ["Seccomp", "Formats"]),
     fuzzer("FuzzPolicy", ["Policy", "Formats"]),

@@ -216,7 +216,8 @@ def whole(binaries, lab, *suites):
         boots.append(boot.run(
             binaries, "systemd", ["virtio_pci", "virtio_blk", "overlay", "autofs4", "fuse", "tun", "veth"], memory=1536,
             disk=os.path.join(lab, suite, "root.ext4"),
-            arguments="systemd.unified_cgroup_hierarchy=1 systemd.getty_auto=0 systemd.show_status=0"))
+            arguments="systemd.unified_cgroup_hierarchy=1 systemd.getty_auto=0 systemd.show_status=0 "
+            + " ".join("systemd.mask=podman%s.service" % name for name in ("", "-restart", "-auto-update"))))
     sys.stdout.write(page(boots))
     return 1 if any(boot.failures or not boot.checks for boot in boots) else 0
 

@@ -20,6 +20,10 @@ struct BoxLimiting: Limiting {
     limits.devices = []
     try BoxLimits.addResources(plain, to: &limits, layout: layout)
     if resources.checkBeforeUpdate == true { try check(limits) }
+    if let unit = sandbox.unit {
+      let manager = try SystemdManager(Host())
+      try manager.set(unit, SystemdProperties.of(limits))
+    }
     do throws(SystemError) { try apply(limits) } catch { throw WallError("sandbox \(sandbox.id): update", error) }
   }
 

@@ -48,7 +48,7 @@ enum BoxLimits {
     guard let path = configuration.cgroupsPath else { return nil }
     if !path.hasPrefix("/") && path.split(separator: ":", omittingEmptySubsequences: false).count == 3 {
       throw WallError(
-        "linux.cgroupsPath: \"\(FormatError.presentable(path))\" is for the systemd driver, which is not supported: use the cgroupfs driver (podman --cgroup-manager=cgroupfs, Docker exec-opts native.cgroupdriver=cgroupfs)"
+        "linux.cgroupsPath: \"\(FormatError.presentable(path))\" is for the systemd driver: give --systemd-cgroup, or use the cgroupfs driver (podman --cgroup-manager=cgroupfs, Docker exec-opts native.cgroupdriver=cgroupfs)"
       )
     }
     return path

@@ -22,8 +22,9 @@ struct BoxRaiser {
     var cgroup: Cgroup?
     do throws(WallError) {
       var notes = identity.notes
-      cgroup = try makeCgroup(identity, &notes)
-      return try raise(identity, joined, cgroup, notes)
+      let scope = try SystemdScope(bundle, on: host)
+      if let scope { cgroup = scope.group } else { cgroup = try makeCgroup(identity, &notes) }
+      return try raise(identity, joined, cgroup, scope, notes)
     } catch {
       // Nothing is left behind; what cannot be removed now is empty, and `destroy` of the record tries again.
       try? cgroup?.remove()
@@ -65,9 +66,7 @@ struct BoxRaiser {
   /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
   private func makeCgroup(_ identity: BoxIdentity, _ notes: inout [String]) throws(WallError) -> Cgroup? {
     let layout = CgroupLayout.detect()
-    var limits = BoxLimits.cgroup(configuration.resources, identity)
-    limits.throttles += BoxLimits.throttles(bundle)
-    try BoxLimits.addResources(configuration.resources, to: &limits, layout: layout)
+    let limits = try self.limits(identity, layout)
     let path = try BoxLimits.path(configuration)
     if path == nil && limits.controllers.isEmpty && limits.moreLegacy.isEmpty { return nil }
     do throws(SystemError) {
@@ -77,7 +76,13 @@ struct BoxRaiser {
       } else {
         group = try Cgroup.create(bundle.id, limits: limits)
       }
-      try attachDevices(limits.devices, group, layout, identity, &notes)
+      do throws(SystemError) {
+        try attachDevices(limits.devices, group, layout, identity, &notes)
+      } catch {
+        // It is empty; the first error is the one to tell.
+        try? group.remove()
+        throw error
+      }
       for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
       return group
     } catch  where Cgroup.isRefused(error.errno) && !host.isRoot || error.errno == .noDevice {
@@ -86,6 +91,32 @@ struct BoxRaiser {
     } catch  where Cgroup.isRefused(error.errno) && path == nil {
       notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
       return nil
+    } catch {
+      throw WallError("limits", error)
+    }
+  }
+
+  private func limits(_ identity: BoxIdentity, _ layout: CgroupLayout) throws(WallError) -> CgroupLimits {
+    var limits = BoxLimits.cgroup(configuration.resources, identity)
+    limits.throttles += BoxLimits.throttles(bundle)
+    try BoxLimits.addResources(configuration.resources, to: &limits, layout: layout)
+    return limits
+  }
+
+  /// systemd makes a scope around a process only: the child, which does nothing yet. Limits are written once more, exactly and those
+  /// that units know nothing of.
+  private func enter(_ scope: SystemdScope, _ pid: Int32, _ identity: BoxIdentity, _ notes: inout [String])
+    throws(WallError)
+  {
+    let layout = CgroupLayout.detect()
+    let limits = try self.limits(identity, layout)
+    try scope.start(pid, limits, on: host)
+    do throws(SystemError) {
+      var group = scope.group
+      guard try group.processes().contains(pid) else { throw SystemError("cgroup", scope.folder, .noProcess) }
+      try group.apply(limits)
+      try attachDevices(limits.devices, group, layout, identity, &notes)
+      for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
     } catch {
       throw WallError("limits", error)
     }
@@ -102,15 +133,13 @@ struct BoxRaiser {
     } catch  where error.errno == .notPermitted && !host.isRoot {
       // Without power on the machine's devices nothing can be opened that the user could not open without a box.
       notes.append("devices are not restricted by a control group: bpf(2) is for root")
-    } catch {
-      try? group.remove()
-      throw error
     }
   }
 
-  private func raise(_ identity: BoxIdentity, _ joined: JoinedNamespaces, _ cgroup: Cgroup?, _ notes: [String])
-    throws(WallError) -> ContainerSandbox
-  {
+  private func raise(
+    _ identity: BoxIdentity, _ joined: JoinedNamespaces, _ cgroup: Cgroup?, _ scope: SystemdScope?, _ before: [String]
+  ) throws(WallError) -> ContainerSandbox {
+    var notes = before
     let moved = try MovedDevices(configuration.netDevices)
     let agent = try connectAgent()
     defer { if let agent { _ = FileDescriptor(owning: agent) } }
@@ -130,12 +159,13 @@ struct BoxRaiser {
       agent: agent)
     let descriptors = try Preparation(bundle)
     try fixPipes(identity)
-    let child = try clone(builder, descriptors, cgroup)
+    let child = try clone(builder, descriptors, scope == nil ? cgroup : nil)
     descriptors.closeFar()
     var terminal: Int32?
     var remarks: [String] = []
     let process: ProcessIdentity
     do throws(WallError) {
+      if let scope { try enter(scope, child.pid, identity, &notes) }
       try attend(child, trees, identity, parentOpens, moved, descriptors.channel.near.rawValue)
       let makesDevices = host.isRoot && mounts.hasDevices
       try equip(makesDevices ? devices.make(owner: outside(identity)) : nil, descriptors.channel.near.rawValue)
@@ -152,7 +182,7 @@ struct BoxRaiser {
       throw error
     }
     return ContainerSandbox(
-      bundle: bundle, child: child, process: process, cgroup: cgroup, terminal: terminal,
+      bundle: bundle, child: child, process: process, cgroup: cgroup, unit: scope?.unit, terminal: terminal,
       channel: bundle.usesInit ? nil : descriptors.channel.near, socket: descriptors.socket?.near,
       setGroups: identity.setGroups, notes: notes, remarks: remarks)
   }

@@ -10,6 +10,8 @@ final class ContainerSandbox: Sandbox {
   let id: String
   let process: ProcessIdentity
   let cgroup: Cgroup?
+  /// The scope that the group is, where systemd made it.
+  let unit: String?
   /// The kinds of namespaces the box has of its own.
   let namespaces: UInt64
   let filter: SeccompFilter?
@@ -38,7 +40,7 @@ final class ContainerSandbox: Sandbox {
 
   /// Just raised.
   init(
-    bundle: Bundle, child: consuming Child, process: ProcessIdentity, cgroup: Cgroup?, terminal: Int32?,
+    bundle: Bundle, child: consuming Child, process: ProcessIdentity, cgroup: Cgroup?, unit: String?, terminal: Int32?,
     channel: OwnedDescriptor?, socket: OwnedDescriptor?, setGroups: Bool, notes: [String],
     remarks: [String]
   ) {
@@ -46,6 +48,7 @@ final class ContainerSandbox: Sandbox {
     id = bundle.id
     self.process = process
     self.cgroup = cgroup
+    self.unit = unit
     namespaces = configuration.namespaces.reduce(0) { $0 | $1.kind.cloneFlag }
     mayHoldRange = namespaces & Namespaces.user != 0
     filter = bundle.filter
@@ -78,6 +81,7 @@ final class ContainerSandbox: Sandbox {
     let known = record.process
     process = known ?? ProcessIdentity(pid: 0, startTime: 0)
     cgroup = record.details["cgroup"].map(Cgroup.init(text:))
+    unit = record.details["unit"]
     namespaces = record.details["namespaces"].flatMap { UInt64($0, radix: 16) } ?? 0
     mayHoldRange = record.details["namespaces"] == nil || namespaces & Namespaces.user != 0
     filter = record.details["filter"].flatMap(SeccompFilter.init(details:))
@@ -106,6 +110,7 @@ final class ContainerSandbox: Sandbox {
   var details: [String: String] {
     var details = ["namespaces": String(namespaces, radix: 16)]
     if let cgroup { details["cgroup"] = cgroup.text }
+    if let unit { details["unit"] = unit }
     if let filter { details["filter"] = filter.details }
     if let landlock { details["landlock"] = landlock }
     if !setGroups { details["setgroups"] = "no" }
@@ -264,6 +269,11 @@ final class ContainerSandbox: Sandbox {
       try CgroupFreezer.removeLeftovers(id)
     } catch {
       throw WallError("sandbox \(id): its control groups", error)
+    }
+    // The group is gone, and the scope goes by itself; whoever makes the next one of that name must not meet it.
+    if let unit, SystemdManager.isRunning {
+      let manager = try SystemdManager(Host())
+      try manager.stop(unit)
     }
     if mayHoldRange, let directory {
       do throws(SystemError) { try IDRangeLease.release(for: directory) } catch {

@@ -20,7 +20,7 @@ enum Features {
         "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC",
         "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
       ])
-    var value = RuntimeFeatures(seccomp: seccomp, hasSystemd: false).json
+    var value = RuntimeFeatures(seccomp: seccomp, hasSystemd: true).json
     if case .object(var object) = value {
       object["annotations"] = [
         "dev.immure.version": .string(session.version),

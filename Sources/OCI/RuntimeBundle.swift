@@ -58,7 +58,7 @@ struct RuntimeBundle {
   {
     var configuration = configuration
     // A group that no other state root's container of that id has; every controller counts in it.
-    if configuration.cgroupsPath == nil && session.host.isRoot {
+    if configuration.cgroupsPath == nil && session.host.isRoot && !session.usesSystemd {
       configuration.cgroupsPath = "/immure/oci-\(RuntimeBundle.mark(of: session.store.root))-\(id)"
     }
     configuration.process.capabilities.leaveOutWhatCannotBeAmbient()
@@ -74,6 +74,7 @@ struct RuntimeBundle {
       root: .directory(path: try root(), readOnly: configuration.rootReadOnly), filter: filter?.compiled,
       policy: Policy(), usesInit: false, preservedDescriptors: preserved)
     bundle.seccompListener = filter?.listener
+    bundle.usesSystemd = session.usesSystemd
     bundle.hookState = HookState(
       version: configuration.ociVersion, id: container, bundle: path, annotations: configuration.annotations)
     return bundle

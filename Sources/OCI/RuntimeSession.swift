@@ -12,6 +12,8 @@ final class RuntimeSession {
   let log: RuntimeLog
   /// The wall that the name called asks for.
   private let named: WallName?
+  /// Whether control groups of containers that are made now are systemd's to make.
+  let usesSystemd: Bool
 
   init(
     _ command: ParsedCommand, _ global: ParsedCommand, walls: [any Wall], wall: WallName?, log: RuntimeLog
@@ -19,7 +21,8 @@ final class RuntimeSession {
     self.walls = walls
     self.log = log
     named = wall
-    if global.flag("systemd-cgroup"), !File.exists("/run/systemd/system") {
+    usesSystemd = global.flag("systemd-cgroup")
+    if usesSystemd, !File.exists("/run/systemd/system") {
       throw RuntimeFailure(
         "systemd cgroup flag passed, but systemd support for managing cgroups is not available: systemd does not run here (/run/systemd/system is absent)"
       )

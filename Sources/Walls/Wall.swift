@@ -100,6 +100,8 @@ public struct Bundle: Sendable {
   public var hookState: HookState?
   /// Descriptors the box is given besides 0, 1 and 2, from 3 up in order.
   public var preservedDescriptors: [Int32]
+  /// Whether systemd is to make the box's control group, `cgroupsPath` being "SLICE:PREFIX:NAME" (or absent).
+  public var usesSystemd = false
 
   public init(
     id: String, directory: String, configuration: RuntimeConfiguration, root: RootFilesystem,

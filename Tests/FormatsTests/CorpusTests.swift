@@ -16,6 +16,7 @@ import Testing
     case registries = "FuzzRegistries"
     case registryAnswers = "FuzzRegistryAnswers"
     case runtimeConfiguration = "FuzzRuntimeConfiguration"
+    case busMessage = "FuzzBusMessage"
   }
 
   @Test(arguments: Parser.allCases) func bearsTheCorpusAndItsMutations(_ parser: Parser) throws {
@@ -66,6 +67,9 @@ import Testing
           _ = RetryAfter.seconds(text, now: 0)
           _ = try ContentRange(text)
         }
+      case .busMessage:
+        let message = try BusMessage(bytes: bytes)
+        #expect(try BusMessage(bytes: message.encoded()) == message)
       case .challenge: _ = try AuthenticationChallenge.parse(String(decoding: bytes, as: UTF8.self))
       case .imageTypes:
         do { _ = try ImageDocument.parse(bytes) } catch { _ = try ImageConfiguration.parse(bytes) }

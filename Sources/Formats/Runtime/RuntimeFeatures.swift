@@ -33,7 +33,7 @@ public struct RuntimeFeatures: Sendable {
         "cgroup",
         .object(
           Self.object([
-            ("v1", true), ("v2", true), ("systemd", .bool(hasSystemd)), ("systemdUser", false),
+            ("v1", true), ("v2", true), ("systemd", .bool(hasSystemd)), ("systemdUser", .bool(hasSystemd)),
             ("rdma", .bool(SpecificationObject.resources.held.contains("rdma"))),
           ]))
       ),
