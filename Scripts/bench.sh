@@ -1,5 +1,6 @@
 #!/bin/bash
-# Measures starts and memory against bubblewrap and the floor, the OCI verbs against crun and runc, then seccomp programs against libseccomp:
+# Measures starts and memory against bubblewrap and the floor, the OCI verbs against crun and runc, images against umoci and podman, then seccomp
+# programs against libseccomp:
 # bench.sh BIN_FOLDER [--quick]. As root or with sudo. Ends with 3 where a goal is missed.
 set -euo pipefail
 
@@ -28,6 +29,10 @@ echo
 [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
 
 if [ "${2:-}" != --quick ]; then
+  images=0
+  /usr/bin/python3 Bench/images.py "$bin/immure" .build || images=$?
+  [ $images -eq 0 ] || [ $images -eq 3 ] || exit $images
+  [ $images -eq 0 ] || status=3
   echo
   SCRATCH=.build Bench/seccomp.sh
 fi

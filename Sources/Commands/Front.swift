@@ -5,7 +5,7 @@ import Options
 import Registry
 import Walls
 
-/// The verbs of `immure-front`, and the processes of its own that unpack and inflate layers.
+/// The verbs of `immure-front`, and the processes of its own that read and write layers.
 public enum Front {
   /// Runs the command line this process was started with; the exit status.
   public static func main() -> Int32 {
@@ -14,7 +14,12 @@ public enum Front {
     switch words.first {
     case LayerWorker.role: LayerWorker.run(Array(words.dropFirst()))
     case LayerUnpacker.role: LayerUnpacker.run(Array(words.dropFirst()))
-    case LayerInflation.role: LayerInflation.run()
+    case ArchiveReader.role: ArchiveReader.run(Array(words.dropFirst()))
+    case TreeReader.role: TreeReader.run(Array(words.dropFirst()))
+    case MetadataMaking.role: MetadataMaking.run(Array(words.dropFirst()))
+    case TarRebuilding.role: TarRebuilding.run(Array(words.dropFirst()))
+    case LayerPacking.role: LayerPacking.run(Array(words.dropFirst()))
+    case MissingParts.metadata, MissingParts.trees: MissingParts.run(words)
     default: break
     }
     do {
@@ -44,7 +49,8 @@ public enum Front {
 
   private static func perform(_ command: ParsedCommand) throws -> Int32 {
     let root = try command.value("root").map(absolute) ?? SandboxStore.defaultRoot(isRoot: Process.effectiveUser == 0)
-    let store = ImageStore(root: root)
+    var store = ImageStore(root: root)
+    store.keepsBlobs = command.flag("keep-blobs")
     switch command.verb.name {
     case "import": return try ImportCommand.run(command, store)
     case "pull": return try PullCommand.run(command, store)
@@ -60,6 +66,7 @@ public enum Front {
     case "image prune": return try ImagePruneCommand.run(command, store)
     case "image copy": return try CopyImageCommand.run(command, store)
     case "commit": return try CommitCommand.run(command, store)
+    case "image fsck": return try CheckImagesCommand.run(command, store)
     case "image inspect": return try InspectImageCommand.run(command, store)
     default:
       Output.complain("immure-front does not know the command \"\(command.verb.name)\"; `immure` does")

@@ -16,9 +16,9 @@ enum PushCommand {
     ] where command.operands.count > 1 && target.hasPrefix(prefix) {
       let path = String(target.dropFirst(prefix.utf8.count))
       guard !path.isEmpty else { throw UsageError(command.verb, "\(prefix) names no file or folder") }
-      try ImageSave.write([word], to: path, as: format, from: store, progress)
-      guard let image = try store.resolve(word) else { throw ImageStore.noSuchImage(word) }
-      Output.print(image.manifestDigest.description + "\n")
+      let outcome = try ImageSave.write([word], to: path, as: format, from: store, progress)
+      for line in outcome.lines { progress.say(line) }
+      for digest in outcome.manifests { Output.print(digest.description + "\n") }
       return 0
     }
     let access = try RegistryWords.access(command)

@@ -15,7 +15,10 @@ enum SaveCommand {
     // Standard error of a script is not told what nobody watches.
     let progress = LineProgress.chosen(quiet: command.flag("quiet") || !Terminal.isTerminal(2))
     defer { progress.end() }
-    try ImageSave.write(command.operands, to: command.value("output"), as: format, from: store, progress)
+    let outcome = try ImageSave.write(
+      command.operands, to: command.value("output"), as: format, from: store, progress)
+    progress.end()
+    if !command.flag("quiet") { for line in outcome.lines { Output.complain(line) } }
     return 0
   }
 }

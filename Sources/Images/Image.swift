@@ -1,19 +1,27 @@
 public import Formats
 import Linux
-public import Walls
 
-/// An image that is here whole: its configuration is read and every layer is unpacked.
+/// The files that an image is mounted of.
+public struct MountableFiles: Sendable, Equatable {
+  /// Metadata over all layers, made here.
+  public let metadata: String
+  /// The layers' own images, in the order of its device table: the lowest first.
+  public let devices: [String]
+}
+
+/// An image that is here whole: its configuration is read and every layer is there.
 public struct Image: Sendable, Equatable {
   /// The name it was found by, as a person writes it.
   public let name: String
   public let manifestDigest: Digest
   public let configurationDigest: Digest
   public let configuration: ImageConfiguration
-  /// The folders of the unpacked layers, the topmost first.
+  /// The layers' folders in the store, the topmost first; one that an image has twice stands here once, where it is uppermost.
+  let folders: [String]
+  /// The folders of the unpacked layers, the topmost first. They are there once `ImageStore.unpacked` was asked for them.
   public let layerPaths: [String]
-
-  /// The image's files as a wall takes them.
-  public func rootFilesystem(scratch: Scratch) -> RootFilesystem { .layers(paths: layerPaths, scratch: scratch) }
+  /// What a mount is made of; nil where an earlier version stored a layer, which is a tree.
+  public let files: MountableFiles?
 }
 
 /// Keeps an image's layers while a sandbox uses them: until it goes out of scope or the process that holds it dies. The
@@ -91,16 +99,16 @@ extension ImageStore {
   private func image(
     _ manifest: ImageManifest, _ digest: Digest, _ configuration: ImageConfiguration, called name: String
   ) throws(ImageError) -> Image? {
-    var paths: [String] = []
-    for layer in manifest.layers.reversed() {
-      let path = self.path(ofLayer: layer.digest)
-      guard File.exists(path) else { return nil }
-      paths.append(path)
-    }
+    var layers: [Digest] = []
+    for layer in manifest.layers.reversed() where !layers.contains(layer.digest) { layers.append(layer.digest) }
+    let folders = layers.map { self.layers + "/" + $0.hex }
+    for folder in folders where !File.exists(folder + "/layer.json") { return nil }
+    let devices = folders.reversed().map { $0 + "/" + Self.imageName }
+    let hasImages = devices.allSatisfy { File.exists($0) }
     return Image(
       name: name, manifestDigest: digest, configurationDigest: manifest.configuration.digest,
-      configuration: configuration,
-      layerPaths: paths)
+      configuration: configuration, folders: folders, layerPaths: layers.map(treePath(ofLayer:)),
+      files: hasImages ? MountableFiles(metadata: mergedPath(layers.reversed()), devices: devices) : nil)
   }
 
   func manifest(_ digest: Digest) throws(ImageError) -> ImageManifest? {
@@ -129,15 +137,18 @@ extension ImageStore {
     guard let lock = try lock(Self.leaseName(image.manifestDigest), exclusive: false) else {
       throw ImageError("the image \(image.name) is locked by another command")
     }
-    for path in image.layerPaths where !File.exists(path) {
+    for folder in image.folders where !File.exists(folder + "/layer.json") {
       throw ImageError(.notFound, "the image \(image.name) was removed by another command: try again")
     }
+    if let files = image.files, !File.exists(files.metadata) { try MakingProgram.run("image-metadata", self, image) }
     return ImageLease(lock)
   }
 
   static func leaseName(_ manifest: Digest) -> String { "image-" + manifest.hex }
 
-  func path(ofLayer digest: Digest) -> String { layers + "/" + digest.hex + "/diff" }
+  static let imageName = "layer.erofs"
+  static let headersName = "layer.headers"
+
   func blobPath(ofLayer digest: Digest) -> String { layers + "/" + digest.hex + "/blob" }
 }
 
@@ -151,7 +162,7 @@ extension ImageStore {
         "digest": .string(descriptor.digest.description), "size": .integer(descriptor.size),
         "diffID": summary.map { .string($0.diffID.description) } ?? .null,
         "unpackedSize": summary.map { .integer($0.bytes) } ?? .null,
-        "notes": .array(summary?.notes.map { .string($0) } ?? []),
+        "notes": .array(((summary?.notes ?? []) + (try treeNotes(descriptor.digest))).map { .string($0) }),
       ])
     }
     let names = try list().filter { $0.manifest == image.manifestDigest }

@@ -2,15 +2,41 @@ import CLinux
 public import Formats
 public import Linux
 
-/// What is known about an unpacked layer (`layer.json`).
+/// A file of a layer: what its bytes must be.
+public struct StoredFile: Sendable, Equatable {
+  public var digest: Digest
+  public var size: Int64
+
+  public init(digest: Digest, size: Int64) {
+    self.digest = digest
+    self.size = size
+  }
+
+  init?(_ node: JSONNode?) throws(FormatError) {
+    guard let node else { return nil }
+    digest = try node.required("digest").digest()
+    size = try node.integer("size")
+  }
+
+  var json: JSONValue { ["digest": .string(digest.description), "size": .integer(size)] }
+}
+
+/// What is known about a layer (`layer.json`).
 public struct LayerSummary: Sendable, Equatable {
-  /// The digest of the uncompressed tar.
+  /// The digest of the uncompressed tar, and its bytes; 0 where they were not counted.
   public var diffID: Digest
-  /// What was written: files' bytes and entries.
+  public var tarSize: Int64 = 0
+  /// What is in it: files' bytes and entries.
   public var bytes: Int64
   public var entries: Int64
-  /// What could not be kept as the archive had it, as lines ("owners dropped").
+  /// What could not be kept as the archive had it, as lines ("attribute trusted.x not kept on 1 file").
   public var notes: [String]
+  /// The blob as it was fetched: its bytes and what it is. Nil in a layer that an earlier version stored.
+  public var blobSize: Int64?
+  public var mediaType: String?
+  /// `layer.erofs` and `layer.headers`. Nil in a layer that an earlier version stored, which is a tree.
+  public var image: StoredFile?
+  public var headers: StoredFile?
 
   public init(diffID: Digest, bytes: Int64, entries: Int64, notes: [String]) {
     self.diffID = diffID
@@ -21,16 +47,28 @@ public struct LayerSummary: Sendable, Equatable {
 
   package init(_ node: JSONNode) throws(FormatError) {
     diffID = try node.required("diffID").digest()
+    tarSize = try node.optionalInteger("tarSize") ?? 0
     bytes = try node.integer("bytes")
     entries = try node.integer("entries")
     notes = try node.strings("notes")
+    blobSize = try node.optionalInteger("blobSize")
+    mediaType = try node.optionalString("mediaType")
+    image = try StoredFile(try node.optional("image"))
+    headers = try StoredFile(try node.optional("headers"))
   }
 
   package var json: JSONValue {
-    [
-      "diffID": .string(diffID.description), "bytes": .integer(bytes), "entries": .integer(entries),
-      "notes": .array(notes.map { .string($0) }),
-    ]
+    var members = JSONObject()
+    members["diffID"] = .string(diffID.description)
+    members["tarSize"] = .integer(tarSize)
+    members["bytes"] = .integer(bytes)
+    members["entries"] = .integer(entries)
+    members["notes"] = .array(notes.map { .string($0) })
+    if let blobSize { members["blobSize"] = .integer(blobSize) }
+    if let mediaType { members["mediaType"] = .string(mediaType) }
+    if let image { members["image"] = image.json }
+    if let headers { members["headers"] = headers.json }
+    return .object(members)
   }
 }
 
@@ -40,10 +78,12 @@ public struct IncomingLayer: ~Copyable, Sendable {
   public let digest: Digest?
   let entry: String
   let lock: StoreLock
-  /// The empty tree to fill.
-  public let tree: FileDescriptor
-  /// An empty file for the blob as it comes, from which the layer is handed on (`ImageStore.openLayer`).
-  public let blob: FileDescriptor
+  /// Empty files for the layer's EROFS image and for the headers of its tar.
+  public let image: FileDescriptor
+  public let headers: FileDescriptor
+  /// An empty file for the blob as it comes, where it is to be kept; open as long as the value lives.
+  public let blob: Int32?
+  let blobFile: FileDescriptor?
 }
 
 /// A folder in `incoming` for other things in the making.
@@ -66,9 +106,11 @@ extension ImageStore {
     }
   }
 
-  /// Whether a layer is here with the blob that it was made of. Stores of earlier versions kept the tree only.
+  /// Whether a layer is here and can be handed on: as an EROFS image, or as a tree with its blob, as an earlier version stored it; with its
+  /// blob in any case where blobs are kept.
   public func isWhole(_ digest: Digest) throws(ImageError) -> Bool {
-    try layer(digest) != nil && File.exists(blobPath(ofLayer: digest))
+    guard let known = try layer(digest) else { return false }
+    return !keepsBlobs && known.image != nil || File.exists(blobPath(ofLayer: digest))
   }
 
   /// Begins a layer, or finds it done: where another command makes the same one, waits for it.
@@ -103,16 +145,24 @@ extension ImageStore {
   ) throws(ImageError) -> IncomingLayer {
     let entry = name + "." + String(Clock.monotonicNanoseconds(), radix: 36)
     let folder = incoming + "/" + entry
-    let what = "cannot make a layer in the image store"
-    let tree = try system(what) { () throws(SystemError) in
+    func make(_ name: String) throws(ImageError) -> FileDescriptor {
+      try system("cannot make a layer in the image store") { () throws(SystemError) in
+        try File.open(folder + "/" + name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+      }
+    }
+    try system("cannot make a layer in the image store") { () throws(SystemError) in
       try File.makeDirectory(folder, mode: 0o700)
-      try File.makeDirectory(folder + "/diff", mode: 0o755)
-      return try File.open(folder + "/diff", O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
     }
-    let blob = try system(what) { () throws(SystemError) in
-      try File.open(folder + "/blob", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    let image = try make(Self.imageName)
+    let headers = try make(Self.headersName)
+    guard keepsBlobs else {
+      return IncomingLayer(
+        digest: digest, entry: entry, lock: lock, image: image, headers: headers, blob: nil, blobFile: nil)
     }
-    return IncomingLayer(digest: digest, entry: entry, lock: lock, tree: tree, blob: blob)
+    let file = try make("blob")
+    return IncomingLayer(
+      digest: digest, entry: entry, lock: lock, image: image, headers: headers, blob: file.rawValue,
+      blobFile: consume file)
   }
 
   /// Makes a finished layer part of the store: all of it is on the disk before its name is.
@@ -123,22 +173,36 @@ extension ImageStore {
     let folder = incoming + "/" + layer.entry
     try system("cannot keep the layer \(digest.short)") { () throws(SystemError) in
       let open = try File.open(folder, O_RDONLY | O_DIRECTORY)
-      try File.replaceAtomically("layer.json", record.json.bytes(), at: open.rawValue)
-      try File.syncFileSystem(of: open.rawValue)
+      try File.replaceAtomically("layer.json", record.json.bytes(), at: open.rawValue, sync: true)
+      try File.sync(layer.image.rawValue)
+      try File.sync(layer.headers.rawValue)
+      if let blob = layer.blob { try File.sync(blob) }
+      try File.sync(open.rawValue)
+      let name = layers + "/" + digest.hex
       do throws(SystemError) {
-        try File.rename(folder, to: layers + "/" + digest.hex)
+        try File.rename(folder, to: name)
       } catch  where error.errno == .notEmpty || error.errno == .exists {
-        // Another command imported the same bytes first, or an earlier version did without keeping them: the tree stays, which
-        // sandboxes may have mounted. What is left of this copy is cleared by the next command.
-        if !File.exists(blobPath(ofLayer: digest)) {
-          try File.rename(folder + "/blob", to: blobPath(ofLayer: digest))
-        }
-        return
+        try complete(name, from: folder)
       }
-      let parent = try File.open(layers, O_RDONLY | O_DIRECTORY)
-      try File.sync(parent.rawValue)
+      for each in [name, layers] {
+        let parent = try File.open(each, O_RDONLY | O_DIRECTORY)
+        try File.sync(parent.rawValue)
+      }
     }
     layer.lock.end()
+  }
+
+  /// Another command imported the same bytes first, or an earlier version stored less of them: what is missing is added, what is there
+  /// stays, for sandboxes may have mounted it. What is left of this copy is cleared by the next command.
+  private func complete(_ name: String, from folder: String) throws(SystemError) {
+    if File.exists(folder + "/blob"), !File.exists(name + "/blob") {
+      try File.rename(folder + "/blob", to: name + "/blob")
+    }
+    guard !File.exists(name + "/" + Self.imageName) else { return }
+    // The record last: killed before, the layer is what it was, and the next one begins anew.
+    for file in [Self.headersName, Self.imageName, "layer.json"] {
+      try File.rename(folder + "/" + file, to: name + "/" + file)
+    }
   }
 
   /// Gives an unfinished layer up: its tree goes at the next command that clears the store.

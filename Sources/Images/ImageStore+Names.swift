@@ -49,14 +49,14 @@ public struct NamedImage: Sendable, Equatable {
 }
 
 extension ImageStore {
-  private func file(of name: String) -> String { Digest.of(Array(name.utf8)).hex }
+  func file(of name: String) -> String { Digest.of(Array(name.utf8)).hex }
 
   /// What a canonical name leads to; nil where there is no such name.
   func named(_ canonical: String) throws(ImageError) -> NamedImage? {
     try readName(file(of: canonical))
   }
 
-  private func readName(_ file: String) throws(ImageError) -> NamedImage? {
+  func readName(_ file: String) throws(ImageError) -> NamedImage? {
     let path = names + "/" + file
     let bytes: [UInt8]
     do throws(SystemError) { bytes = try File.contents(path, limit: 64 << 10) } catch {

@@ -13,9 +13,9 @@ public struct ImageParts: Sendable {
 }
 
 extension ImageStore {
-  /// An image's documents, verified anew, and its layers, whose blobs are here.
-  /// - Throws: `damaged` where the store has other bytes than it was given; `notFound` where a layer came with an earlier version,
-  ///   which did not keep blobs.
+  /// An image's documents, verified anew, and its layers, each of which can be handed on.
+  /// - Throws: `damaged` where the store has other bytes than it was given; `notFound` where a layer came with an early version,
+  ///   which kept nothing but a tree.
   public func parts(of image: Image) throws(ImageError) -> ImageParts {
     let manifestBytes = try document(image.manifestDigest, of: image)
     let configurationBytes = try document(image.configurationDigest, of: image)
@@ -33,10 +33,42 @@ extension ImageStore {
       layers: zip(manifest.layers, image.configuration.diffIDs).map { (descriptor: $0, diffID: $1) })
   }
 
-  /// A layer's blob as it was fetched, which the reader must verify.
-  public func openLayer(_ digest: Digest) throws(ImageError) -> FileDescriptor {
+  /// A layer's blob as it was fetched, which the reader must verify; nil where it was not kept.
+  public func openBlob(ofLayer digest: Digest) throws(ImageError) -> FileDescriptor? {
+    guard File.exists(blobPath(ofLayer: digest)) else { return nil }
+    return try openFile(blobPath(ofLayer: digest))
+  }
+
+  public func hasBlob(ofLayer digest: Digest) -> Bool { File.exists(blobPath(ofLayer: digest)) }
+
+  /// A layer's EROFS image, of which nothing may be believed.
+  public func openImage(ofLayer digest: Digest) throws(ImageError) -> FileDescriptor {
+    try openFile(layers + "/" + digest.hex + "/" + Self.imageName)
+  }
+
+  /// The headers of a layer's tar (zstd), of which nothing may be believed.
+  public func openHeaders(ofLayer digest: Digest) throws(ImageError) -> FileDescriptor {
+    try openFile(layers + "/" + digest.hex + "/" + Self.headersName)
+  }
+
+  private func openFile(_ path: String) throws(ImageError) -> FileDescriptor {
     try system("cannot read the image store") { () throws(SystemError) in
-      try File.open(blobPath(ofLayer: digest), O_RDONLY | O_NOFOLLOW)
+      try File.open(path, O_RDONLY | O_NOFOLLOW)
+    }
+  }
+
+  /// A file without a name in the store, for what is made and handed on at once.
+  public func openTemporary() throws(ImageError) -> FileDescriptor {
+    try system("cannot write the image store") { () throws(SystemError) in
+      do throws(SystemError) { return try File.open(incoming, O_RDWR | O_TMPFILE, mode: 0o600) } catch
+        where [.notSupported, .isDirectory, .noEntry, .invalid].contains(error.errno)
+      {
+        // Not every file system has files without names.
+      }
+      let path = incoming + "/temporary-\(Process.id)-\(String(Clock.monotonicNanoseconds(), radix: 36))"
+      let file = try File.open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+      try File.remove(path)
+      return file
     }
   }
 

@@ -80,14 +80,21 @@ extension ImageStore {
     }
     var keptBlobs = Set(roots.map(\.hex))
     var keptLayers: Set<String> = []
+    var keptMetadata: Set<String> = []
     for root in roots {
       guard let manifest = try manifest(root) else { continue }
       keptBlobs.insert(manifest.configuration.digest.hex)
       keptLayers.formUnion(manifest.layers.map(\.digest.hex))
+      keptMetadata.insert(Self.mergedName(Self.stack(manifest)))
     }
     for name in try entries(of: blobs) where !keptBlobs.contains(name) {
       try system("cannot remove from the image store") { () throws(SystemError) in
         try File.remove(blobs + "/" + name)
+      }
+    }
+    for name in try entries(of: merged) where !keptMetadata.contains(name) {
+      try system("cannot remove from the image store") { () throws(SystemError) in
+        try File.remove(merged + "/" + name)
       }
     }
     // What a killed command was writing.

@@ -1,14 +1,11 @@
 import CLinux
+import Images
 import Linux
 
 /// The other executable: network, TLS and decompression.
 enum Front {
   /// Where it may be, seen from this executable.
-  static func candidates() -> [String] {
-    guard let own = try? File.readLink("/proc/self/exe"), let folder = File.parent(of: own) else { return [] }
-    let above = File.parent(of: folder) ?? "/"
-    return [above + "/libexec/immure-front", above + "/libexec/immure/immure-front", folder + "/immure-front"]
-  }
+  static func candidates() -> [String] { MakingProgram.candidates() }
 
   /// Replaces this process; returns only with what went wrong.
   static func execute(_ arguments: [String]) -> String {

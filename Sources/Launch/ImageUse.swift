@@ -11,7 +11,7 @@ struct ImageInUse {
   /// The digest of its manifest.
   var manifest: String { image.manifestDigest.description }
   var configuration: ImageConfiguration { image.configuration }
-  func root(_ scratch: Scratch) -> RootFilesystem { image.rootFilesystem(scratch: scratch) }
+  func root(_ scratch: Scratch) -> RootFilesystem { .layers(paths: image.layerPaths, scratch: scratch) }
 
   var json: JSONValue {
     [
@@ -71,6 +71,7 @@ enum ImageUse {
       let lease = try ImageStore(root: session.store.root).lease(image)
       // Held by the descriptor for as long as this process lives: until the box has ended.
       _ = try duplicated(lease.descriptor)
+      _ = try ImageStore(root: session.store.root).unpacked(image)
       return ImageInUse(image: image)
     } catch {
       throw CommandError(125, error.message)

@@ -159,7 +159,8 @@ extension Verb {
         without it a short name means Docker Hub. A download that was cut off goes on where it was, also in a later command.
         """, place: .front,
       groups: [
-        OptionGroup("How", [Option("platform", value: "OS/ARCH", "Which of an image's platforms")] + transferring),
+        OptionGroup(
+          "How", [Option("platform", value: "OS/ARCH", "Which of an image's platforms")] + transferring + [keepBlobs]),
         registry,
       ]),
     Verb(
@@ -173,6 +174,7 @@ extension Verb {
             Option("env", "e", value: "NAME=VALUE", repeats: true, "An environment variable"),
             Option("workdir", "w", value: "DIR", "Where programs start"),
             Option("user", "u", value: "USER", "Who programs are"),
+            keepBlobs,
             Option("quiet", "q", "No progress"),
           ])
       ], examples: [Example("immure import debian.tar debian:12", "from mmdebstrap or debootstrap")]),
@@ -184,13 +186,15 @@ extension Verb {
           "How",
           [
             Option("input", "i", value: "FILE", "The archive, as Docker spells it"),
+            keepBlobs,
             Option("quiet", "q", "No progress"),
           ])
       ]),
     Verb(
       "save", "IMAGE…", count: 1...(.max), "Write images into an archive that Docker, podman and skopeo load",
       discussion: """
-        Every layer is written as it was fetched, its digest verified again: an image that is saved and loaded has the same id. \
+        Every layer's tar is what came, bit for bit, its digest verified again: an image that is saved and loaded has the same id. \
+        In the OCI formats layers are compressed anew, and the manifest's new digest is told, unless they came with --keep-blobs. \
         The same images give the same bytes. Without -o the archive goes to standard output, which must be no terminal. FILE \
         gets its name only once all of it is written. An image given by its id is saved without a name.
         """, place: .front,
@@ -211,6 +215,10 @@ extension Verb {
       "rmi", "IMAGE…", count: 1...(.max), "Remove images", place: .front,
       groups: [OptionGroup("How", [Option("force", "f", "Also when a sandbox uses one")])]),
     Verb("tag", "IMAGE NAME", count: 2...2, "Give an image another name", place: .front),
+    Verb(
+      "image fsck", "", count: 0...0, "Verify every digest in the image store, and say what to pull again",
+      discussion: "Ends with 1 where something is damaged or missing.", place: .front,
+      groups: [OptionGroup("How", [Option("format", value: "text|json", "As text or JSON (text)")])]),
     Verb("image inspect", "IMAGE", count: 1...1, "Show an image's configuration as JSON", place: .front),
   ]
 

@@ -1,4 +1,6 @@
 extension Verb {
+  static let keepBlobs = Option(
+    "keep-blobs", "Keep layers as they came too: `save` then has their digests, and signatures stay true")
   static let transferring = [
     Option("quiet", "q", "No progress"),
     Option(

@@ -76,7 +76,8 @@ public enum ArchiveLoad {
       let file = path == "-" ? try FileDescriptor.duplicate(0) : try File.open(path, 0)
       let target = try File.open(folder, 0)
       return try UnpackingProcesses.start(
-        input: file.rawValue, tree: target.rawValue, limit: LayerInstallation.defaultLimit, isPlain: true)
+        ArchiveReader.role, input: file.rawValue, tree: target.rawValue, limit: LayerInstallation.defaultLimit,
+        isPlain: true)
     }
     if case .failed(let isDamaged, let message) = try processes.wait().0 {
       throw ImageError(isDamaged ? .damaged : .failed, message)

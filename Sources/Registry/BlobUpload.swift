@@ -48,6 +48,16 @@ struct BlobUpload {
     }
   }
 
+  /// What spares the bytes: the registry has it, here or in another repository. Nil where they are wanted.
+  func withoutBytes() async throws(ImageError) -> Outcome? {
+    if try await isThere() { return .wasThere }
+    for from in holders.filter({ $0 != connection.reference.repository }).prefix(2) {
+      guard let begun = try await begin(from) else { return .mounted(from: from) }
+      await cancel(begun)
+    }
+    return nil
+  }
+
   private func isThere() async throws(ImageError) -> Bool {
     let response = try await connection.request(RegistryRequest(method: .HEAD), "/blobs/\(descriptor.digest)")
     switch response.status.code {

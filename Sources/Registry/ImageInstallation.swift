@@ -64,8 +64,11 @@ public struct ImagePlan: Sendable {
     return try LayerInstallation.begin(incoming, of: layer.descriptor, in: store)
   }
 
-  /// Lets a name lead to the image, once every layer is here.
+  /// Lets a name lead to the image, once every layer is here; metadata over them is made before.
   public func name(_ name: ImageName, in store: ImageStore) throws(ImageError) {
+    do throws(ImageError) { try MetadataMaking.ensure(ImageStore.stack(manifest), in: store) } catch {
+      throw ImageError(error.kind, "image \(name.familiar): \(error)")
+    }
     try store.name(
       NamedImage(
         name: name, manifest: manifestDigest, configuration: manifest.configuration.digest,

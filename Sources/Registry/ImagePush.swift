@@ -34,7 +34,7 @@ public struct ImagePush: ~Copyable, Sendable {
     for (descriptor, diffID) in parts.layers where !layers.contains(where: { $0.original.digest == descriptor.digest })
     {
       layers.append(
-        KeptPushLayer(layer: KeptLayer(descriptor: descriptor, diffID: diffID, owner: image.name, store: store)))
+        KeptPushLayer(KeptLayer(descriptor: descriptor, diffID: diffID, owner: image.name, store: store)))
     }
     let holders = try store.repositories(
       holding: Set(layers.map(\.original.digest) + [parts.manifest.configuration.digest]), at: reference.registry)
@@ -94,6 +94,16 @@ public struct ImagePush: ~Copyable, Sendable {
   private static func push(
     _ layer: any PushLayer, _ holders: [Digest: [String]], _ connection: RegistryConnection, _ progress: any Progress
   ) async throws(ImageError) -> Descriptor {
+    if !layer.isKept {
+      let known = BlobUpload(
+        connection: connection, descriptor: layer.original, holders: holders[layer.original.digest] ?? [],
+        open: { offset throws(ImageError) in
+          BlobStream(try layer.open(from: offset), count: layer.original.size - offset) { _ in }
+        }, progress: progress)
+      if let outcome = try await known.withoutBytes() {
+        return tell(outcome, layer.original, progress)
+      }
+    }
     let descriptor = try layer.prepare()
     progress.begin(descriptor)
     let outcome = try await BlobUpload(
@@ -104,6 +114,12 @@ public struct ImagePush: ~Copyable, Sendable {
         }
       }, progress: progress
     ).run()
+    return tell(outcome, descriptor, progress)
+  }
+
+  private static func tell(
+    _ outcome: BlobUpload.Outcome, _ descriptor: Descriptor, _ progress: any Progress
+  ) -> Descriptor {
     if case .mounted(let from) = outcome {
       progress.say("layer \(descriptor.digest.short): mounted from \(from)")
     }

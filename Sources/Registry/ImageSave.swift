@@ -1,9 +1,9 @@
-import Formats
+public import Formats
 public import Images
 import Linux
 
-/// Images of the store into an archive that Docker, podman and skopeo load, and `immure load` too. Every byte is what was fetched, and
-/// verified again; the same images give the same archive.
+/// Images of the store into an archive that Docker, podman and skopeo load, and `immure load` too. Layers' tars are what came, bit for
+/// bit, and verified again; compressed they are anew, unless their blobs were kept. The same images give the same archive.
 public enum ImageSave {
   public enum Format: String, Sendable, CaseIterable {
     /// `manifest.json` with layers as plain tars (docker/docker, image/tarexport).
@@ -14,13 +14,21 @@ public enum ImageSave {
     case ociDirectory = "oci-dir"
   }
 
+  /// What was written.
+  public struct Outcome: Sendable, Equatable {
+    /// The images' manifests there, in their order.
+    public var manifests: [Digest] = []
+    /// Which image has another one than it came with, as lines.
+    public var lines: [String] = []
+  }
+
   /// Writes images as one archive.
   /// - Parameters:
   ///   - words: names or ids; an image named by its id is saved without a name, as Docker does.
   ///   - path: nil or `-` is standard output, which must be no terminal.
   public static func write(
     _ words: [String], to path: String?, as format: Format, from store: ImageStore, _ progress: any Progress
-  ) throws(ImageError) {
+  ) throws(ImageError) -> Outcome {
     var images: [SavedImage] = []
     for word in words { try add(word, to: &images, store) }
     let isStream = path == nil || path == "-"
@@ -28,15 +36,15 @@ public enum ImageSave {
     case .ociDirectory:
       guard let path, !isStream else { throw ImageError(.usage, "save: --format oci-dir makes a folder: give -o DIR") }
       var folder = try SaveFolder.begin(path)
-      try OCISave.write(images, into: &folder, progress)
+      return try OCISave.write(images, into: &folder, progress)
     case .dockerArchive, .ociArchive:
       var archive = SaveArchive(
         isStream ? try SaveTarget.standardOutput() : try SaveTarget.file(path ?? ""))
       if format == .dockerArchive {
         try DockerSave.write(images, into: &archive, progress)
-      } else {
-        try OCISave.write(images, into: &archive, progress)
+        return Outcome(manifests: images.map(\.parts.image.manifestDigest))
       }
+      return try OCISave.write(images, into: &archive, progress)
     }
   }
 
@@ -92,8 +100,10 @@ enum DockerSave {
     var manifest: [JSONValue] = []
     for image in images {
       for layer in image.layers where written.insert(layer.diffID).inserted {
-        let size = layer.isPlain ? layer.descriptor.size : nil
-        try writer.add(name(layer), size: size, layer, inflated: true, progress)
+        var shown = layer.descriptor
+        let size = try layer.tarSize()
+        if let size { shown.size = size }
+        try writer.add(name(layer), size: size, shown, .tar(layer), progress)
       }
       let configuration = image.parts.image.configurationDigest
       if written.insert(configuration).inserted {
@@ -119,22 +129,39 @@ enum OCISave {
 
   static func write(
     _ images: [SavedImage], into writer: inout some SaveWriter & ~Copyable, _ progress: any Progress
-  ) throws(ImageError) {
+  ) throws(ImageError) -> ImageSave.Outcome {
     try writer.add("oci-layout", JSONValue(sorted: ["imageLayoutVersion": "1.0.0"]).bytes())
     try writer.add(folder: "blobs")
     try writer.add(folder: blobs)
     var index = ImageIndex(manifests: [])
     var written: Set<Digest> = []
+    var outcome = ImageSave.Outcome()
+    // What layers that were not kept as they came are now.
+    var packed: [Digest: Descriptor] = [:]
     let tags = images.flatMap { $0.names.compactMap(\.tag) }
     for image in images {
-      for layer in image.layers where written.insert(layer.descriptor.digest).inserted {
-        let path = blobs + "/" + layer.descriptor.digest.hex
-        try writer.add(path, size: layer.descriptor.size, layer, inflated: false, progress)
+      for layer in image.layers where packed[layer.descriptor.digest] == nil {
+        let (descriptor, bytes): (Descriptor, KeptBytes)
+        if let blob = try layer.blob() {
+          (descriptor, bytes) = (layer.descriptor, blob)
+        } else {
+          (descriptor, bytes) = try layer.packed()
+        }
+        packed[layer.descriptor.digest] = descriptor
+        if written.insert(descriptor.digest).inserted {
+          try writer.add(blobs + "/" + descriptor.digest.hex, size: descriptor.size, descriptor, bytes, progress)
+        }
       }
-      let bytes = try manifest(of: image.parts)
+      let bytes = try manifest(of: image.parts, packed)
       let descriptor = Descriptor(
         mediaType: MediaType.ociManifest, digest: Digest.of(bytes), size: Int64(bytes.count),
         platform: image.parts.image.configuration.platform)
+      outcome.manifests.append(descriptor.digest)
+      if image.layers.contains(where: { packed[$0.descriptor.digest] != $0.descriptor }) {
+        outcome.lines.append(
+          "\(image.parts.image.name): its layers are compressed anew: the manifest is \(descriptor.digest), it came as \(image.parts.image.manifestDigest); --keep-blobs of pull, load and import keeps digests"
+        )
+      }
       for (digest, content) in [
         (image.parts.image.configurationDigest, image.parts.configurationBytes), (descriptor.digest, bytes),
       ] where written.insert(digest).inserted {
@@ -153,19 +180,26 @@ enum OCISave {
     }
     try writer.add("index.json", index.json.bytes())
     try writer.finish()
+    return outcome
   }
 
-  /// The manifest as it was fetched; one of Docker's own form is put into OCI's words, which a layout's readers demand. Configuration and
-  /// layers, and so the image's id, stay what they are.
-  private static func manifest(of parts: ImageParts) throws(ImageError) -> [UInt8] {
+  /// The manifest as it was fetched, or one that names the layers as they are now; one of Docker's own form is put into OCI's words, which
+  /// a layout's readers demand. The configuration, and so the image's id, stays what it is.
+  private static func manifest(
+    of parts: ImageParts, _ packed: [Digest: Descriptor]
+  ) throws(ImageError) -> [UInt8] {
+    let layers = parts.manifest.layers.map { packed[$0.digest] ?? $0 }
     let types = [parts.manifest.configuration.mediaType] + parts.manifest.layers.map(\.mediaType)
     do throws(FormatError) {
       let own = try JSONNode.parse(parts.manifestBytes, source: "manifest").optionalString("mediaType")
-      if (own ?? MediaType.ociManifest) == MediaType.ociManifest, !types.contains(where: { oci($0) != $0 }) {
+      if (own ?? MediaType.ociManifest) == MediaType.ociManifest, layers == parts.manifest.layers,
+        !types.contains(where: { oci($0) != $0 })
+      {
         return parts.manifestBytes
       }
     } catch { throw ImageError("the image store is damaged", error) }
     var manifest = parts.manifest
+    manifest.layers = layers
     manifest.configuration.mediaType = oci(manifest.configuration.mediaType)
     for index in manifest.layers.indices { manifest.layers[index].mediaType = oci(manifest.layers[index].mediaType) }
     return manifest.json.bytes()
@@ -185,19 +219,16 @@ enum OCISave {
 extension SaveWriter where Self: ~Copyable {
   /// Adds a layer, and tells how far it is.
   mutating func add(
-    _ path: String, size: Int64?, _ layer: KeptLayer, inflated: Bool, _ progress: any Progress
+    _ path: String, size: Int64?, _ shown: Descriptor, _ bytes: KeptBytes, _ progress: any Progress
   ) throws(ImageError) {
-    var shown = layer.descriptor
-    if inflated, let summary = try layer.store.layer(layer.descriptor.digest) { shown.size = summary.bytes }
     progress.begin(shown)
     try add(path, size: size) { (give) throws(ImageError) in
       var count: Int64 = 0
-      func advance(_ chunk: Span<UInt8>) throws(ImageError) {
+      try bytes.pass { (chunk) throws(ImageError) in
         try give(chunk)
         count += Int64(chunk.count)
         progress.advance(shown, to: min(count, shown.size))
       }
-      if inflated { try layer.tar(advance) } else { try layer.blob(advance) }
     }
     progress.finish(shown, isNew: true)
   }

@@ -3,8 +3,8 @@ public import Images
 import Linux
 
 /// One blob on its way to a layer of the store. This process only passes its bytes on and verifies them: a confined worker inflates
-/// and reads them, a second process writes the files, and the layer becomes part of the store once digest, size and diff id are
-/// those announced.
+/// and reads them and writes the layer's image, and the layer becomes part of the store once digest, size and diff id are those
+/// announced.
 public struct LayerInstallation: ~Copyable {
   /// The most that one layer may unpack to.
   public static let defaultLimit: Int64 = 64 << 30
@@ -18,18 +18,20 @@ public struct LayerInstallation: ~Copyable {
   private var worker: FileDescriptor?
   /// Why the blob could not be kept; nothing that comes later can mend it.
   public private(set) var failure: ImageError?
-  private let processes: UnpackingProcesses
+  private let child: Child
+  private let report: FileDescriptor
 
   private init(
     _ store: ImageStore, _ layer: consuming IncomingLayer, _ announced: Descriptor?,
     _ worker: consuming FileDescriptor?,
-    _ processes: consuming UnpackingProcesses
+    _ child: consuming Child, _ report: consuming FileDescriptor
   ) {
     self.store = store
     self.layer = layer
     self.announced = announced
     self.worker = worker
-    self.processes = processes
+    self.child = child
+    self.report = report
   }
 
   /// - Parameter descriptor: what was announced; nil for a file that nobody announced.
@@ -37,13 +39,19 @@ public struct LayerInstallation: ~Copyable {
     _ layer: consuming IncomingLayer, of descriptor: Descriptor?, in store: ImageStore,
     limit: Int64 = LayerInstallation.defaultLimit
   ) throws(ImageError) -> LayerInstallation {
-    let what = "cannot start the processes that unpack layers"
+    let what = "cannot start the worker that reads layers"
     let pipe = try system(what) { () throws(SystemError) in try DescriptorPair.pipe() }
-    let processes = try system(what) { () throws(SystemError) in
-      try UnpackingProcesses.start(input: pipe.first.rawValue, tree: layer.tree.rawValue, limit: limit)
+    let reports = try system(what) { () throws(SystemError) in try DescriptorPair.pipe() }
+    let child = try system(what) { () throws(SystemError) in
+      try Process.spawn(
+        "/proc/self/exe", arguments: ["immure-front", LayerWorker.role, "\(limit)"], environment: [],
+        descriptors: [
+          pipe.first.rawValue, reports.second.rawValue, layer.image.rawValue, layer.headers.rawValue,
+        ])
     }
     let worker = try system(what) { () throws(SystemError) in try pipe.second.duplicate() }
-    return LayerInstallation(store, layer, descriptor, consume worker, processes)
+    let report = try system(what) { () throws(SystemError) in try reports.first.duplicate() }
+    return LayerInstallation(store, layer, descriptor, consume worker, child, report)
   }
 
   /// Bytes given so far.
@@ -58,7 +66,7 @@ public struct LayerInstallation: ~Copyable {
     }
   }
 
-  /// The blob's next bytes: kept, and passed on. Waits while the worker is busy.
+  /// The blob's next bytes: passed on, and kept where they are to be. Waits while the worker is busy.
   public mutating func feed(_ bytes: Span<UInt8>) throws(ImageError) {
     hash.update(bytes)
     if let announced, hash.count > announced.size {
@@ -66,7 +74,9 @@ public struct LayerInstallation: ~Copyable {
     }
     for index in bytes.indices where start.count < 4 { start.append(bytes[index]) }
     if let failure { throw failure }
-    do throws(SystemError) { try File.writeAll(layer.blob.rawValue, bytes) } catch {
+    do throws(SystemError) {
+      if let blob = layer.blob { try File.writeAll(blob, bytes) }
+    } catch {
       let error = ImageError("cannot keep the layer in the image store", SystemError(error.call, "", error.errno))
       failure = error
       throw error
@@ -84,7 +94,13 @@ public struct LayerInstallation: ~Copyable {
   public consuming func finish(diffID: Digest?) throws(ImageError) -> (digest: Digest, size: Int64, LayerSummary) {
     worker = nil
     if let failure { throw failure }
-    let (outcome, workerStatus) = try processes.wait()
+    let said: [UInt8]
+    let status: ExitStatus
+    do throws(SystemError) {
+      said = try File.readAll(report.rawValue, limit: 1 << 20)
+      status = try child.wait() ?? .exited(1)
+    } catch { throw ImageError("cannot read the worker's report", error) }
+    let mediaType = mediaType
     let size = hash.count
     let digest = hash.finish()
     if let announced, announced.digest != digest || announced.size != size {
@@ -93,20 +109,44 @@ public struct LayerInstallation: ~Copyable {
         "the layer \(announced.digest) (\(announced.size) bytes) came as \(size) bytes with the digest \(digest): refused"
       )
     }
-    switch outcome {
-    case .failed(_, _) where workerStatus != .exited(0) && workerStatus != .exited(1):
+    guard status == .exited(0), !said.isEmpty else {
       throw ImageError(
-        .damaged, "the layer \(digest): the worker that reads it was ended by its confinement (\(workerStatus))")
+        .damaged, "the layer \(digest): the worker that reads it was ended by its confinement (\(status))")
+    }
+    let outcome: LayerReport
+    do throws(FormatError) { outcome = try LayerReport(said) } catch {
+      throw ImageError(.damaged, "the layer \(digest): \(error)")
+    }
+    switch outcome {
     case .failed(let isDamaged, let message):
       throw ImageError(isDamaged ? .damaged : .failed, "layer \(digest.short): \(message)")
-    case .done(let summary):
-      if let diffID, diffID != summary.diffID {
+    case .done(let contents):
+      if let diffID, diffID != contents.diffID {
         throw ImageError(
           .damaged,
-          "the layer \(digest) unpacks to \(summary.diffID), but the image's configuration says \(diffID): refused")
+          "the layer \(digest) unpacks to \(contents.diffID), but the image's configuration says \(diffID): refused")
       }
+      var summary = LayerSummary(
+        diffID: contents.diffID, bytes: contents.bytes, entries: contents.entries, notes: contents.notes)
+      summary.tarSize = contents.tarSize
+      summary.blobSize = size
+      summary.mediaType = mediaType
+      // The worker has ended: nobody writes these files any more.
+      summary.image = try StoredFile.reading(layer.image.rawValue)
+      summary.headers = try StoredFile.reading(layer.headers.rawValue)
       try store.commit(layer, as: digest, summary)
       return (digest, size, summary)
     }
+  }
+}
+
+extension StoredFile {
+  /// What a file is from its first byte to its last, whatever was said of it.
+  static func reading(_ descriptor: Int32) throws(ImageError) -> StoredFile {
+    try system("cannot read a layer's file") { () throws(SystemError) in try File.rewind(descriptor) }
+    var hash = ContentHash()
+    try TarRebuilding.drain(descriptor) { chunk throws(ImageError) in hash.update(chunk) }
+    let size = hash.count
+    return StoredFile(digest: hash.finish(), size: size)
   }
 }

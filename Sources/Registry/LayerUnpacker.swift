@@ -2,46 +2,20 @@ import Formats
 import Images
 import Linux
 
-/// The process that writes a layer's files: it reads the worker's stream on its standard input, writes into the folder that is
+/// The process that writes a layer's or an archive's files: it reads the worker's stream on its standard input, writes into the folder that is
 /// descriptor 3, which it takes for its root, and says on its standard output, as one JSON object, what came of it. Where the
 /// caller is not root it moves into a user namespace with his subordinate ids first.
 public enum LayerUnpacker {
   /// The word it is started with.
   public static let role = "layer-writer"
 
-  /// What it says.
-  enum Report {
-    case done(LayerSummary)
-    /// The first is whether the layer is to blame; the other is the reason.
-    case failed(isDamaged: Bool, String)
-
-    var json: JSONValue {
-      switch self {
-      case .done(let summary): ["layer": summary.json]
-      case .failed(let isDamaged, let message): ["damaged": .bool(isDamaged), "failure": .string(message)]
-      }
-    }
-
-    init(_ bytes: [UInt8]) throws(FormatError) {
-      let node = try JSONNode.parse(bytes, source: "layer writer")
-      if let layer = try node.optional("layer") {
-        self = .done(try LayerSummary(layer))
-      } else {
-        self = .failed(isDamaged: try node.bool("damaged"), try node.string("failure"))
-      }
-    }
-
-    init(done summary: LayerSummary) { self = .done(summary) }
-    init(_ error: ImageError) { self = .failed(isDamaged: error.kind == .damaged, error.message) }
-  }
-
   /// Does its work and ends the process.
   /// - Parameter arguments: the most bytes that the layer may unpack to; `plain` for an archive of other things, whose owners do
   ///   not matter.
   public static func run(_ arguments: [String]) -> Never {
-    var report: Report
-    do throws(ImageError) { report = Report(done: try unpack(arguments)) } catch {
-      report = Report(error)
+    var report: LayerReport
+    do throws(ImageError) { report = .done(try unpack(arguments)) } catch {
+      report = LayerReport(error)
       // Nobody needs half a layer, and not everybody could remove it.
       try? LayerWriter.clear(3)
     }
@@ -49,7 +23,7 @@ public enum LayerUnpacker {
     Process.exit(0)
   }
 
-  private static func unpack(_ arguments: [String]) throws(ImageError) -> LayerSummary {
+  private static func unpack(_ arguments: [String]) throws(ImageError) -> LayerReport.Contents {
     var options = LayerWriter.Options()
     if let bytes = arguments.first.flatMap({ Int64($0) }), bytes > 0 { options.bytes = bytes }
     let isPlain = arguments.dropFirst().first == "plain"
@@ -78,7 +52,10 @@ public enum LayerUnpacker {
     let end: LayerStreamDecoder.End
     do throws(FormatError) { end = try decoder.finish() } catch { throw ImageError(.damaged, error.description) }
     try writer.finish()
-    return writer.summary(diffID: end.digest)
+    let summary = writer.summary(diffID: end.digest)
+    return LayerReport.Contents(
+      diffID: summary.diffID, tarSize: 0, bytes: summary.bytes, entries: summary.entries, notes: summary.notes,
+      imageSize: 0)
   }
 
   private static func apply(

@@ -2,7 +2,7 @@ import Formats
 import Images
 import Linux
 
-/// The two processes that unpack one tar: the confined worker, which reads it, and the writer.
+/// The two processes that make a folder of an archive or of a layer's image: the confined worker, which reads it, and the writer.
 struct UnpackingProcesses: ~Copyable {
   private let worker: Child
   private let writer: Child
@@ -15,17 +15,18 @@ struct UnpackingProcesses: ~Copyable {
   }
 
   /// - Parameters:
-  ///   - input: where the blob's bytes come from.
+  ///   - role: of the worker.
+  ///   - input: what the worker reads.
   ///   - tree: the folder to fill.
   ///   - isPlain: whether owners do not matter.
   static func start(
-    input: Int32, tree: Int32, limit: Int64, isPlain: Bool = false
+    _ role: String, input: Int32, tree: Int32, limit: Int64, isPlain: Bool
   ) throws(SystemError) -> UnpackingProcesses {
     let stream = try DescriptorPair.pipe()
     let reportPipe = try DescriptorPair.pipe()
     let own = "/proc/self/exe"
     let worker = try Process.spawn(
-      own, arguments: ["immure-front", LayerWorker.role, "\(limit)"], environment: [],
+      own, arguments: ["immure-front", role, "\(limit)"], environment: [],
       descriptors: [input, stream.second.rawValue])
     let writer = try Process.spawn(
       own, arguments: ["immure-front", LayerUnpacker.role, "\(limit)"] + (isPlain ? ["plain"] : []),
@@ -36,7 +37,7 @@ struct UnpackingProcesses: ~Copyable {
   }
 
   /// Waits until both have ended; what the writer said, and how the worker ended.
-  func wait() throws(ImageError) -> (LayerUnpacker.Report, worker: ExitStatus) {
+  func wait() throws(ImageError) -> (LayerReport, worker: ExitStatus) {
     do {
       let bytes = try File.readAll(report.rawValue, limit: 1 << 20)
       let workerStatus = try worker.wait() ?? .exited(1)
@@ -44,7 +45,7 @@ struct UnpackingProcesses: ~Copyable {
       guard !bytes.isEmpty else {
         throw ImageError("the process that writes layers ended without a word (\(writerStatus))")
       }
-      return (try LayerUnpacker.Report(bytes), workerStatus)
+      return (try LayerReport(bytes), workerStatus)
     } catch let error as ImageError {
       throw error
     } catch {

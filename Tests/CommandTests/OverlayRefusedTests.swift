@@ -28,14 +28,19 @@ struct OverlayRefusedTests {
     let pulled = try Immure.command(
       caller.words + [Caller.executable, "--root", root + "/state", "pull", "-q", "oci:\(root)/image:1"])
     #expect(pulled.status == 0, "\(pulled.error)")
+    // Layers become folders at their first use.
+    let first = try run(caller, ["run", "--wall", "container", "oci:\(root)/image:1", "true"], refused: nil)
+    #expect(first.status == 0, "\(first.error)")
     let layers = root + "/state/images/layers/"
-    return (layers + digests[0] + "/diff", layers + digests[1] + "/diff")
+    return (layers + digests[0] + "/tree/diff", layers + digests[1] + "/tree/diff")
   }
 
   private func run(
     _ caller: Caller, _ words: [String], refused: (top: String, over: String)?, before: String = ""
   ) throws -> Immure.Result {
-    let command = caller.words + [Caller.executable, "--root", root + "/state"] + words
+    // Images that are mounted as they are have no layers to overlay.
+    let command =
+      caller.words + ["env", "IMMURE_IMAGE_MOUNT=unpack", Caller.executable, "--root", root + "/state"] + words
     guard let refused else { return try Immure.command(command, seconds: 60) }
     let script = "mount --bind \(refused.top) \(refused.over) && \(before) exec \"$@\""
     return try Immure.command(["unshare", "-m", "sh", "-c", script, "sh"] + command, seconds: 60)

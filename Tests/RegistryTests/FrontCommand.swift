@@ -38,11 +38,32 @@ struct FrontCommand {
     (try? FileManager.default.contentsOfDirectory(atPath: store + "/" + folder))?.sorted() ?? []
   }
 
-  /// The folder of the only layer.
+  /// The manifests of all images, as hexadecimal digits.
+  func manifests() throws -> [String] {
+    let listed = try JSONSerialization.jsonObject(with: Data(try self("images", "--format", "json").output.utf8))
+    let images = try #require(listed as? [[String: Any]])
+    return Set(images.compactMap { ($0["manifest"] as? String)?.dropFirst(7) }).map(String.init).sorted()
+  }
+
+  /// Makes what `immure` lets make before a box of an image starts: its metadata, or its layers as trees.
+  func make(_ role: String, _ manifest: String) throws -> Result {
+    try Self.run([Self.path, role, store, manifest])
+  }
+
+  /// Unpacks every layer, as at the first use of an image where images cannot be mounted.
+  func makeTrees() throws {
+    for manifest in try manifests() {
+      let result = try make("image-trees", manifest)
+      try #require(result.status == 0, "\(result.output)\(result.error)")
+    }
+  }
+
+  /// The tree of the only layer.
   func onlyLayer() throws -> String {
     let layers = entries("layers")
     try #require(layers.count == 1)
-    return store + "/layers/" + layers[0] + "/diff"
+    try makeTrees()
+    return store + "/layers/" + layers[0] + "/tree/diff"
   }
 
   /// Runs any command to its end, killed after `seconds`. By our own calls: Foundation's child inherits blocked signals and other

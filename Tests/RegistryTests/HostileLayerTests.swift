@@ -14,6 +14,13 @@ struct HostileLayerTests {
       python3 '\(Server.fixture("layers.py"))' \(layer) layer.tar "$PWD/outside"
       """)
     let result = try front("import", front.scratch.path + "/layer.tar", "hostile")
+    // As files too it must stay where it belongs, or be refused.
+    if result.status == 0 {
+      for manifest in try front.manifests() {
+        let trees = try front.make("image-trees", manifest)
+        #expect(trees.status == 0 || trees.output.split(separator: "\n").count == 1, "\(trees.output)")
+      }
+    }
     #expect(try front.shell("cat outside/victim; ls outside") == "untouched\nvictim\n")
     return result
   }
@@ -43,7 +50,8 @@ struct HostileLayerTests {
     let result = try importing(layer)
     // Links lead within the layer's own root, as they do for a process in it; where nothing is there it is an error.
     if result.status == 0 {
-      let found = try front.shell("find root/images/layers -name '\(name.isEmpty ? "diff" : name)'")
+      let found = try front.shell(
+        "find root/images/layers -path '*/tree/diff*' -name '\(name.isEmpty ? "diff" : name)'")
       #expect(!found.isEmpty)
     } else {
       #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
@@ -118,7 +126,10 @@ struct HostileLayerTests {
     let command =
       "setpriv --reuid \(user) --regid \(user) --init-groups env -i HOME=\(front.scratch.path) PATH=/usr/bin:/bin bin/immure-front --root \(front.root)"
     try front.shell("\(command) import layer.tar kinds")
-    let layer = try front.onlyLayer()
+    try front.shell(
+      "bin=bin/immure-front; \(command.replacingOccurrences(of: " --root \(front.root)", with: "")) image-trees \(front.store) \(front.manifests()[0])"
+    )
+    let layer = front.store + "/layers/" + front.entries("layers")[0] + "/tree/diff"
     let first = try #require(
       try front.shell("grep ^\(user): /etc/subuid").split(separator: ":").dropFirst().first.flatMap { Int($0) })
     #expect(try front.shell("stat -c %u '\(layer)/ro/secret'") == "\(first + 32)\n")

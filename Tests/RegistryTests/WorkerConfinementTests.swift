@@ -19,13 +19,20 @@ struct WorkerConfinementTests {
     }
   }
 
-  @Test(arguments: ["layer-worker", "layer-inflater"]) func theReaderHasNothing(_ role: String) throws {
+  /// What reads a stranger's bytes, or what another such process made of them: no file but those it works on, no way to any other.
+  @Test(arguments: [
+    (["layer-worker", "1000"], ["0", "1", "2", "3"]), (["archive-reader", "1000"], ["0", "1"]),
+    (["layer-tar", "inflate"], ["0", "1"]), (["layer-packer", "gzip"], ["0", "1"]),
+  ])
+  func theReaderHasNothing(_ role: [String], _ descriptors: [String]) throws {
     let input = try DescriptorPair.pipe()
     let output = try DescriptorPair.pipe()
     let secret = try File.open("/etc/passwd", O_RDONLY)
     let child = try Linux.Process.spawn(
-      FrontCommand.path, arguments: ["immure-front", role, "1000"], environment: ["SECRET=x"],
-      descriptors: [input.first.rawValue, output.second.rawValue, 2, secret.rawValue])
+      FrontCommand.path, arguments: ["immure-front"] + role, environment: ["SECRET=x"],
+      descriptors: [
+        input.first.rawValue, output.second.rawValue, secret.rawValue, secret.rawValue, secret.rawValue,
+      ])
     let fields = try status(of: child, until: "Seccomp", is: "2")
     #expect(fields["NoNewPrivs"] == "1")
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] { #expect(fields[set] == "0000000000000000") }
@@ -33,7 +40,7 @@ struct WorkerConfinementTests {
     if FrontCommand.isRoot {
       #expect(fields["Uid"]?.hasPrefix("0") == false)
       #expect(fields["Groups"] == "")
-      #expect(try File.names(inDirectory: "/proc/\(child.pid)/fd").sorted() == ["0", "1"])
+      #expect(try File.names(inDirectory: "/proc/\(child.pid)/fd").sorted() == descriptors)
       // A folder that was empty and has no name any more.
       #expect(try File.readLink("/proc/\(child.pid)/root").hasSuffix(" (deleted)"))
     }
