@@ -35,6 +35,8 @@ package final class HostTrees {
     var mapsBelow = false
     /// Whether it must be a folder, and no link to one.
     var isRoot = false
+    /// A detached mount that somebody keeps: it is cloned, and `path` is what messages call it.
+    var kept: Int32?
   }
 
   package private(set) var requests: [Request] = []
@@ -55,6 +57,8 @@ package final class HostTrees {
   package var wantPeers: Bool { requests.contains { $0.propagation == .slave || $0.propagation == .shared } }
   /// Whether some tree translates owners by a map of its own, which only the parent can write: it sees the processes of the /proc here.
   package var wantMaps: Bool { requests.contains { $0.mapping != nil } }
+  /// Whether some tree is a mount that this process keeps.
+  package var wantKept: Bool { requests.contains { $0.kept != nil } }
 
   package func add(_ request: Request) -> Int {
     requests.append(request)
@@ -67,6 +71,11 @@ package final class HostTrees {
   package func open() throws(WallError) {
     for request in requests {
       do throws(SystemError) {
+        if let kept = request.kept {
+          descriptors.append(try Self.copy(of: kept))
+          isFile.append(false)
+          continue
+        }
         let source = try File.open(request.path, request.isRoot ? O_PATH | O_DIRECTORY | O_NOFOLLOW : O_PATH)
         let kind = UInt32(try File.status("", at: source.rawValue).st_mode) & UInt32(S_IFMT)
         isFile.append(kind != UInt32(S_IFDIR))
@@ -75,6 +84,16 @@ package final class HostTrees {
       } catch {
         throw WallError("\(request.what): \(request.path): \(error.errno) (\(error.call))")
       }
+    }
+  }
+
+  /// A clone with attributes of its own. Before Linux 6.15 the kernel clones nothing that is attached nowhere (EINVAL): then the mount
+  /// itself serves, once.
+  private static func copy(of kept: Int32) throws(SystemError) -> Int32 {
+    do throws(SystemError) {
+      return try DetachedMount.clone("", at: kept, recursive: false).release()
+    } catch  where error.errno == .invalid {
+      return try FileDescriptor.duplicate(kept).release()
     }
   }
 

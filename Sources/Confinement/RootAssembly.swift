@@ -24,6 +24,8 @@ package struct RootAssembly {
   package enum Shape {
     case directory(tree: Int, readOnly: Bool)
     case layers(trees: [Int], scratch: Scratch, scratchTree: Int?)
+    /// `places` are the paths of the box's mounts that lie in the image itself.
+    case image(tree: Int, scratch: Scratch, scratchTree: Int?, places: [String])
     case host(
       parts: [Part], links: [(path: String, target: String)], folders: [(path: String, mode: UInt32)], limit: UInt64)
   }
@@ -58,18 +60,36 @@ package struct RootAssembly {
         layers.append(
           trees.add(HostTrees.Request(path: path, what: "image layer", recursive: false, owners: owners)))
       }
-      var scratchTree: Int?
-      if case .directory(let path) = scratch {
-        scratchTree = trees.add(
-          HostTrees.Request(path: path, what: "writable layer", recursive: false, owners: owners))
+      shape = .layers(trees: layers, scratch: scratch, scratchTree: scratchTree(scratch, trees, owners))
+    case .image(let image, let scratch):
+      guard let mount = image.mount else {
+        throw WallError(
+          .unavailable,
+          "root filesystem: \(image.metadata) is not mounted, and this wall reads no image files by itself")
       }
-      shape = .layers(trees: layers, scratch: scratch, scratchTree: scratchTree)
+      var request = HostTrees.Request(path: image.metadata, what: "image layer", recursive: false, owners: owners)
+      request.kept = mount
+      let tree = trees.add(request)
+      shape = .image(
+        tree: tree, scratch: scratch, scratchTree: scratchTree(scratch, trees, owners), places: places(bundle))
     case .host(var root, let scratch):
       let isCovered = bundle.configuration.mounts.contains { MountPlan.directory(bundle.root, coveredBy: $0) != nil }
       if isCovered { root.workingDirectory = nil }
       shape = try HostRootPlan.make(root, scratch, trees, identity)
     }
     return RootAssembly(shape: shape, isUserNamespace: identity.map != nil, bounds: CopyBounds(bundle))
+  }
+
+  private static func scratchTree(_ scratch: Scratch, _ trees: HostTrees, _ owners: HostTrees.Owners) -> Int? {
+    guard case .directory(let path) = scratch else { return nil }
+    return trees.add(HostTrees.Request(path: path, what: "writable layer", recursive: false, owners: owners))
+  }
+
+  /// Where mounts are put, but those that lie within another.
+  private static func places(_ bundle: Bundle) -> [String] {
+    var places = bundle.configuration.mounts.map(\.destination)
+    if bundle.usesInit { places += MountPlan.standard.map(\.destination) }
+    return places.filter { place in !places.contains { place.hasPrefix($0 + "/") } }
   }
 
   // MARK: Building, in the child
@@ -87,6 +107,17 @@ package struct RootAssembly {
       return try attach(
         try image(
           layers.map { trees.descriptors[$0] }, scratch, scratchTree.map { trees.descriptors[$0] }, channel))
+    case .image(let tree, let scratch, let scratchTree, let places):
+      let image = trees.descriptors[tree]
+      // What is read-only and lacks no place to mount on needs no layer above it.
+      if scratch == .none && Self.has(places, in: image) {
+        let mount = try doing("root filesystem") { () throws(SystemError) in
+          DetachedMount(owning: try FileDescriptor.duplicate(image))
+        }
+        return try attach(mount)
+      }
+      return try attach(
+        try self.image([image], scratch, scratchTree.map { trees.descriptors[$0] }, channel))
     case .host(let parts, let links, let folders, let limit):
       return try buildHost(parts, links, folders, limit, trees, channel)
     }
@@ -99,6 +130,11 @@ package struct RootAssembly {
     } catch {
       throw WallError("root filesystem", error)
     }
+  }
+
+  /// Whether every path is there. What cannot be looked at counts as missing.
+  private static func has(_ paths: [String], in root: Int32) -> Bool {
+    paths.allSatisfy { (try? File.open($0, O_PATH, at: root, resolve: [.inRoot, .noMagicLinks])) != nil }
   }
 
   /// By overlay, else as a copy; a writable layer that is to be kept wants an overlay.

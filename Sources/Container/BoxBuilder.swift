@@ -190,7 +190,7 @@ struct BoxBuilder {
     if configuration.rootReadOnly { return true }
     switch bundle.root {
     case .directory(_, let readOnly): return readOnly
-    case .layers(_, let scratch), .host(_, let scratch): return scratch == .none
+    case .layers(_, let scratch), .image(_, let scratch), .host(_, let scratch): return scratch == .none
     }
   }
 

@@ -89,6 +89,9 @@ enum BoxLimits {
     case .layers(let layers, let scratch):
       paths += layers
       if case .directory(let path) = scratch { paths.append(path) }
+    case .image(let image, let scratch):
+      paths += [image.metadata] + image.devices
+      if case .directory(let path) = scratch { paths.append(path) }
     case .host(let root, _): paths += root.visible.filter { File.exists($0) }
     }
     return paths

@@ -147,7 +147,7 @@ struct BoxRaiser {
     let root = try RootAssembly.plan(bundle, trees, identity)
     let mounts = try MountPlan.plan(bundle, trees, identity)
     // Only in the parent's mount namespace are the host's mounts those that others are peers of.
-    let parentOpens = host.isRoot && (identity.map != nil || trees.wantPeers || trees.wantMaps)
+    let parentOpens = host.isRoot && (identity.map != nil || trees.wantPeers || trees.wantMaps || trees.wantKept)
     if trees.wantMaps && !parentOpens {
       throw WallError("idmapped mounts are for root: leave out idmap, uidMappings and gidMappings of the mounts")
     }

@@ -7,6 +7,11 @@ public struct MountableFiles: Sendable, Equatable {
   public let metadata: String
   /// The layers' own images, in the order of its device table: the lowest first.
   public let devices: [String]
+
+  public init(metadata: String, devices: [String]) {
+    self.metadata = metadata
+    self.devices = devices
+  }
 }
 
 /// An image that is here whole: its configuration is read and every layer is there.

@@ -81,7 +81,7 @@ struct JailRoot {
     guard !isReadOnly else { return }
     switch bundle.root {
     case .directory: return
-    case .layers:
+    case .layers, .image:
       if bundle.configuration.process.user.user != 0 { return }
       try File.changeOwner("", user: user.id, group: user.id, at: root.descriptor)
     case .host:
@@ -95,7 +95,7 @@ struct JailRoot {
     if bundle.configuration.rootReadOnly { return true }
     switch bundle.root {
     case .directory(_, let readOnly): return readOnly
-    case .layers(_, let scratch), .host(_, let scratch): return scratch == .none
+    case .layers(_, let scratch), .image(_, let scratch), .host(_, let scratch): return scratch == .none
     }
   }
 

@@ -22,6 +22,8 @@ struct BoxFiles {
         }
       }
       return nil
+    // What nobody mounted no wall here takes.
+    case .image(let image, _): return image.mount.flatMap { contents(of: path, in: $0, limit) }
     }
   }
 
@@ -37,10 +39,16 @@ struct BoxFiles {
   }
 
   private func contents(of path: String, under root: String, _ limit: Int) -> [UInt8]? {
+    // A folder that is not there has no files.
+    guard let tree = try? File.open(root, O_PATH | O_DIRECTORY) else { return nil }
+    return contents(of: path, in: tree.rawValue, limit)
+  }
+
+  private func contents(of path: String, in tree: Int32, _ limit: Int) -> [UInt8]? {
     // Not a regular file, too large or unreadable all mean the same to the caller: there is nothing to look names up in.
-    guard let tree = try? File.open(root, O_PATH | O_DIRECTORY),
+    guard
       let file = try? File.open(
-        path, O_RDONLY | O_NONBLOCK | O_NOCTTY, at: tree.rawValue, resolve: [.inRoot, .noMagicLinks]),
+        path, O_RDONLY | O_NONBLOCK | O_NOCTTY, at: tree, resolve: [.inRoot, .noMagicLinks]),
       let status = try? File.status("", at: file.rawValue), File.kind(status) == S_IFREG
     else { return nil }
     return try? File.readAll(file.rawValue, limit: limit)

@@ -1,5 +1,6 @@
 import BoxNetwork
 import Formats
+import Images
 import Linux
 import Policy
 import Walls
@@ -44,6 +45,7 @@ enum Doctor {
     case .missing(let lacks):
       for lack in lacks { facts.append(Fact(name: "network user", found: lack.what, remedy: lack.remedy)) }
     }
+    facts.append(images(session))
     facts.append(Fact(name: "memory", found: Quantity.bytes(host.memoryBytes)))
     facts.append(Fact(name: "state root", found: session.store.root))
     let front = Front.candidates().first { File.exists($0) }
@@ -52,5 +54,16 @@ enum Doctor {
         name: "immure-front", found: front ?? "not found",
         remedy: front == nil ? "install it beside immure (../libexec): it pulls and lists images" : nil))
     return facts
+  }
+
+  /// How images get to a box, tried with an empty one.
+  private static func images(_ session: Session) -> Fact {
+    let folder = ImageStore(root: session.store.root).directory
+    do throws(ImageError) {
+      return Fact(
+        name: "image files", found: try ImageLadder(folder: folder, isRoot: session.host.isRoot).survey())
+    } catch {
+      return Fact(name: "image files", found: "not tried", remedy: error.message)
+    }
   }
 }

@@ -7,11 +7,21 @@ import Walls
 /// An image that this command uses: its layers cannot be removed while this process, or a monitor forked from it, lives.
 struct ImageInUse {
   let image: Image
+  /// Where the kernel has its files; nil where they are unpacked.
+  var mount: ImageMount?
+  var pin: ImagePin?
+  /// Why they are unpacked, where that is worth saying.
+  var notes: [String] = []
+
   var name: String { image.name }
   /// The digest of its manifest.
   var manifest: String { image.manifestDigest.description }
   var configuration: ImageConfiguration { image.configuration }
-  func root(_ scratch: Scratch) -> RootFilesystem { .layers(paths: image.layerPaths, scratch: scratch) }
+
+  func root(_ scratch: Scratch) -> RootFilesystem {
+    if let mount { return .image(mount, scratch: scratch) }
+    return .layers(paths: image.layerPaths, scratch: scratch)
+  }
 
   var json: JSONValue {
     [
@@ -48,7 +58,7 @@ enum ImageUse {
   /// The image of a name for `inspect`; nil where there is none.
   static func find(_ word: String, _ session: Session) throws(CommandError) -> ImageInUse? {
     do throws(ImageError) {
-      return try ImageStore(root: session.store.root).resolve(word).map(ImageInUse.init(image:))
+      return try ImageStore(root: session.store.root).resolve(word).map { ImageInUse(image: $0) }
     } catch {
       if error.kind == .usage { return nil }
       throw CommandError(1, error.message)
@@ -68,11 +78,22 @@ enum ImageUse {
 
   private static func lease(_ image: Image, _ session: Session) throws(CommandError) -> ImageInUse {
     do throws(ImageError) {
-      let lease = try ImageStore(root: session.store.root).lease(image)
+      let store = ImageStore(root: session.store.root)
+      let lease = try store.lease(image)
       // Held by the descriptor for as long as this process lives: until the box has ended.
       _ = try duplicated(lease.descriptor)
-      _ = try ImageStore(root: session.store.root).unpacked(image)
-      return ImageInUse(image: image)
+      var used = ImageInUse(image: image)
+      if let files = image.files {
+        switch try ImageLadder(folder: store.directory, isRoot: session.host.isRoot).mount(files) {
+        case .mounted(let mount, let pin):
+          used.mount = mount
+          used.pin = pin
+          return used
+        case .unpack(let why): if let why { used.notes.append("the image was unpacked: \(why)") }
+        }
+      }
+      _ = try store.unpacked(image)
+      return used
     } catch {
       throw CommandError(125, error.message)
     }

@@ -1,6 +1,7 @@
 import BoxNetwork
 import CLinux
 import Formats
+import Images
 import Linux
 import Policy
 import Supervision
@@ -23,6 +24,8 @@ struct RaisedBox {
     _ plan: RunPlan, detached: Bool, _ session: Session, prepare: (String) throws(WallError) -> Streams
   ) throws(CommandError) -> RaisedBox {
     var record = firstRecord(plan, detached: detached, session)
+    // The monitor keeps the image's mount from now on, and not the command that mounted it.
+    if detached { plan.image?.pin?.publish() }
     do throws(WallError) { try session.store.create(record) } catch { throw CommandError(error, status: 125) }
     do throws(CommandError) {
       let streams: Streams

@@ -101,7 +101,7 @@ extension RunPlan {
       wall: wall, choice: choice, policy: policy, configuration: configuration, root: root,
       filter: try RunFilter.make(policy, wall: choice.wall, platform: image?.configuration.platform), image: image,
       workspace: workspace, stopSignal: stop,
-      notes: choice.notes, options: options)
+      notes: choice.notes + (image?.notes ?? []), options: options)
   }
 
   /// The wall that is taken, or the line that says why none is.

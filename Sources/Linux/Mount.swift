@@ -99,6 +99,11 @@ public struct FileSystemContext: ~Copyable, Sendable {
     self.type = type
   }
 
+  init(owning descriptor: consuming FileDescriptor, type: String) {
+    self.descriptor = descriptor
+    self.type = type
+  }
+
   /// "key=value" of mount(8), such as `size=64k`; ENOPARAM-like errors name the option.
   public borrowing func set(_ key: String, _ value: String) throws(SystemError) {
     let setString: UInt = 1

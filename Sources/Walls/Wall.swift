@@ -146,8 +146,29 @@ public enum RootFilesystem: Sendable, Equatable {
   case directory(path: String, readOnly: Bool)
   /// Unpacked layers, the topmost first, under a private writable layer.
   case layers(paths: [String], scratch: Scratch)
+  /// An image that was never unpacked, under a private writable layer.
+  case image(ImageMount, scratch: Scratch)
   /// This machine's own root by an allowlist.
   case host(HostRoot, scratch: Scratch)
+}
+
+/// An image as the store keeps it: one EROFS file with all names and owners, and one file with the contents for each layer. A wall that
+/// has no right to mount (a kernel in user space, a virtual machine's disk) reads these files by itself; the store keeps them as they
+/// are for as long as the image is in use.
+public struct ImageMount: Sendable, Equatable {
+  /// The file with the superblock, the folders and the inodes; blocks of 4096 bytes.
+  public var metadata: String
+  /// The layers' files, in the order of the metadata's device table.
+  public var devices: [String]
+  /// Where this machine's kernel mounted it: a detached mount, read-only, owners untranslated. The caller keeps it open; a wall clones
+  /// it. Nil where nobody mounted it.
+  public var mount: Int32?
+
+  public init(metadata: String, devices: [String], mount: Int32? = nil) {
+    self.metadata = metadata
+    self.devices = devices
+    self.mount = mount
+  }
 }
 
 /// Where writes to a root filesystem go.
