@@ -67,13 +67,15 @@ public enum ImageCopy {
       if tag != nil, case .reference(let own) = try LayoutDirectory(path: path).imageName(tag: tag) { given = own }
       var folder = try SaveFolder.begin(path)
       let saved = try saved(image, given, store, lease)
-      try OCISave.write([saved], into: &folder, progress)
+      let outcome = try OCISave.write([saved], into: &folder, progress)
+      for line in outcome.lines { progress.say(line) }
     case .ociArchive(let path, let own):
       var given = name
       if let own { given = try reference(own, for: path) }
       var archive = SaveArchive(try SaveTarget.file(path))
       let saved = try saved(image, given, store, lease)
-      try OCISave.write([saved], into: &archive, progress)
+      let outcome = try OCISave.write([saved], into: &archive, progress)
+      for line in outcome.lines { progress.say(line) }
     case .dockerArchive(let path, let own):
       var archive = SaveArchive(try SaveTarget.file(path))
       let saved = try saved(image, own ?? name, store, lease)

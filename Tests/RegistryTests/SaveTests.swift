@@ -78,7 +78,8 @@ struct SaveTests {
     } else {
       #expect(saved.error.isEmpty, "\(saved.error)")
     }
-    let loaded = try other("load", path("saved.tar"))
+    let loaded = try FrontCommand.run(
+      [FrontCommand.path, "--root", other.root, "load"] + (keepsBlobs ? ["--keep-blobs"] : []) + [path("saved.tar")])
     #expect(loaded.status == 0, "\(loaded.error)")
     for name in names { #expect(try id(name, front) == id(name, other)) }
     #expect(other.entries("names").count == 4 && other.entries("layers").count == 3)
