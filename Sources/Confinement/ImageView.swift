@@ -15,14 +15,23 @@ package final class ImageView {
   package private(set) var descriptor: Int32 = -1
 
   /// - Parameters:
+  ///   - root: of an image.
   ///   - userNamespace: the box's, through which owners are translated; nil where it has the host's.
-  package init(of paths: [String], userNamespace: Int32?, isRoot: Bool) throws(WallError) {
+  package init(of root: RootFilesystem, userNamespace: Int32?, isRoot: Bool) throws(WallError) {
     hasUserNamespace = userNamespace != nil
+    let owners: HostTrees.Owners = isRoot && userNamespace != nil ? .translated : .asTheyAre
     var indices: [Int] = []
-    for (index, path) in paths.enumerated() where !paths[..<index].contains(path) {
-      let owners: HostTrees.Owners = isRoot && userNamespace != nil ? .translated : .asTheyAre
-      indices.append(
-        trees.add(HostTrees.Request(path: path, what: "image layer", recursive: false, owners: owners)))
+    switch root {
+    case .layers(let paths, _):
+      for (index, path) in paths.enumerated() where !paths[..<index].contains(path) {
+        indices.append(
+          trees.add(HostTrees.Request(path: path, what: "image layer", recursive: false, owners: owners)))
+      }
+    case .image(let image, _):
+      var request = HostTrees.Request(path: image.metadata, what: "image layer", recursive: false, owners: owners)
+      request.kept = image.mount
+      indices.append(trees.add(request))
+    case .directory, .host: throw WallError("its files began as no image")
     }
     layers = indices
     isOpen = isRoot

@@ -33,7 +33,6 @@ struct BoxRootReading: RootReading {
 
   func changes(since root: RootFilesystem, as form: RootForm, to output: Int32) throws(WallError) -> any TransferWork {
     let what = "sandbox \(sandbox.id)"
-    guard case .layers(let paths, _) = root else { throw WallError("\(what): its files began as no image") }
     let hasUser = sandbox.namespaces & Namespaces.user != 0
     guard sandbox.namespaces & Namespaces.mount != 0 else {
       throw WallError("\(what) has no mounts of its own: its files are not told from the host's")
@@ -44,7 +43,7 @@ struct BoxRootReading: RootReading {
         hasUser ? OwnedDescriptor(try File.open("/proc/\(sandbox.process.pid)/ns/user", O_RDONLY)) : nil
       guard sandbox.process.isAlive else { throw SystemError("pidfd_open", "", .noProcess) }
       do throws(WallError) {
-        view = try ImageView(of: paths, userNamespace: namespace?.rawValue, isRoot: Process.effectiveUser == 0)
+        view = try ImageView(of: root, userNamespace: namespace?.rawValue, isRoot: Process.effectiveUser == 0)
       } catch { throw SystemError("image", error.message, .invalid) }
     } catch {
       throw error.errno == .noProcess ? WallError(.gone, "\(what) has ended") : WallError(what, error)

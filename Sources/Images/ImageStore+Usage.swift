@@ -24,7 +24,7 @@ public struct StoreUse: Sendable {
   }
   public var images: [Entry] = []
   public var layers: [Layer] = []
-  /// Manifests, configurations, metadata over layers, names and locks.
+  /// Manifests, configurations, merged metadata, names and locks.
   public var documents = DiskUse()
   /// What is in the making, or was left by commands that were killed.
   public var unfinished = DiskUse()
@@ -54,7 +54,8 @@ extension ImageStore {
       for layer in manifest.layers { users[layer.digest.hex, default: []].insert(digest) }
     }
     var sizes: [String: Int64] = [:]
-    let measured = try measure(try entries(of: layers).map { layers + "/" + $0 } + [incoming, blobs, merged, names, locks])
+    let others = [blobs, merged, names, locks, directory + "/mounts"]
+    let measured = try measure(try entries(of: layers).map { layers + "/" + $0 } + [incoming] + others)
     for name in try entries(of: layers) {
       guard let each = measured[layers + "/" + name], let digest = Self.digest(name) else { continue }
       let users = users[name] ?? []
@@ -71,7 +72,7 @@ extension ImageStore {
           names: (images[digest] ?? []).map(\.familiar).sorted(), isActive: active.contains(digest),
           size: digests.reduce(0) { $0 + (sizes[$1] ?? 0) }, own: own.reduce(0) { $0 + (sizes[$1] ?? 0) }))
     }
-    use.documents = [blobs, merged, names, locks].reduce(DiskUse()) { $0 + (measured[$1] ?? DiskUse()) }
+    use.documents = others.reduce(DiskUse()) { $0 + (measured[$1] ?? DiskUse()) }
     use.unfinished = measured[incoming] ?? DiskUse()
     use.unfinishedCount = try entries(of: incoming).count
     return use

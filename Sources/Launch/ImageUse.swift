@@ -76,7 +76,8 @@ enum ImageUse {
     }
   }
 
-  private static func lease(_ image: Image, _ session: Session) throws(CommandError) -> ImageInUse {
+  /// Keeps it from being removed while this process lives, and has its files mounted or unpacked.
+  static func lease(_ image: Image, _ session: Session) throws(CommandError) -> ImageInUse {
     do throws(ImageError) {
       let store = ImageStore(root: session.store.root)
       let lease = try store.lease(image)

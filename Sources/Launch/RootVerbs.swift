@@ -54,23 +54,17 @@ enum RootVerbs {
     )
   }
 
-  /// The image's files as folders to compare with; made of its layers where they are not there yet. The sandbox holds the lease.
-  private static func base(of record: SandboxRecord, _ session: Session) throws(WallError) -> RootFilesystem {
-    let image = try image(of: record, session)
-    do throws(ImageError) {
-      return .layers(paths: try ImageStore(root: session.store.root).unpacked(image), scratch: .none)
-    } catch { throw WallError(error.message) }
-  }
-
   /// The image as it was when the sandbox began, whatever its name leads to now; the sandbox keeps its layers.
-  private static func image(of record: SandboxRecord, _ session: Session) throws(WallError) -> Image {
+  private static func image(of record: SandboxRecord, _ session: Session) throws(WallError) -> ImageInUse {
     do {
       let store = ImageStore(root: session.store.root)
       if let text = record.details["image"],
         let image = try store.image(ofManifest: try Digest(text), called: record.image)
       {
-        return image
+        return try ImageUse.lease(image, session)
       }
+    } catch let error as CommandError {
+      throw WallError("sandbox \(record.name): \(error.message)")
     } catch { throw WallError("sandbox \(record.name): \(error)") }
     throw WallError("sandbox \(record.name): its image \(record.image) is not known any more")
   }
@@ -79,7 +73,7 @@ enum RootVerbs {
 
   private static func diff(_ word: String, json: Bool, _ session: Session) throws(WallError) -> Int32 {
     let record = try record(word, "diff", session)
-    let root = try base(of: record, session)
+    let root = try image(of: record, session).root(.none)
     let stream = try pipe("diff")
     let work = try reading(record, "diff", session).changes(since: root, as: .list, to: stream.far.rawValue)
     stream.far.close()
@@ -145,7 +139,7 @@ enum RootVerbs {
     let record = try record(word, "commit", session)
     let sandbox = try session.open(record)
     let reading = try reading(record, "commit", session)
-    let root = try base(of: record, session)
+    let root = try image(of: record, session).root(.none)
     let paused = try pause(record, sandbox, command)
     defer { resume(paused, record) }
     let layer = try pipe("commit")
