@@ -145,9 +145,11 @@ let coreTests: [Target] = [
   tests("Options", ["Options", "Formats"]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
-  tests("OCIEscape", []),
+  tests("OCIEscape", ["ChildProcesses"]),
+  // Processes that tests start and wait for.
+  .target(name: "ChildProcesses", path: "Tests/ChildProcesses", swiftSettings: strict),
   // Other people's daemons drive the built command.
-  tests("Engine", [], exclude: ["world.sh", "cri.py"]),
+  tests("Engine", ["ChildProcesses"], exclude: ["world.sh", "cri.py"]),
   // podman from Debian, with immure-oci as its runtime.
   tests("Podman", ["Linux", "CLinux"]),
   // Debian's kernels under emulation, with the built command in them.

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -187,9 +188,6 @@ final class Rig {
 
   /// Runs a command to its end; one that takes longer than `seconds` is killed.
   static func command(_ words: [String], input: String? = nil, seconds: Int = 60) throws -> Result {
-    let process = Foundation.Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-k", "2", "\(seconds)"] + words
     // Files, not pipes: what a container keeps open must not keep the test waiting.
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("escape-io-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -200,13 +198,11 @@ final class Rig {
     try Data((input ?? "").utf8).write(to: source)
     _ = FileManager.default.createFile(atPath: output.path, contents: nil)
     _ = FileManager.default.createFile(atPath: error.path, contents: nil)
-    process.standardInput = try FileHandle(forReadingFrom: source)
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    process.standardError = try FileHandle(forWritingTo: error)
-    try process.run()
-    process.waitUntilExit()
+    let child = try Child(
+      ["/usr/bin/timeout", "-k", "2", "\(seconds)"] + words, environment: ProcessInfo.processInfo.environment,
+      input: .path(source.path), output: output.path, error: error.path)
     return Result(
-      status: process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus,
+      status: child.wait(),
       output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
       error: String(decoding: try Data(contentsOf: error), as: UTF8.self))
   }

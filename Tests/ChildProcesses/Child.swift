@@ -1,12 +1,12 @@
-import Foundation
+public import Foundation
 
-/// A process of ours with files for its first three descriptors and no others. Not Foundation's: that learns of an end by a socket
-/// which the child's children have too, and waits for those that outlive it.
-struct Child {
-  let pid: pid_t
+/// A process of ours with files for its first three descriptors and no others, no signal blocked. Not Foundation's: that learns of an
+/// end by a socket which the child's children have too, waits for those that outlive it, and after hundreds of children misses one.
+public struct Child {
+  public let pid: pid_t
 
   /// `input` is a path or a descriptor; `output` and `error` are paths of files that are there.
-  init(_ words: [String], environment: [String: String], input: Input, output: String, error: String) throws {
+  public init(_ words: [String], environment: [String: String], input: Input, output: String, error: String) throws {
     // SAFETY: what is passed lives until posix_spawn returned; the texts of strdup are freed after it, the null at the end too.
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
@@ -22,26 +22,34 @@ struct Child {
     var envp: [UnsafeMutablePointer<CChar>?] =
       unsafe environment.map { unsafe strdup($0.key + "=" + $0.value) } + [nil]
     defer { unsafe (argv + envp).forEach { unsafe free($0) } }
+    // Dispatch's threads have signals blocked, and a child would keep them so.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var child: pid_t = 0
-    let failed = unsafe posix_spawnp(&child, words[0], &actions, nil, &argv, &envp)
+    let failed = unsafe posix_spawnp(&child, words[0], &actions, &attributes, &argv, &envp)
     if failed != 0 { throw POSIXError(POSIXErrorCode(rawValue: failed) ?? .EINVAL) }
     pid = child
   }
 
-  enum Input {
+  public enum Input {
     case path(String)
     case descriptor(Int32)
   }
 
   /// Waits for its end: its exit status, 128 + N where signal N ended it.
-  func wait() -> Int32 {
+  public func wait() -> Int32 {
     var status: Int32 = 0
     while unsafe waitpid(pid, &status, 0) < 0 && errno == EINTR {}
     return status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
   }
 
   /// Whether it has ended; it still is to be waited for.
-  var hasEnded: Bool {
+  public var hasEnded: Bool {
     var information = unsafe siginfo_t()
     let answer = unsafe waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT)
     return unsafe answer == 0 && information.si_signo == SIGCHLD
