@@ -10,6 +10,7 @@ public struct LoopDevice: ~Copyable, Sendable {
   /// - Parameter directIO: reads the file past the page cache where its file system can.
   /// - Throws: ENOENT, EACCES or EPERM where there are no loop devices for this caller; EBUSY where others took each that was free.
   public static func attach(_ file: Int32, directIO: Bool) throws(SystemError) -> LoopDevice {
+    let file = try nameless(file)
     let control = try File.open("/dev/loop-control", O_RDWR)
     let getFree: UInt = 0x4c82
     // Between asking for a free one and taking it, others may take it.
@@ -25,11 +26,18 @@ public struct LoopDevice: ~Copyable, Sendable {
         throw SystemError("open", path, .noDevice)
       }
       do throws(SystemError) {
-        try configure(device.rawValue, path, file, directIO: directIO)
+        try configure(device.rawValue, path, file.rawValue, directIO: directIO)
         return LoopDevice(descriptor: device)
       } catch  where error.errno == .busy {}
     }
     throw SystemError("ioctl(LOOP_CONFIGURE)", "/dev/loop*", .busy)
+  }
+
+  /// The same file, opened through a mount of nothing but it: /sys/block/loopN/loop/backing_file, which a box may read, says "/" and not
+  /// where the file lies.
+  private static func nameless(_ file: Int32) throws(SystemError) -> FileDescriptor {
+    let alone = try DetachedMount.clone("", at: file, recursive: false)
+    return try File.open("/proc/self/fd/\(alone.descriptor.rawValue)", O_RDONLY)
   }
 
   /// Gives the descriptor up without closing it.

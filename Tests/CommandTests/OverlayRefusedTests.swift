@@ -136,7 +136,9 @@ struct OverlayRefusedTests {
       kill -9 $parent; wait $tracer; for i in $(seq 500); do kill -0 $command 2> /dev/null || break; sleep 0.01; done
       kill -0 $command 2> /dev/null && echo left; grep -c 'stopped by SIGSTOP' \(root)/trace
       """
-    let result = try Immure.command(["unshare", "-m", "sh", "-c", script, "sh"] + trace + words, seconds: 60)
+    let unpacked = ["env", "IMMURE_IMAGE_MOUNT=unpack"]
+    let result = try Immure.command(
+      ["unshare", "-m", "sh", "-c", script, "sh"] + unpacked + trace + words, seconds: 60)
     #expect(
       result.output.split(separator: "\n").last == "1" && !result.output.contains("left"),
       "\(result.output) \(result.error)")

@@ -131,7 +131,10 @@ struct MachineFieldTests {
       save='\(oci.path)/save'; mkdir "$save" && mount --rbind /sys/fs/cgroup "$save" && mount -t tmpfs x /sys/fs/cgroup || exit 70
       for d in "$save"/*/; do n=$(basename "$d"); mkdir /sys/fs/cgroup/$n && mount --bind "$d" /sys/fs/cgroup/$n; done
       for n in net_cls net_prio; do mkdir /sys/fs/cgroup/$n; mount -t cgroup -o $n x /sys/fs/cgroup/$n || exit 77; done
-      exec "$@"
+      "$@"; status=$?
+      # A hierarchy with a group in it would stay with the machine, for everybody to see.
+      for n in net_cls net_prio; do rmdir /sys/fs/cgroup/$n/immure; umount /sys/fs/cgroup/$n; done
+      exit $status
       """, "x",
     ]
     let result = try run(prefix, "cd /sys/fs/cgroup; cat net_cls/net_cls.classid; cat net_prio/net_prio.ifpriomap") {
