@@ -35,6 +35,8 @@ if [ "${3:-}" != inside ]; then
       group=/sys/fs/cgroup/${controllers#name=}/$name
       [ ! -d "${group%/*}$path" ] || group=${group%/*}${path%/}/$name
     fi
+    # A hierarchy that is mounted in another namespace only is not ours.
+    [ -d "${group%/*}" ] || continue
     mkdir "$group"
     groups+=("$group")
     if [ -e "$group/cpuset.mems" ] && [ -n "$controllers" ]; then
