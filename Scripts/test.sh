@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 
 # Seconds that a suite may take on two cores. One that takes longer is named; one that takes twice as long is ended and fails.
 declare -A budgets=(
-  [HouseTests]=20 [FormatsTests]=90 [SeccompTests]=120 [PolicyTests]=20 [LinuxTests]=60 [WallsTests]=60 [TreesTests]=60 [GuestTests]=30
-  [ConfinementTests]=60 [SupervisionTests]=60 [NetworkTests]=60 [WorkspaceTests]=90 [ImagesTests]=90 [OptionsTests]=20
-  [OCITests]=150 [OCIEscapeTests]=120 [EngineTests]=150 [KernelTests]=120 [PodmanTests]=120 [RegistryTests]=180 [TraceTests]=90 [CommandTests]=420 [Fuzz]=240
+  [HouseTests]=30 [FormatsTests]=90 [SeccompTests]=120 [PolicyTests]=20 [LinuxTests]=60 [WallsTests]=60 [TreesTests]=60 [GuestTests]=30
+  [ConfinementTests]=60 [SupervisionTests]=60 [NetworkTests]=60 [WorkspaceTests]=90 [ImagesTests]=150 [OptionsTests]=20
+  [OCITests]=150 [OCIEscapeTests]=120 [EngineTests]=150 [KernelTests]=120 [PodmanTests]=120 [RegistryTests]=180 [TraceTests]=90 [CommandTests]=420 [Fuzz]=330
 )
 factor=1
 [ "${IMMURE_TEST_ALL:-}" = 1 ] && factor=10
