@@ -17,7 +17,10 @@ extension Verb {
           Option("log", value: "FILE", "Where failures are written, besides standard error"),
           Option("log-format", value: "text|json", "How they are written (text)"),
           Option("log-level", value: "LEVEL", "Taken and not used: failures are always written, nothing else is"),
-          Option("systemd-cgroup", "Control groups as systemd's scopes, cgroupsPath being SLICE:PREFIX:NAME; refused where systemd does not run"),
+          Option(
+            "systemd-cgroup",
+            "Control groups as systemd's scopes, cgroupsPath being SLICE:PREFIX:NAME; refused where systemd does not run"
+          ),
           Option("rootless", value: "true|false|auto", "Taken and not used: whether root is meant is seen"),
           Option("criu", value: "FILE", "Taken and not used: there is no checkpoint"),
           Option("version", "v", "Say which immure this is, and which specification it keeps"),

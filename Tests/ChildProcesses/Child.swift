@@ -21,7 +21,10 @@ public struct Child {
     var argv: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
     var envp: [UnsafeMutablePointer<CChar>?] =
       unsafe environment.map { unsafe strdup($0.key + "=" + $0.value) } + [nil]
-    defer { unsafe (argv + envp).forEach { unsafe free($0) } }
+    defer {
+      let words = unsafe argv + envp
+      for index in unsafe words.indices { unsafe free(words[index]) }
+    }
     // Dispatch's threads have signals blocked, and a child would keep them so.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
