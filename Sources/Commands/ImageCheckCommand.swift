@@ -27,7 +27,7 @@ enum CheckImagesCommand {
     }
     let trees = check.trees == 0 ? "" : " (\(check.trees) of an early version, of which nothing can be verified)"
     Output.print(
-      "\(check.images) names, \(check.layers) layers\(trees), \(ImagesCommand.size(check.bytes)) read: \(check.problems.isEmpty ? "whole" : "\(check.problems.count) damaged")\n"
+      "\(check.images) \(check.images == 1 ? "name" : "names"), \(check.layers) \(check.layers == 1 ? "layer" : "layers")\(trees), \(ImagesCommand.size(check.bytes)) read: \(check.problems.isEmpty ? "whole" : "\(check.problems.count) damaged")\n"
     )
     return check.problems.isEmpty ? 0 : 1
   }
