@@ -141,7 +141,7 @@ let coreTests: [Target] = [
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
   tests("Trace", ["Trace", "Policy", "Seccomp", "Linux", "Formats"]),
-  tests("Images", ["Images", "Walls", "Linux", "CLinux", "Formats"]),
+  tests("Images", ["ChildProcesses", "Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.

@@ -1,4 +1,5 @@
 import CLinux
+import ChildProcesses
 import Formats
 import Foundation
 import Images
@@ -29,20 +30,15 @@ let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().delet
 /// Runs a program, for at most a minute. - Returns: what it printed, or nil and what it printed where it failed.
 @discardableResult
 func output(_ arguments: [String], in folder: String = "/") -> (status: Int32, text: String) {
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-  process.arguments = ["timeout", "60"] + arguments
-  process.currentDirectoryURL = URL(fileURLWithPath: folder)
   let file = FileManager.default.temporaryDirectory.appendingPathComponent("immure-out-\(UUID().uuidString)")
   defer { try? FileManager.default.removeItem(at: file) }  // a leftover in the temporary folder harms nobody
-  guard FileManager.default.createFile(atPath: file.path, contents: nil),
-    let handle = try? FileHandle(forWritingTo: file)
-  else { return (-1, "no temporary file") }
-  process.standardOutput = handle
-  process.standardError = handle
-  guard (try? process.run()) != nil else { return (-1, "cannot run \(arguments)") }
-  process.waitUntilExit()
-  return (process.terminationStatus, (try? String(contentsOf: file, encoding: .utf8)) ?? "not UTF-8")
+  guard
+    let child = try? Child(
+      ["env", "-C", folder, "timeout", "60"] + arguments, environment: ProcessInfo.processInfo.environment,
+      input: .path("/dev/null"), output: file.path, error: file.path)
+  else { return (-1, "cannot run \(arguments)") }
+  let status = child.wait()
+  return (status, (try? String(contentsOf: file, encoding: .utf8)) ?? "not UTF-8")
 }
 
 /// A file-backed EROFS mount that is attached nowhere and ends with the value.
