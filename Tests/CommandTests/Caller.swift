@@ -159,3 +159,10 @@ enum Machine {
     }
   }
 }
+
+/// A script of a station came to its last line, which prints "done"; else what it printed and said is told.
+func expectDone(_ result: Immure.Result, _ line: SourceLocation = #_sourceLocation) {
+  #expect(
+    result.output.hasSuffix("done\n"), "printed: \(result.output.suffix(2500)) said: \(result.error.suffix(1500))",
+    sourceLocation: line)
+}

@@ -31,12 +31,6 @@ struct CopyTests {
     return result
   }
 
-  private func expectDone(_ result: Immure.Result, _ line: SourceLocation = #_sourceLocation) {
-    #expect(
-      result.output.hasSuffix("done\n"), "printed: \(result.output.suffix(1500)) said: \(result.error.suffix(1500))",
-      sourceLocation: line)
-  }
-
   /// Files, folders and streams go in and out of a box that runs and one that is paused; inside they are its root's, here the caller's.
   @Test(arguments: Caller.allCases)
   func filesGoInAndOut(caller: Caller) throws {

@@ -44,12 +44,6 @@ struct RootVerbsTests {
     return result
   }
 
-  private func expectDone(_ result: Immure.Result, _ line: SourceLocation = #_sourceLocation) {
-    #expect(
-      result.output.hasSuffix("done\n"), "printed: \(result.output.suffix(2500)) said: \(result.error.suffix(1500))",
-      sourceLocation: line)
-  }
-
   /// A box that did nothing differs in nothing, whatever its image holds (whiteouts, opaque folders, setuid, capabilities, hard links) and
   /// whatever was mounted into it; an image that nothing was added to has no further layer.
   @Test(arguments: [(Caller.root, ""), (.root, "--userns host"), (.root, "-v $D:/srv/given"), (.user, "")])

@@ -16,6 +16,8 @@ private let mountsImages: Bool = {
   return FileManager.default.fileExists(atPath: path(of: mount))
 }()
 private let hasPython = output(["python3", "-c", "import tarfile"]).status == 0
+/// Older erofs-utils (before 1.7) have one block size, and say so in their help.
+private let blockSizes = output(["mkfs.erofs", "--help"]).text.contains("-b#") ? [["-b512"], ["-b1024"]] : []
 private let hasTools = output(["fsck.erofs", "-V"]).status == 0 && output(["mkfs.erofs", "-V"]).status == 0
 
 /// Images that we write, as Linux, fsck.erofs and our own reader see them, against what the directory writer unpacks.
@@ -189,14 +191,10 @@ private let hasTools = output(["fsck.erofs", "-V"]).status == 0 && output(["mkfs
   /// What mkfs.erofs wrote, read by us and by Linux.
   @Test(
     .enabled(if: mountsImages && hasTools, "wants root, file-backed EROFS mounts and erofs-utils"),
-    arguments: [
-      [], ["-b512"], ["-b1024"], ["--chunksize=4096"], ["--chunksize=65536"], ["-Eforce-inode-extended"], ["-x1"],
-    ])
+    arguments: [[], ["--chunksize=4096"], ["--chunksize=65536"], ["-Eforce-inode-extended"], ["-x1"]] + blockSizes)
   func readsWhatMkfsWrote(_ options: [String]) throws {
     try unpack(tar: try tar("all"), into: file("tree"))
     let made = output(["mkfs.erofs", "--quiet"] + options + [file("image"), file("tree")])
-    // Older erofs-utils have one block size.
-    if made.status != 0, options.first?.hasPrefix("-b") == true { return }
     try #require(made.status == 0, "\(made.text)")
     var reader = try EROFSReader(try ImageFile(file("image")))
     let ours = try readerLines(&reader)

@@ -60,15 +60,7 @@ extension RealRegistryTests {
   /// Tokens say what may be done: the scopes of a push and of what is mounted from, and refresh tokens.
   @Test func tokensForPushing() throws {
     try prepare()
-    let tokens = try Server([
-      "python3", Server.fixture("token-server.py"), front.scratch.path + "/server.crt",
-      front.scratch.path + "/server.key",
-    ])
-    let (server, port) = try start(
-      """
-      auth:
-        token: {realm: "http://127.0.0.1:\(tokens.announced)/token", service: rig-registry, issuer: rig-auth, rootcertbundle: \(front.scratch.path)/server.crt}
-      """)
+    let (server, port, tokens) = try startWithTokens()
     let place = "127.0.0.1:\(port)"
     try front.shell(
       "skopeo copy -q --dest-tls-verify=false --dest-creds u:p oci:image:v1 docker://\(place)/from/image:v1")

@@ -44,6 +44,20 @@ struct RealRegistryTests {
     return (server, port)
   }
 
+  /// A registry that sends its clients to a token server.
+  func startWithTokens() throws -> (Server, port: String, tokens: Server) {
+    let tokens = try Server([
+      "python3", Server.fixture("token-server.py"), front.scratch.path + "/server.crt",
+      front.scratch.path + "/server.key",
+    ])
+    let (server, port) = try start(
+      """
+      auth:
+        token: {realm: "http://127.0.0.1:\(tokens.announced)/token", service: rig-registry, issuer: rig-auth, rootcertbundle: \(front.scratch.path)/server.crt}
+      """)
+    return (server, port, tokens)
+  }
+
   var tls: String {
     "  tls: {certificate: \(front.scratch.path)/server.crt, key: \(front.scratch.path)/server.key}\n"
   }
@@ -116,15 +130,7 @@ struct RealRegistryTests {
 
   @Test func tokens() throws {
     try prepare()
-    let tokens = try Server([
-      "python3", Server.fixture("token-server.py"), front.scratch.path + "/server.crt",
-      front.scratch.path + "/server.key",
-    ])
-    let (server, port) = try start(
-      """
-      auth:
-        token: {realm: "http://127.0.0.1:\(tokens.announced)/token", service: rig-registry, issuer: rig-auth, rootcertbundle: \(front.scratch.path)/server.crt}
-      """)
+    let (server, port, tokens) = try startWithTokens()
     for repository in ["public/image", "private/image"] {
       try front.shell(
         "skopeo copy -q --dest-tls-verify=false --dest-creds u:p oci:image:v1 docker://127.0.0.1:\(port)/\(repository):v1"
