@@ -84,7 +84,7 @@ driver_checks() { # GROUP
 # podman with its own choice of cgroup manager, which is systemd here; the image is busybox as a whole root.
 image() {
   configure
-  tar -C "$bundle/rootfs" -cf "$scratch/tiny.tar" . && podman import --quiet "$scratch/tiny.tar" tiny >/dev/null
+  tar -C "$bundle/rootfs" --owner=0 --group=0 -cf "$scratch/tiny.tar" . && podman import --quiet "$scratch/tiny.tar" tiny >/dev/null
 }
 pod() { timeout 250 podman --runtime $lab/bin/immure-oci "$@"; }
 podman_runs() { same "$(pod run --rm --network none tiny /bin/echo hello)" hello; }
@@ -117,7 +117,7 @@ if [ "${1:-}" = user ]; then
   driver=--systemd-cgroup at=user.slice:lab:box unit=lab-box.scope slice=user.slice
   own_user='"uidMappings":[{"containerID":0,"hostID":1000,"size":1}],"gidMappings":[{"containerID":0,"hostID":1000,"size":1}],'
   driver_checks "systemd driver, user"
-    podman_checks "podman with systemd's cgroups, user"
+  podman_checks "podman with systemd's cgroups, user"
   exit 0
 fi
 
