@@ -140,22 +140,31 @@ final class Podman {
     try Self.command(words(arguments), input: input, seconds: seconds)
   }
 
-  /// The same with a terminal of script(1)'s; what is shown in it.
+  /// The same with a terminal of script(1)'s at which nobody types; what is shown in it. At the end of its input script(1) types ^D, and
+  /// podman loses what a program said if it has not read it when conmon closes with a key unread: the socket is reset (unix(7)).
   func shown(_ arguments: String...) throws -> Result {
     let quoted = words(arguments).map { "'" + $0.replacingOccurrences(of: "'", with: "'\\''") + "'" }.joined(
       separator: " ")
-    return try Self.command(["/usr/bin/script", "-qec", quoted, "/dev/null"], input: "")
+    return try Self.command(["/usr/bin/script", "-qec", quoted, "/dev/null"], input: nil, isSilent: true)
   }
 
-  /// Runs a command to its end; one that takes longer than `seconds` is killed. Not with Foundation's Process: it waits until nobody has
+  /// Runs a command to its end; one that takes longer than `seconds` is killed. Its input is what is given, or, silent, a pipe into which
+  /// nothing comes and that does not end. Not with Foundation's Process: it waits until nobody has
   /// a descriptor any more that every child inherits, and conmon lives as long as its container.
-  static func command(_ words: [String], input: String? = nil, seconds: Int = 60) throws -> Result {
+  static func command(_ words: [String], input: String? = nil, isSilent: Bool = false, seconds: Int = 60) throws
+    -> Result
+  {
     // Files, not pipes: what a container keeps open must not keep the test waiting.
     let folder = FileManager.default.temporaryDirectory.path + "/podman-io-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    for (name, text) in [("0", input ?? ""), ("1", ""), ("2", "")] {
+    for (name, text) in [("0", input ?? ""), ("1", ""), ("2", "")] where !(isSilent && name == "0") {
       try text.write(toFile: folder + "/" + name, atomically: false, encoding: .utf8)
+    }
+    if isSilent {
+      // SAFETY: the text of the path lives across the call.
+      let made = unsafe mkfifo(folder + "/0", 0o600)
+      try #require(made == 0)
     }
     let status = try wait(["/usr/bin/timeout", "-k", "2", "\(seconds)"] + words, folder)
     return Result(
@@ -164,7 +173,8 @@ final class Podman {
   }
 
   private static func wait(_ words: [String], _ folder: String) throws -> Int32 {
-    let input = try File.open(folder + "/0", O_RDONLY)
+    // For writing too: a named pipe then has a writer, and does not end.
+    let input = try File.open(folder + "/0", O_RDWR)
     let output = try File.open(folder + "/1", O_WRONLY)
     let error = try File.open(folder + "/2", O_WRONLY)
     let child = try Linux.Process.spawn(
