@@ -140,7 +140,7 @@ let coreTests: [Target] = [
   tests("Guest", ["Guest", "Linux", "CLinux"]),
   tests("Supervision", ["Supervision", "Walls", "Policy", "Linux", "Formats"]),
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
-  tests("Trace", ["Trace", "Policy", "Seccomp", "Linux", "Formats"]),
+  tests("Trace", ["ChildProcesses", "Trace", "Policy", "Seccomp", "Linux", "Formats"]),
   tests("Images", ["ChildProcesses", "Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),

@@ -5,8 +5,11 @@ public import Foundation
 public struct Child {
   public let pid: pid_t
 
-  /// `input` is a path or a descriptor; `output` and `error` are paths of files that are there.
-  public init(_ words: [String], environment: [String: String], input: Input, output: String, error: String) throws {
+  /// `input` is a path or a descriptor; `output` and `error` are paths of files, made where they are not there; `folder` is where it
+  /// stands, as the one who asks if nil.
+  public init(
+    _ words: [String], environment: [String: String], folder: String? = nil, input: Input, output: String, error: String
+  ) throws {
     // SAFETY: what is passed lives until posix_spawn returned; the texts of strdup are freed after it, the null at the end too.
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
@@ -18,6 +21,7 @@ public struct Child {
     unsafe posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     unsafe posix_spawn_file_actions_addopen(&actions, 2, error, O_WRONLY | O_CREAT | O_APPEND, 0o600)
     unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    if let folder { unsafe posix_spawn_file_actions_addchdir_np(&actions, folder) }
     var argv: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
     var envp: [UnsafeMutablePointer<CChar>?] =
       unsafe environment.map { unsafe strdup($0.key + "=" + $0.value) } + [nil]

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Formats
 import Foundation
 import Testing
@@ -35,32 +36,25 @@ struct Command {
     var error: String
   }
 
-  /// Runs words in a folder, ended after `seconds`. Standard error goes to a file: reading two pipes would want two threads.
+  /// Runs words in a folder to their end, which comes after `seconds`.
   static func run(_ words: [String], in place: Place, environment: [String: String] = [:], seconds: Int = 60) throws
     -> Result
   {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-k", "5", "\(seconds)"] + words
-    process.environment =
-      ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"]
-      .merging(
-        environment, uniquingKeysWith: { $1 })
-    process.currentDirectoryURL = URL(fileURLWithPath: place.folder)
-    let errors = NSTemporaryDirectory() + "immure-trace-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: errors) }
-    try Data().write(to: URL(fileURLWithPath: errors))
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let bytes = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
-    return Result(
-      status: status, output: String(decoding: bytes, as: UTF8.self),
-      error: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self))
+    // Files, not pipes: reading two pipes would want two threads.
+    let files = NSTemporaryDirectory() + "immure-trace-io-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: files) }
+    let child = try Child(
+      ["/usr/bin/timeout", "-k", "5", "\(seconds)"] + words,
+      environment: [
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
+      ].merging(environment, uniquingKeysWith: { $1 }),
+      folder: place.folder, input: .path("/dev/null"), output: files + "/1", error: files + "/2")
+    let status = child.wait()
+    func text(_ name: String) throws -> String {
+      String(decoding: try Data(contentsOf: URL(fileURLWithPath: files + name)), as: UTF8.self)
+    }
+    return Result(status: status, output: try text("/1"), error: try text("/2"))
   }
 
   /// Traces words and reads what was seen.
