@@ -81,6 +81,13 @@ let house: [Target] = [
     "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   module(
     "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
+  // The kernel in user space, a target for each of its parts, bottom first.
+  module("SentryABI", ["Linux", "CLinux"]),
+  module("SentryWait"),
+  module("SentryMemory", ["SentryABI", "Linux", "CLinux"]),
+  module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryTasks", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryCalls", ["SentryTasks", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("Images", ["Walls", "Trees", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),
@@ -143,6 +150,7 @@ let coreTests: [Target] = [
   tests("Trace", ["ChildProcesses", "Trace", "Policy", "Seccomp", "Linux", "Formats"]),
   tests("Images", ["ChildProcesses", "Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
+  tests("Sentry", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
   tests("OCIEscape", ["ChildProcesses"]),

@@ -1,0 +1,4 @@
+extension CallTable {
+  /// One list for each subsystem.
+  public static let all = CallTable([])
+}

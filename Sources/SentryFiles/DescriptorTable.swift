@@ -1,0 +1,108 @@
+public import Linux
+
+/// A process's descriptors (the kernel's `files_struct`): shared by threads, copied by fork.
+public final class DescriptorTable {
+  public struct Entry {
+    public let file: OpenFile
+    public var closesOnExec: Bool
+  }
+  private var entries: [Entry?] = []
+  /// RLIMIT_NOFILE's soft limit: numbers are below it.
+  public var limit: Int32
+  /// Tasks that share it.
+  public private(set) var users = 1
+
+  public init(limit: Int32 = 1024) { self.limit = limit }
+
+  public func share() { users += 1 }
+
+  /// A task leaves; the last one closes all.
+  public func leave() {
+    users -= 1
+    if users == 0 { closeAll() }
+  }
+
+  /// For fork(2) and unshare(2).
+  public func copy() -> DescriptorTable {
+    let copy = DescriptorTable(limit: limit)
+    copy.entries = entries
+    for entry in entries { entry?.file.retain() }
+    return copy
+  }
+
+  /// - Throws: EBADF.
+  public func file(_ number: Int32) throws(Errno) -> OpenFile { try entry(number).file }
+
+  public func entry(_ number: Int32) throws(Errno) -> Entry {
+    guard number >= 0, Int(number) < entries.count, let entry = entries[Int(number)] else { throw .badDescriptor }
+    return entry
+  }
+
+  /// Takes the lowest free number.
+  /// - Throws: EMFILE; EINVAL where `least` is beyond the limit (F_DUPFD).
+  public func add(_ file: OpenFile, closesOnExec: Bool, atLeast least: Int32 = 0) throws(Errno) -> Int32 {
+    guard least >= 0, least < limit else { throw least == 0 ? .tooManyFiles : .invalid }
+    var number = Int(least)
+    while number < entries.count, entries[number] != nil { number += 1 }
+    guard number < Int(limit) else { throw .tooManyFiles }
+    place(file, at: number, closesOnExec)
+    return Int32(truncatingIfNeeded: number)
+  }
+
+  /// dup2(2): what had the number is closed.
+  /// - Throws: EBADF for a number beyond the limit.
+  public func set(_ number: Int32, to file: OpenFile, closesOnExec: Bool) throws(Errno) {
+    guard number >= 0, number < limit else { throw .badDescriptor }
+    let before = Int(number) < entries.count ? entries[Int(number)] : nil
+    place(file, at: Int(number), closesOnExec)
+    before?.file.release()
+  }
+
+  private func place(_ file: OpenFile, at number: Int, _ closesOnExec: Bool) {
+    file.retain()
+    while entries.count <= number { entries.append(nil) }
+    entries[number] = Entry(file: file, closesOnExec: closesOnExec)
+  }
+
+  /// - Throws: EBADF.
+  public func setCloseOnExec(_ number: Int32, _ on: Bool) throws(Errno) {
+    _ = try entry(number)
+    entries[Int(number)]?.closesOnExec = on
+  }
+
+  /// - Throws: EBADF.
+  public func close(_ number: Int32) throws(Errno) {
+    let entry = try entry(number)
+    entries[Int(number)] = nil
+    entry.file.release()
+  }
+
+  /// close_range(2) without its flags: numbers that name nothing are passed over.
+  public func close(_ range: ClosedRange<UInt32>) {
+    for number in entries.indices where range.contains(UInt32(truncatingIfNeeded: number)) {
+      let entry = entries[number]
+      entries[number] = nil
+      entry?.file.release()
+    }
+  }
+
+  /// What execve(2) closes.
+  /// - Returns: the numbers, for mirrors that the host's kernel holds.
+  public func closeOnExec() -> [Int32] {
+    var closed: [Int32] = []
+    for number in entries.indices {
+      guard let entry = entries[number], entry.closesOnExec else { continue }
+      entries[number] = nil
+      entry.file.release()
+      closed.append(Int32(truncatingIfNeeded: number))
+    }
+    return closed
+  }
+
+  private func closeAll() { close(0...UInt32.max) }
+
+  /// Numbers in use, ascending (/proc/PID/fd).
+  public var numbers: [Int32] {
+    entries.indices.filter { entries[$0] != nil }.map { Int32(truncatingIfNeeded: $0) }
+  }
+}

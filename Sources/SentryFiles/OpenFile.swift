@@ -1,0 +1,76 @@
+public import Linux
+public import SentryABI
+public import SentryMemory
+public import SentryWait
+
+/// An open file description (open(2)): what descriptors name, shared by dup and fork. Every kind of file is a subclass.
+///
+/// No method blocks. One that would throws EAGAIN, also for a file that is not O_NONBLOCK: the call above then parks the task in
+/// `queue` and calls again.
+open class OpenFile {
+  /// O_ACCMODE and the status flags (O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH …), as open(2) and fcntl(2) number them.
+  public final var flags: Int32
+  /// Where read(2) and write(2) go on, in bytes.
+  public final var position: Int64 = 0
+  /// Descriptors and calls in flight that name it; the last to let go calls `released`.
+  public private(set) final var references = 0
+  /// For F_SETOWN and SIGIO.
+  public final var owner: Int32 = 0
+
+  public init(flags: Int32) { self.flags = flags }
+
+  public final func retain() { references += 1 }
+  public final func release() {
+    references -= 1
+    if references == 0 { released() }
+  }
+
+  public final var isReadable: Bool { flags & 3 != 1 && flags & 0o10000000 == 0 }
+  public final var isWritable: Bool { flags & 3 != 0 && flags & 0o10000000 == 0 }
+  public final var isNonBlocking: Bool { flags & 0o4000 != 0 }
+
+  /// The last descriptor was closed.
+  open func released() {}
+
+  /// Moves bytes to the guest.
+  /// - Parameter offset: for pread(2); nil reads at `position` and moves it.
+  /// - Returns: 0 at the end.
+  open func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int { throw .invalid }
+
+  /// Moves bytes from the guest; `offset` as in `read`.
+  open func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int { throw .invalid }
+
+  /// lseek(2).
+  open func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { throw .illegalSeek }
+
+  /// What poll(2) would tell now.
+  open var readiness: PollEvents { [.readable, .writable] }
+  /// Where to wait for a change of `readiness`; nil for files that are always ready (regular ones: epoll refuses them with EPERM).
+  open var queue: WaitQueue? { nil }
+
+  /// ioctl(2).
+  /// - Throws: ENOTTY for a request that the file doesn't know.
+  open func control(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64 {
+    throw .notTerminal
+  }
+
+  /// A descriptor of the host that the guest may map in this file's stead (mmap(2) at the same offsets), close-on-exec, owned by the file.
+  /// - Parameter writable: whether a shared mapping could write to it.
+  /// - Throws: ENODEV where the file cannot be mapped.
+  open func hostDescriptor(writable: Bool) throws(Errno) -> Int32 { throw .noDevice }
+}
+
+/// Who makes an ioctl(2): its memory and identity, and for terminals the process group.
+public struct ControlCaller {
+  public let memory: GuestMemory
+  public let credentials: Credentials
+  /// The session and process group of the caller, as its pid namespace numbers them.
+  public let session: Int32
+  public let processGroup: Int32
+  public init(memory: GuestMemory, credentials: Credentials, session: Int32, processGroup: Int32) {
+    self.memory = memory
+    self.credentials = credentials
+    self.session = session
+    self.processGroup = processGroup
+  }
+}

@@ -1,0 +1,117 @@
+public import Linux
+public import SentryABI
+
+/// The guest's side of a transfer: one range or the ranges of an iovec, filled or emptied from the front.
+public struct GuestBuffer: Sendable {
+  public struct Range: Sendable {
+    public var address: GuestAddress
+    public var count: Int
+    public init(address: GuestAddress, count: Int) {
+      self.address = address
+      self.count = count
+    }
+  }
+  public let memory: GuestMemory
+  private var ranges: [Range]
+  private var index = 0
+  private var offset = 0
+  /// Bytes still to be moved.
+  public private(set) var remaining: Int
+  /// Bytes moved so far.
+  public private(set) var moved = 0
+
+  /// - Parameter count: at most 0x7fff_f000, as Linux bounds every transfer (MAX_RW_COUNT, linux/fs.h); more is cut.
+  public init(_ memory: GuestMemory, _ address: GuestAddress, count: Int) {
+    self.init(memory, [Range(address: address, count: count)])
+  }
+
+  public init(_ memory: GuestMemory, _ ranges: [Range]) {
+    self.memory = memory
+    self.ranges = ranges
+    var sum = 0
+    for range in ranges { sum = min(sum + min(range.count, 0x7fff_f000), 0x7fff_f000) }
+    remaining = sum
+  }
+
+  /// Reads the iovec that a readv(2) names.
+  /// - Parameter count: number of ranges; more than 1024 or a negative length is EINVAL.
+  public init(_ memory: GuestMemory, vector: GuestAddress, count: Int32) throws(Errno) {
+    guard count >= 0, count <= 1024 else { throw .invalid }
+    let words = try memory.bytes(vector, count: Int(count) * 16)
+    var ranges: [Range] = []
+    for index in 0..<Int(count) {
+      let address = Self.word(words, 16 * index)
+      guard let size = Int(exactly: Self.word(words, 16 * index + 8)) else { throw .invalid }
+      ranges.append(Range(address: GuestAddress(address), count: size))
+    }
+    self.init(memory, ranges)
+  }
+
+  private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {
+    var word: UInt64 = 0
+    for index in 0..<8 { word |= UInt64(bytes[at + index]) << UInt64(8 * index) }
+    return word
+  }
+
+  /// Gives bytes to the guest.
+  /// - Returns: how many it took: fewer where the buffer is full.
+  /// - Throws: EFAULT where not even the first one could be stored; what was moved before stays moved.
+  public mutating func put(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Int {
+    try move(bytes.count) { (memory, range, done) throws(Errno) in
+      try unsafe memory.write(range.address, from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + range.count]))
+    }
+  }
+
+  public mutating func put(_ bytes: [UInt8]) throws(Errno) -> Int {
+    try unsafe bytes.span.withUnsafeBytes { (bytes) throws(Errno) -> Int in try unsafe put(bytes) }
+  }
+
+  /// Takes bytes from the guest, as many as `bytes` holds or the buffer has.
+  public mutating func take(into bytes: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
+    try move(bytes.count) { (memory, range, done) throws(Errno) in
+      try unsafe memory.read(
+        range.address, into: UnsafeMutableRawBufferPointer(rebasing: bytes[done..<done + range.count]))
+    }
+  }
+
+  /// - Parameter limit: bytes at most.
+  public mutating func take(_ limit: Int) throws(Errno) -> [UInt8] {
+    let count = min(limit, remaining)
+    var failure: Errno?
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      do throws(Errno) {
+        filled = try unsafe take(into: UnsafeMutableRawBufferPointer(buffer))
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  private mutating func move(
+    _ limit: Int, _ copy: (GuestMemory, Range, Int) throws(Errno) -> Int
+  ) throws(Errno) -> Int {
+    var done = 0
+    while done < limit, remaining > 0 {
+      while offset == ranges[index].count {
+        index += 1
+        offset = 0
+      }
+      let piece = min(ranges[index].count - offset, limit - done, remaining)
+      let count: Int
+      do throws(Errno) {
+        count = try copy(memory, Range(address: ranges[index].address.advanced(by: offset), count: piece), done)
+      } catch {
+        if done > 0 { break }
+        throw error
+      }
+      offset += count
+      done += count
+      remaining -= count
+      moved += count
+      if count < piece { break }
+    }
+    return done
+  }
+}

@@ -1,0 +1,16 @@
+import Linux
+public import SentryWait
+
+/// What all guests of one sandbox share: tasks, time and who is to run. One thread uses it.
+public final class Kernel {
+  public let deadlines = Deadlines()
+  /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
+  public var ready: [Task] = []
+  /// By thread id as the guests' pid namespace numbers them.
+  public var tasks: [Int32: Task] = [:]
+  public var groups: [Int32: ThreadGroup] = [:]
+  public init() {}
+
+  /// Nanoseconds of the host's CLOCK_MONOTONIC.
+  public var now: UInt64 { Clock.monotonicNanoseconds() }
+}

@@ -1,0 +1,85 @@
+public import SentryABI
+public import SentryFiles
+public import SentryMemory
+public import SentryWait
+
+/// A thread of a guest (the kernel's `task_struct`); the host runs one thread for each, and numbers it.
+public final class Task {
+  public unowned let kernel: Kernel
+  /// Its thread id in the guests' pid namespace, and in the sentry's.
+  public let id: Int32
+  public let hostID: Int32
+  public let group: ThreadGroup
+  public var memory: GuestMemory
+  public var descriptors: DescriptorTable
+  public var credentials: Credentials
+  /// The call that it sleeps in; nil while it runs on its own.
+  public var parked: ParkedCall?
+  public private(set) var waiter: TaskWaiter!
+
+  public init(
+    kernel: Kernel, id: Int32, hostID: Int32, group: ThreadGroup, memory: GuestMemory, descriptors: DescriptorTable,
+    credentials: Credentials
+  ) {
+    self.kernel = kernel
+    self.id = id
+    self.hostID = hostID
+    self.group = group
+    self.memory = memory
+    self.descriptors = descriptors
+    self.credentials = credentials
+    waiter = TaskWaiter(self)
+  }
+}
+
+/// A call whose answer waits: which notification it is, and what its handler remembers from one look to the next.
+public struct ParkedCall {
+  public let call: Call
+  /// The platform's name for the call (seccomp_unotify(2)'s id).
+  public let id: UInt64
+  /// Bytes already moved, for a write that goes on.
+  public var moved = 0
+  /// When it gives up, and the heap's name for that; set once, at the first look.
+  public var deadline: UInt64?
+  public var token: Deadlines.Token?
+  /// Whether the deadline passed.
+  public var hasTimedOut = false
+  public init(call: Call, id: UInt64) {
+    self.call = call
+    self.id = id
+  }
+}
+
+/// Makes its task look again.
+public final class TaskWaiter: Waiter {
+  private unowned let task: Task
+  private var isQueued = false
+  init(_ task: Task) { self.task = task }
+
+  public override func wake(_ events: PollEvents) {
+    if isQueued || task.parked == nil { return }
+    isQueued = true
+    task.kernel.ready.append(task)
+  }
+
+  /// The loop took the task from `ready`.
+  public func taken() { isQueued = false }
+}
+
+/// A process (the kernel's `signal_struct` with its threads).
+public final class ThreadGroup {
+  public unowned let kernel: Kernel
+  /// Its process id in the guests' pid namespace.
+  public let id: Int32
+  public var parent: ThreadGroup?
+  public var tasks: [Task] = []
+  public var session: Int32
+  public var processGroup: Int32
+  public init(kernel: Kernel, id: Int32, parent: ThreadGroup?, session: Int32, processGroup: Int32) {
+    self.kernel = kernel
+    self.id = id
+    self.parent = parent
+    self.session = session
+    self.processGroup = processGroup
+  }
+}
