@@ -83,11 +83,16 @@ let house: [Target] = [
     "Container", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   // The kernel in user space, a target for each of its parts, bottom first.
   module("SentryABI", ["Linux", "CLinux"]),
-  module("SentryWait"),
+  module("SentryWait", ["Linux", "CLinux"]),
   module("SentryMemory", ["SentryABI", "Linux", "CLinux"]),
   module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTasks", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
-  module("SentryCalls", ["SentryTasks", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module(
+    "SentryCalls",
+    [
+      "SentryTasks", "SentryFiles", "SentryMemory",
+      "SentryWait", "SentryABI", "Linux", "CLinux",
+    ]),
   module("Images", ["Walls", "Trees", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),

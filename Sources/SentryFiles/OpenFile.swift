@@ -40,6 +40,9 @@ open class OpenFile {
   /// Moves bytes from the guest; `offset` as in `read`.
   open func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int { throw .invalid }
 
+  /// Whether a blocking write(2) goes on until all bytes are moved, as pipes, streams and terminals do.
+  open var writesWhole: Bool { false }
+
   /// lseek(2).
   open func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { throw .illegalSeek }
 

@@ -53,6 +53,22 @@ public struct GuestBuffer: Sendable {
     return word
   }
 
+  /// Passes over bytes that an earlier look moved.
+  public mutating func skip(_ bytes: Int) {
+    var left = min(bytes, remaining)
+    remaining -= left
+    moved += left
+    while left > 0 {
+      let piece = min(left, ranges[index].count - offset)
+      offset += piece
+      left -= piece
+      if left > 0 {
+        index += 1
+        offset = 0
+      }
+    }
+  }
+
   /// Gives bytes to the guest.
   /// - Returns: how many it took: fewer where the buffer is full.
   /// - Throws: EFAULT where not even the first one could be stored; what was moved before stays moved.

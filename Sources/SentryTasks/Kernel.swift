@@ -4,6 +4,7 @@ public import SentryWait
 /// What all guests of one sandbox share: tasks, time and who is to run. One thread uses it.
 public final class Kernel {
   public let deadlines = Deadlines()
+  public let hostEvents = HostEvents()
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []
   /// By thread id as the guests' pid namespace numbers them.

@@ -1,0 +1,47 @@
+public import Linux
+public import SentryABI
+public import SentryFiles
+public import SentryMemory
+public import SentryTasks
+import SentryWait
+
+/// read(2) and write(2) of every kind of file: what blocks, how it goes on, and what it answers.
+public enum Transfer {
+  /// One look of a read.
+  /// - Parameter nonBlocking: MSG_DONTWAIT and the like; O_NONBLOCK is looked at here.
+  public static func read(
+    _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false, _ task: Task
+  ) throws(Errno) -> Outcome {
+    guard file.isReadable else { throw .badDescriptor }
+    do throws(Errno) {
+      return .value(Int64(try file.read(&buffer, at: offset)))
+    } catch {
+      guard error == .again, !nonBlocking, !file.isNonBlocking, let queue = file.queue else { throw error }
+      return task.wait(on: queue, for: .readable)
+    }
+  }
+
+  /// One look of a write. A file that writes whole goes on where the last look stopped. EPIPE is thrown: who calls raises SIGPIPE.
+  public static func write(
+    _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false, _ task: Task
+  ) throws(Errno) -> Outcome {
+    guard file.isWritable else { throw .badDescriptor }
+    if let moved = task.parked?.moved, moved > 0 { buffer.skip(moved) }
+    let blocks = !nonBlocking && !file.isNonBlocking
+    while true {
+      do throws(Errno) {
+        let count = try file.write(&buffer, at: offset)
+        if buffer.remaining == 0 || count == 0 || !file.writesWhole || !blocks {
+          return .value(Int64(file.writesWhole ? buffer.moved : count))
+        }
+      } catch {
+        if error == .again, blocks, let queue = file.queue {
+          task.parked?.moved = buffer.moved
+          return task.wait(on: queue, for: .writable)
+        }
+        if file.writesWhole, buffer.moved > 0 { return .value(Int64(buffer.moved)) }
+        throw error
+      }
+    }
+  }
+}

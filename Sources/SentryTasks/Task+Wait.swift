@@ -1,0 +1,39 @@
+public import SentryABI
+public import SentryWait
+
+/// How a call sleeps. The loop puts `parked` before a call's first look and takes it away with its answer (`endCall`); before every
+/// further look it calls `beginLook`.
+extension Task {
+  /// The call sleeps until the queue is woken for these events; more queues may follow in the same look.
+  public func wait(on queue: WaitQueue?, for events: PollEvents = .any, isExclusive: Bool = false) -> Outcome {
+    queue?.add(waiter, for: events, isExclusive: isExclusive)
+    return .blocked
+  }
+
+  /// The call gives up at a time of `kernel.now`; only the first look sets it.
+  public func setDeadline(_ time: UInt64) {
+    guard parked != nil, parked?.deadline == nil else { return }
+    parked?.deadline = time
+    parked?.token = kernel.deadlines.add(waiter, at: time)
+  }
+
+  /// Whether the deadline has passed.
+  public var hasTimedOut: Bool {
+    guard let deadline = parked?.deadline else { return false }
+    return deadline <= kernel.now
+  }
+
+  /// Before the handler is called again.
+  public func beginLook() {
+    waiter.taken()
+    waiter.leave()
+    if hasTimedOut { parked?.hasTimedOut = true }
+  }
+
+  /// After the call's answer, or when a signal ends it.
+  public func endCall() {
+    waiter.leave()
+    if let token = parked?.token { kernel.deadlines.cancel(token) }
+    parked = nil
+  }
+}
