@@ -106,24 +106,32 @@ extension EROFSReader {
       bits: UInt64(superblock.blockBits) + UInt64(format & EROFSFormat.Chunk.blockBitsMask), isIndexed: isIndexed)
   }
 
-  /// Where a chunk is; nil for a hole.
-  private mutating func chunk(
-    _ number: UInt64, _ map: ChunkMap, _ file: EROFSInode
-  ) throws(FormatError) -> (device: Int, offset: UInt64)? {
+  /// Entries of a map from one chunk on, as bytes.
+  private mutating func entries(
+    _ number: UInt64, _ count: UInt64, _ map: ChunkMap, _ file: EROFSInode
+  ) throws(FormatError) -> [UInt8] {
     let unit: UInt64 = map.isIndexed ? 8 : 4
     let (distance, overflow) = number.multipliedReportingOverflow(by: unit)
     let (place, carry) = map.table.addingReportingOverflow(distance)
     guard !overflow, !carry else { throw outside(file) }
     var bytes: [UInt8] = []
-    try cache.read(place, unit, "the map of inode \(file.id)", into: &bytes)
-    let block = bytes.span.littleEndian(map.isIndexed ? 4 : 0, UInt32.self)
+    try cache.read(place, count * unit, "the map of inode \(file.id)", into: &bytes)
+    return bytes
+  }
+
+  /// Where a chunk is; nil for a hole.
+  private func chunk(
+    _ index: Int, of bytes: Span<UInt8>, _ map: ChunkMap, _ file: EROFSInode
+  ) throws(FormatError) -> (device: Int, offset: UInt64)? {
+    let entry = index * (map.isIndexed ? 8 : 4)
+    let block = bytes.littleEndian(entry + (map.isIndexed ? 4 : 0), UInt32.self)
     if block == EROFSFormat.nullBlock { return nil }
     let offset = UInt64(block) << UInt64(superblock.blockBits)
     guard map.isIndexed else { return superblock.locate(offset) }
     // As many bits of the number count as there are devices.
     var mask = 1
     while mask < superblock.devices.count + 1 { mask *= 2 }
-    let device = Int(bytes.span.littleEndian(2, UInt16.self)) & (mask - 1)
+    let device = Int(bytes.littleEndian(entry + 2, UInt16.self)) & (mask - 1)
     guard device <= superblock.devices.count else { throw wrong(file.id, "names a device that there is not") }
     return device == 0 ? superblock.locate(offset) : (device, offset)
   }
@@ -131,21 +139,30 @@ extension EROFSReader {
   private mutating func chunks(_ file: EROFSInode, _ offset: UInt64) throws(FormatError) -> EROFSExtent {
     let map = try map(file)
     let number = offset >> map.bits
+    let last = (file.size - 1) >> map.bits
     let size = UInt64(1) << map.bits
     let start = number << map.bits
-    let first = try chunk(number, map, file)
-    var end = start + min(size, file.size - start)
-    // Neighbours that go on where this one ends, so many at most.
-    var next = number + 1
-    while end < file.size, next - number < 4096 {
-      let other = try chunk(next, map, file)
-      if let first {
-        guard let other, other.device == first.device, other.offset == first.offset &+ (end - start) else { break }
-      } else if other != nil {
-        break
+    var first: (device: Int, offset: UInt64)?
+    var end = start
+    var next = number
+    // The chunk, and neighbours that go on where it ends, so many at most.
+    search: while next <= last, next - number < 4096 {
+      let count = min(next == number ? 16 : 512, last - next + 1, 4096 - (next - number))
+      let bytes = try entries(next, count, map, file)
+      for index in 0..<Int(count) {
+        let place = try chunk(index, of: bytes.span, map, file)
+        if next == number {
+          first = place
+        } else if let first {
+          guard let place, place.device == first.device, place.offset == first.offset &+ (end - start) else {
+            break search
+          }
+        } else if place != nil {
+          break search
+        }
+        end += min(size, file.size - end)
+        next += 1
       }
-      end += min(size, file.size - end)
-      next += 1
     }
     guard let first else {
       return EROFSExtent(fileOffset: offset, length: end - offset, device: 0, offset: 0, isHole: true)

@@ -40,10 +40,10 @@ struct EROFSCache<Source: EROFSSource> {
 
   /// Appends so many bytes of the image.
   mutating func read(
-    _ offset: UInt64, _ count: UInt64, _ what: String, into output: inout [UInt8]
+    _ offset: UInt64, _ count: UInt64, _ what: @autoclosure () -> String, into output: inout [UInt8]
   ) throws(FormatError) {
     guard offset <= source.size, count <= source.size - offset else {
-      throw FormatError("the image is cut short: \(what) would be at \(offset)", at: .offset(Int(clamping: offset)))
+      throw FormatError("the image is cut short: \(what()) would be at \(offset)", at: .offset(Int(clamping: offset)))
     }
     var (position, left) = (offset, count)
     while left > 0 {
@@ -53,7 +53,7 @@ struct EROFSCache<Source: EROFSSource> {
       let start = Int(position - number << Self.windowBits)
       let taken = min(Int(clamping: left), bytes.count - start)
       // The source's size is what it was: the window reaches to its own end or to the image's.
-      guard taken > 0 else { throw FormatError("the image is cut short: \(what) would be at \(offset)") }
+      guard taken > 0 else { throw FormatError("the image is cut short: \(what()) would be at \(offset)") }
       output.append(contentsOf: start..<start + taken, of: bytes.span)
       position += UInt64(taken)
       left -= UInt64(taken)
