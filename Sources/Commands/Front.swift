@@ -64,6 +64,8 @@ public enum Front {
     case "tag": return try TagCommand.run(command, store)
     case "history", "image history": return try HistoryCommand.run(command, store)
     case "image prune": return try ImagePruneCommand.run(command, store)
+    case "image mount": return try MountImageCommand.run(command, store)
+    case "image unmount", "image umount": return try UnmountImageCommand.run(command, store)
     case "image copy": return try CopyImageCommand.run(command, store)
     case "commit": return try CommitCommand.run(command, store)
     case "image fsck": return try CheckImagesCommand.run(command, store)

@@ -76,6 +76,18 @@ public struct ImageLadder: Sendable {
     return .mounted(image, pin)
   }
 
+  /// Mounts an image's files for nobody else: a file system of its own, which no box finds.
+  /// - Returns: the mount's descriptor, which is the caller's; or nil, and why, where that is worth saying.
+  public func mountAlone(_ mountable: MountableFiles) throws(ImageError) -> (mount: Int32?, why: String?) {
+    if forced == .unpack { return (nil, nil) }
+    guard isRoot else {
+      if forced != nil { throw ImageError("\(Self.variable): mounting an image's files wants root") }
+      return (nil, nil)
+    }
+    let made = try fresh(try ImageFiles(mountable))
+    return (made.mount, made.why)
+  }
+
   private func fresh(_ files: borrowing ImageFiles) throws(ImageError) -> (
     mount: Int32?, mode: ImagePin.Mode, why: String
   ) {

@@ -28,6 +28,12 @@ extension ImageStore {
     let all = try list()
     for image in chosen {
       let others = all.filter { other in other.manifest == image.manifest && !chosen.contains(other) }
+      if others.isEmpty && !force, try isViewed(image.manifest) {
+        throw ImageError(
+          .inUse,
+          "the image \(image.familiar) is mounted: `immure image unmount \(image.familiar)` first, or use `immure rmi -f`"
+        )
+      }
       if others.isEmpty && !force, try isLeased(image.manifest) {
         throw ImageError(
           .inUse,
@@ -72,6 +78,7 @@ extension ImageStore {
     try prepare()
     guard let alone = try storeLock(exclusive: true, wait: false) else { return nil }
     var roots = Set(try list().map(\.manifest))
+    roots.formUnion(try allViews().map(\.manifest))
     // Held until the end, so that no sandbox begins to use what is being removed.
     let held = LockSet()
     for name in try entries(of: locks) where name.hasPrefix("image-") {
@@ -139,6 +146,7 @@ extension ImageStore {
       }
       lock.end()
     }
+    try clearGoneViews()
     // A command may die between taking a lock and making what it is for.
     for name in try entries(of: locks) where !name.hasPrefix("image-") {
       if let lock = try lock(name, wait: false) { lock.end() }

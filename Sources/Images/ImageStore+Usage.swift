@@ -24,7 +24,7 @@ public struct StoreUse: Sendable {
   }
   public var images: [Entry] = []
   public var layers: [Layer] = []
-  /// Manifests, configurations, merged metadata, names and locks.
+  /// Manifests, configurations, merged metadata, names, locks, and copies to look into.
   public var documents = DiskUse()
   /// What is in the making, or was left by commands that were killed.
   public var unfinished = DiskUse()
@@ -46,6 +46,10 @@ extension ImageStore {
       active.insert(digest)
       if images[digest] == nil { images[digest] = [] }
     }
+    for view in try allViews() {
+      active.insert(view.manifest)
+      if images[view.manifest] == nil { images[view.manifest] = [] }
+    }
     var users: [String: Set<Digest>] = [:]
     var parts: [Digest: ImageManifest] = [:]
     for digest in images.keys {
@@ -54,7 +58,7 @@ extension ImageStore {
       for layer in manifest.layers { users[layer.digest.hex, default: []].insert(digest) }
     }
     var sizes: [String: Int64] = [:]
-    let others = [blobs, merged, names, locks, directory + "/mounts"]
+    let others = [blobs, merged, names, locks, views, directory + "/mounts"]
     let measured = try measure(try entries(of: layers).map { layers + "/" + $0 } + [incoming] + others)
     for name in try entries(of: layers) {
       guard let each = measured[layers + "/" + name], let digest = Self.digest(name) else { continue }
@@ -128,7 +132,9 @@ extension ImageStore {
   public func removeUnused() throws(ImageError) -> [NamedImage] {
     let adding = try beginAdding()
     var removed: [NamedImage] = []
-    for image in try list() where try !isLeased(image.manifest) {
+    for image in try list() {
+      if try isLeased(image.manifest) { continue }
+      if try isViewed(image.manifest) { continue }
       try forget(image.name)
       removed.append(image)
     }

@@ -13,6 +13,7 @@ import Linux
 ///         tree/diff          the same files as folders, where images cannot be mounted
 ///     merged/KEY.erofs     metadata over several layers, made here: what is mounted. KEY is the digest of the layers' names
 ///     names/HEX            a name (HEX is its SHA-256): which manifest it leads to
+///     views/HEX/           an image's files to look into, by its manifest (ImageStore+Views)
 ///     incoming/            what is being made; each entry has a lock of its name while its maker lives
 ///     locks/, lock         flock(2) files
 ///

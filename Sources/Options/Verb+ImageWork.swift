@@ -1,7 +1,8 @@
 extension Verb {
   /// What is done with images beyond having them, and with sandboxes as sources of images.
   static let imageWork: [Verb] = [
-    history("history"), history("image history"), imagePrune, imageCopy, diff, commit, export, systemUse,
+    history("history"), history("image history"), imagePrune, imageCopy, imageMount, imageUnmount("image unmount"),
+    imageUnmount("image umount"), diff, commit, export, systemUse,
   ]
 
   /// Two names for one thing, as Docker has them.
@@ -33,6 +34,26 @@ extension Verb {
         "Which",
         [Option("all", "a", "Every image that no sandbox uses too"), Option("force", "f", "Do not ask")])
     ], examples: [Example("immure image prune -f", "and how much room that made")])
+
+  private static let imageMount = Verb(
+    "image mount", "[IMAGE…]", count: 0...(.max), "Print a path under which an image's files can be looked at",
+    discussion: """
+      For root the path is a read-only mount, on which nothing can be run; it lasts until `immure image unmount` or a reboot. For others, and \
+      where the kernel mounts no image files, it is a copy, as --format json says. An image that is mounted stays: prune passes it over \
+      and `rmi` refuses it. Without IMAGE those that are mounted are listed.
+      """, place: .front, groups: [OptionGroup("Listing", [format, Option("quiet", "q", "No notes")])],
+    examples: [
+      Example("immure image mount", "what is mounted; with IMAGE its path, as in ls $(immure image mount busybox)")
+    ])
+
+  private static func imageUnmount(_ name: String) -> Verb {
+    Verb(
+      name, "[IMAGE…]", count: 0...(.max), "Take the path of `immure image mount` away",
+      discussion: """
+        IMAGE is a name, an id or the path. Nothing is left of a copy; an image that has no name goes with the next `immure image prune`.
+        """, place: .front, groups: [OptionGroup("Which", [Option("all", "a", "Every image that is mounted")])],
+      examples: [Example("immure \(name) --all", "none is mounted any more")])
+  }
 
   private static let imageCopy = Verb(
     "image copy", "SOURCE DESTINATION", count: 2...2,

@@ -46,6 +46,12 @@ public struct ImageCheck: Sendable {
         try check(image, &stacks, &seen, in: store)
       }
     }
+    // An image without a name that somebody looks into is needed too.
+    for view in try store.allViews() where !seen.contains(view.manifest) {
+      let stack = try store.stack(of: view.manifest)
+      stacks[stack, default: []].append(view.name)
+      for layer in stack { users[layer, default: []].append(view.name) }
+    }
     for digest in try store.layersForCheck() { try check(digest, in: store) }
     for (stack, names) in stacks.sorted(by: { $0.value[0] < $1.value[0] }) { try check(stack, names, in: store) }
     _ = consume adding

@@ -4,19 +4,23 @@ import Formats
 import Linux
 
 /// The process that reads a layer's EROFS image, on its standard input, and says on its standard output what is in it, as the layer
-/// stream that the directory writer takes. It has nothing but these two descriptors: the image was written by a process that a stranger
-/// may have taken over.
+/// stream that the directory writer takes; or the metadata over an image's layers, whose contents lie in the layers' images, descriptors 2
+/// and on. It has nothing but these descriptors: the images were written by processes that a stranger may have taken over.
 public enum TreeReader {
   /// The word it is started with.
   public static let role = "tree-reader"
 
-  /// Does its work and ends the process. - Parameter arguments: the most bytes that the layer may unpack to.
+  private static let firstDevice: Int32 = 2
+
+  /// Does its work and ends the process. - Parameter arguments: the most bytes that it may unpack to; how many further images there are.
   public static func run(_ arguments: [String]) -> Never {
     var limits = LayerLimits()
     if let bytes = arguments.first.flatMap({ Int64($0) }), bytes > 0 { limits.totalBytes = bytes }
-    var walk = Walk(limits)
+    let count = arguments.dropFirst().first.flatMap { Int32($0) } ?? 0
+    let devices = (0..<MetadataMaking.maximumLayers).contains(count - 1) ? (0..<count).map { firstDevice + $0 } : []
+    var walk = Walk(limits, devices)
     do throws(SystemError) {
-      try Confinement.enterWorker(WorkerPlan(keep: [0, 1]))
+      try Confinement.enterWorker(WorkerPlan(keep: [0, 1] + devices))
       try walk.run()
       Process.exit(0)
     } catch {
@@ -34,14 +38,22 @@ public enum TreeReader {
     /// Where files of several names were met first.
     private var linked: [UInt64: [UInt8]] = [:]
     private var failure: SystemError?
+    private let devices: [Int32]
+    /// The image itself and the further ones, in the order of its device table.
+    private var files: [ImageFile] = []
 
-    init(_ limits: LayerLimits) { encoder = LayerStreamEncoder(limits: limits) }
+    init(_ limits: LayerLimits, _ devices: [Int32]) {
+      encoder = LayerStreamEncoder(limits: limits)
+      self.devices = devices
+    }
 
     mutating func run() throws(SystemError) {
       let file = try ImageFile(0)
+      files = [file]
+      for device in devices { files.append(try ImageFile(device)) }
       do throws(FormatError) {
         var reader = try EROFSReader(file)
-        try walk(&reader, file)
+        try walk(&reader)
         try encoder.end(digest: Digest.of([]))
         try flush()
       } catch {
@@ -52,7 +64,7 @@ public enum TreeReader {
       }
     }
 
-    private mutating func walk(_ reader: inout EROFSReader<ImageFile>, _ file: ImageFile) throws(FormatError) {
+    private mutating func walk(_ reader: inout EROFSReader<ImageFile>) throws(FormatError) {
       var buffer = [UInt8](repeating: 0, count: 256 << 10)
       var pending: [(path: [UInt8], id: UInt64)] = [([], reader.rootID)]
       while let (path, id) = pending.popLast() {
@@ -72,7 +84,7 @@ public enum TreeReader {
           if inode.kind == .directory {
             pending.append((path, entry.id))
           } else {
-            try add(inode, path, &reader, file, &buffer)
+            try add(inode, path, &reader, &buffer)
           }
         }
       }
@@ -110,8 +122,7 @@ public enum TreeReader {
     }
 
     private mutating func add(
-      _ inode: EROFSInode, _ path: [UInt8], _ reader: inout EROFSReader<ImageFile>, _ file: ImageFile,
-      _ buffer: inout [UInt8]
+      _ inode: EROFSInode, _ path: [UInt8], _ reader: inout EROFSReader<ImageFile>, _ buffer: inout [UInt8]
     ) throws(FormatError) {
       if inode.kind == .characterDevice, inode.deviceMajor == 0, inode.deviceMinor == 0 {
         try encoder.entry(LayerRecord(kind: .whiteout, path: path))
@@ -152,12 +163,12 @@ public enum TreeReader {
         record.size = size
       }
       try encoder.entry(record)
-      if kind == .file { try contents(of: inode, &reader, file, &buffer) }
+      if kind == .file { try contents(of: inode, &reader, &buffer) }
       try flushIfFull()
     }
 
     private mutating func contents(
-      of inode: EROFSInode, _ reader: inout EROFSReader<ImageFile>, _ file: ImageFile, _ buffer: inout [UInt8]
+      of inode: EROFSInode, _ reader: inout EROFSReader<ImageFile>, _ buffer: inout [UInt8]
     ) throws(FormatError) {
       for extent in try reader.extents(of: inode) {
         if extent.isHole {
@@ -165,13 +176,13 @@ public enum TreeReader {
           try encoder.hole(length)
           continue
         }
-        guard extent.device == 0 else { throw FormatError("a layer's contents lie in another image") }
+        guard extent.device < files.count else { throw FormatError("contents lie in an image that is not there") }
         var done: UInt64 = 0
         while done < extent.length {
           let count = Int(min(extent.length - done, UInt64(buffer.count)))
           let (offset, overflows) = extent.offset.addingReportingOverflow(done)
           if overflows { throw FormatError("the image ends before it should") }
-          try file.read(at: offset, count: count, into: &buffer)
+          try files[extent.device].read(at: offset, count: count, into: &buffer)
           try encoder.data(buffer.span.extracting(0..<count))
           try flushIfFull()
           done += UInt64(count)

@@ -18,16 +18,17 @@ struct UnpackingProcesses: ~Copyable {
   ///   - role: of the worker.
   ///   - input: what the worker reads.
   ///   - tree: the folder to fill.
+  ///   - devices: further files that the worker reads.
   ///   - isPlain: whether owners do not matter.
   static func start(
-    _ role: String, input: Int32, tree: Int32, limit: Int64, isPlain: Bool
+    _ role: String, input: Int32, devices: [Int32] = [], tree: Int32, limit: Int64, isPlain: Bool
   ) throws(SystemError) -> UnpackingProcesses {
     let stream = try DescriptorPair.pipe()
     let reportPipe = try DescriptorPair.pipe()
     let own = "/proc/self/exe"
     let worker = try Process.spawn(
-      own, arguments: ["immure-front", role, "\(limit)"], environment: [],
-      descriptors: [input, stream.second.rawValue])
+      own, arguments: ["immure-front", role, "\(limit)", "\(devices.count)"], environment: [],
+      descriptors: [input, stream.second.rawValue] + devices)
     let writer = try Process.spawn(
       own, arguments: ["immure-front", LayerUnpacker.role, "\(limit)"] + (isPlain ? ["plain"] : []),
       environment: ["PATH=/usr/bin:/bin"],

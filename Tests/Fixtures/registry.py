@@ -73,7 +73,7 @@ MANIFESTS = {
     "traversal": GOOD.replace(digest(BLOB).encode(), b"sha256:../../../../etc/passwd"),
     "busy": GOOD, "limited": GOOD, "stall": GOOD, "length": GOOD, "expiring": GOOD, "always401": GOOD, "mind": GOOD, "trickle": GOOD,
     "downgrade": GOOD, "clear-token": GOOD, "across": GOOD,
-    "big": manifest(BIG_CONFIG, BIG), "held": manifest(BIG_CONFIG, BIG),
+    "big": manifest(BIG_CONFIG, BIG), "large": manifest(BIG_CONFIG, BIG), "held": manifest(BIG_CONFIG, BIG),
     "artifact": manifest(artifactType="application/vnd.example.sbom"),
     "foreign": GOOD.replace(b"oci.image.layer.v1.tar+gzip", b"oci.image.layer.nondistributable.v1.tar+gzip"),
     "sha512": GOOD.replace(digest(BLOB).encode(), b"sha512:" + b"0" * 128),
