@@ -86,6 +86,7 @@ let house: [Target] = [
   module("SentryWait", ["Linux", "CLinux"]),
   module("SentryMemory", ["SentryABI", "Linux", "CLinux"]),
   module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryPipes", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTasks", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module(
     "SentryCalls",

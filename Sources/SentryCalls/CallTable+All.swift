@@ -1,4 +1,4 @@
 extension CallTable {
   /// One list for each subsystem.
-  public static let all = CallTable([])
+  public static let all = CallTable([PipeCalls.rows, PollCalls.rows, SelectCalls.rows])
 }

@@ -1,0 +1,111 @@
+import CLinux
+public import Linux
+import SentryABI
+public import SentryFiles
+public import SentryMemory
+public import SentryWait
+
+/// A stream that the sandbox was given by the host: its standard input and outputs. The open file may be shared with other programs of
+/// the host, so its flags are left alone: nothing is read or written before poll(2) says that it will not block.
+public final class HostStreamFile: OpenFile {
+  private let descriptor: Int32
+  private let events: HostEvents
+  private let changes = WaitQueue()
+  /// Whether readiness can change: false for regular files and what else epoll refuses.
+  private let isWatched: Bool
+  private let isSeekable: Bool
+
+  /// - Parameter flags: as the guest shall see them; the access mode is the host's own.
+  public init(owning descriptor: consuming FileDescriptor, flags: Int32, _ events: HostEvents) {
+    self.descriptor = descriptor.release()
+    self.events = events
+    let own = systemCall(Int(SYS_fcntl), word(self.descriptor), UInt(F_GETFL))
+    isSeekable = systemCall(Int(SYS_lseek), word(self.descriptor), 0, UInt(SEEK_CUR)) >= 0
+    do throws(Errno) {
+      try events.watch(self.descriptor, changes)
+      isWatched = true
+    } catch {
+      isWatched = false
+    }
+    super.init(flags: own < 0 ? flags : flags & ~3 | Int32(truncatingIfNeeded: own & (3 | Int(O_APPEND))))
+  }
+
+  public override func released() {
+    if isWatched { events.forget(descriptor) }
+    _ = systemCall(Int(SYS_close), word(descriptor))
+  }
+
+  public override var writesWhole: Bool { true }
+  public override var queue: WaitQueue? { isWatched ? changes : nil }
+
+  public override var readiness: PollEvents {
+    guard isWatched else { return [.readable, .writable] }
+    var asked = pollfd(fd: descriptor, events: Int16(POLLIN | POLLOUT | POLLPRI | 0x2000), revents: 0)
+    // SAFETY: poll reads and fills one pollfd, alive across the call; with no time-out it does not block.
+    _ = unsafe withUnsafeMutablePointer(to: &asked) { pointer in
+      systemCall(Int(SYS_poll), UInt(bitPattern: pointer), 1, 0)
+    }
+    return PollEvents(rawValue: UInt32(UInt16(bitPattern: asked.revents)))
+  }
+
+  public override func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
+    if buffer.remaining == 0 { return 0 }
+    if offset == nil, isWatched, readiness.isDisjoint(with: [.readable, .hangup, .error]) { throw .again }
+    // What the guest then has no place for is lost, to itself only.
+    let bytes = try transfer(offset == nil ? Int(SYS_read) : Int(SYS_pread64), min(buffer.remaining, 65536), offset)
+    return try buffer.put(bytes)
+  }
+
+  private func transfer(_ call: Int, _ count: Int, _ offset: Int64?) throws(Errno) -> [UInt8] {
+    var result = 0
+    // SAFETY: the kernel fills at most `count` bytes and tells how many.
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { storage, filled in
+      result = systemCall(
+        call, word(descriptor), UInt(bitPattern: storage.baseAddress), UInt(count),
+        UInt(bitPattern: Int(offset ?? 0)))
+      filled = max(0, result)
+    }
+    try check(result)
+    return bytes
+  }
+
+  public override func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
+    if buffer.remaining == 0 { return 0 }
+    // A pipe that is ready takes PIPE_BUF bytes without blocking; a terminal at least 256 (WAKEUP_CHARS, drivers/tty/n_tty.c).
+    var limit = 65536
+    if isWatched {
+      if readiness.isDisjoint(with: [.writable, .error, .hangup]) { throw .again }
+      limit = isTerminal ? 256 : 4096
+    }
+    var copy = buffer
+    let bytes = try copy.take(limit)
+    let result = bytes.span.withUnsafeBytes { bytes in
+      systemCall(
+        offset == nil ? Int(SYS_write) : Int(SYS_pwrite64), word(descriptor),
+        UInt(bitPattern: bytes.baseAddress),
+        UInt(bytes.count), UInt(bitPattern: Int(offset ?? 0)))
+    }
+    try check(result)
+    buffer.skip(result)
+    return result
+  }
+
+  private lazy var isTerminal: Bool = {
+    var size = winsize()
+    // SAFETY: the kernel fills one winsize.
+    return unsafe withUnsafeMutablePointer(to: &size) { pointer in
+      systemCall(Int(SYS_ioctl), word(descriptor), UInt(IMMURE_TIOCGWINSZ), UInt(bitPattern: pointer)) == 0
+    }
+  }()
+
+  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 {
+    guard isSeekable, (0...4).contains(whence) else { throw isSeekable ? .invalid : .illegalSeek }
+    let result = systemCall(Int(SYS_lseek), word(descriptor), UInt(bitPattern: Int(offset)), word(whence))
+    try check(result)
+    return Int64(result)
+  }
+
+  private func check(_ result: Int) throws(Errno) {
+    if result < 0 { throw Errno(rawValue: Int32(truncatingIfNeeded: -result)) }
+  }
+}
