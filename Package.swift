@@ -75,7 +75,10 @@ let house: [Target] = [
   module("Confinement", ["Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   .target(
     name: "CGuest",
-    cSettings: [.define("IMMURE_GUEST_INIT", to: "\"\(root)/.deps/guest/init\"")]),
+    cSettings: [
+      .define("IMMURE_GUEST_INIT", to: "\"\(root)/.deps/guest/init\""),
+      .define("IMMURE_GUEST_STUB", to: "\"\(root)/.deps/guest/stub\""),
+    ]),
   module("Guest", ["CGuest", "Linux", "Formats"]),
   module(
     "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),

@@ -5,6 +5,7 @@ public import SentryWait
 public final class Kernel {
   public let deadlines = Deadlines()
   public let hostEvents = HostEvents()
+  public var host = HostThreads()
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []
   /// By thread id as the guests' pid namespace numbers them.

@@ -6,9 +6,9 @@ public import SentryWait
 /// A thread of a guest (the kernel's `task_struct`); the host runs one thread for each, and numbers it.
 public final class Task {
   public unowned let kernel: Kernel
-  /// Its thread id in the guests' pid namespace, and in the sentry's.
-  public let id: Int32
-  public let hostID: Int32
+  /// Its thread id in the guests' pid namespace, and in the sentry's; 0 until the host has made it (Births.swift).
+  public internal(set) var id: Int32
+  public internal(set) var hostID: Int32
   public let group: ThreadGroup
   public var memory: GuestMemory
   public var descriptors: DescriptorTable
@@ -69,8 +69,9 @@ public final class TaskWaiter: Waiter {
 /// A process (the kernel's `signal_struct` with its threads).
 public final class ThreadGroup {
   public unowned let kernel: Kernel
-  /// Its process id in the guests' pid namespace.
-  public let id: Int32
+  /// Its process id in the guests' pid namespace, and in the sentry's; 0 until the host has made it.
+  public internal(set) var id: Int32
+  public internal(set) var hostID: Int32 = 0
   public var parent: ThreadGroup?
   public var tasks: [Task] = []
   public var session: Int32

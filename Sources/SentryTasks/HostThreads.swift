@@ -1,0 +1,51 @@
+public import Linux
+
+/// What the sentry asks of the host's kernel about the threads that run its guests. The platform overrides it; this one, which can
+/// do nothing, stands in for it in tests.
+open class HostThreads {
+  public init() {}
+
+  /// A procfs whose numbers are the tasks' `hostID`, as an open folder.
+  open var processes: Int32 { -1 }
+
+  /// Takes every call that waits at the host's door, so that no thread stands in front of it when a signal is sent: a call that was not
+  /// received yet would end with EINTR.
+  open func receiveWaiting() {}
+
+  /// Answers a task's parked call from outside of it.
+  /// - Parameter value: as the host's kernel takes it: also -512 (ERESTARTSYS) and its kin, where a signal is pending that the
+  ///   thread does not block.
+  open func end(_ task: Task, with value: Int64) { task.endCall() }
+
+  /// Gives the process of a task that is in a call an open file of the sentry's, under a number of the caller's choice; what had it
+  /// in the host's table is closed. It always is close-on-exec.
+  open func inject(_ descriptor: Int32, as number: Int32, for task: Task) throws(Errno) { throw .notImplemented }
+
+  /// Makes the host's kernel perform the execve(2) that a task is in, with the sentry's program behind the name; what that program then
+  /// loads is `image`. Answer `.native` after it.
+  /// - Parameters:
+  ///   - path: as the guest gave it, without its NUL; nil for execveat(2) of a descriptor, at `descriptor`.
+  ///   - done: called once the old image is gone: the other threads have ended, the task has its process's id. Not called where the
+  ///     host's kernel refused (E2BIG, EFAULT, ENOMEM).
+  open func execute(
+    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
+  ) throws(Errno) { throw .notImplemented }
+
+  /// Before the host's kernel performs a clone(2) or its kin: `child` is what the new thread or process will be.
+  open func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) { throw .notImplemented }
+
+  /// The thread, or its whole process, ends with the call that it is in.
+  open func ending(_ task: Task, wholeGroup: Bool) {}
+}
+
+/// What a process starts as: files to be mapped by the program behind every name, in its own words (guest/stub.c).
+public struct ProgramImage: Sendable {
+  /// Bytes of `struct plan` with numbers of descriptors left open.
+  public var plan: [UInt8]
+  /// The program's, then the interpreter's; descriptors of the sentry's, kept open until the image is loaded.
+  public var descriptors: [Int32]
+  public init(plan: [UInt8], descriptors: [Int32]) {
+    self.plan = plan
+    self.descriptors = descriptors
+  }
+}
