@@ -16,6 +16,10 @@ open class OpenFile {
   public private(set) final var references = 0
   /// For F_SETOWN and SIGIO.
   public final var owner: Int32 = 0
+  /// Where it was opened; files that no path leads to have an unnamed one (`Path(unnamed:name:)`), so that fstat(2) and
+  /// /proc/PID/fd have something to show and to open again.
+  public final var path: Path?
+  public final var inode: Inode? { path?.dentry.inode }
 
   public init(flags: Int32) { self.flags = flags }
 
@@ -45,6 +49,28 @@ open class OpenFile {
 
   /// lseek(2).
   open func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { throw .illegalSeek }
+
+  /// ftruncate(2).
+  /// - Parameter size: not negative.
+  open func truncate(to size: Int64) throws(Errno) { throw .invalid }
+
+  /// fallocate(2); offset and length are not negative, their sum doesn't overflow.
+  open func allocate(_ mode: Int32, _ offset: Int64, _ length: Int64) throws(Errno) { throw .noDevice }
+
+  /// fsync(2) and fdatasync(2).
+  open func synchronize() throws(Errno) { throw .invalid }
+
+  /// Whether open(2) still waits, as that of a FIFO for its other end: until then it sleeps in `queue`.
+  open var isOpening: Bool { false }
+
+  /// Bytes as the sentry itself reads them (sendfile(2), exec).
+  /// - Parameter offset: not negative; the position stays.
+  /// - Returns: fewer at the end.
+  open func bytes(at offset: Int64, count: Int) throws(Errno) -> [UInt8] { throw .invalid }
+
+  /// Bytes that the sentry itself writes (sendfile(2), copy_file_range(2)).
+  /// - Parameter offset: nil writes as write(2) does, at the position.
+  open func store(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Int { throw .invalid }
 
   /// What poll(2) would tell now.
   open var readiness: PollEvents { [.readable, .writable] }

@@ -12,6 +12,8 @@ public final class Task {
   public let group: ThreadGroup
   public var memory: GuestMemory
   public var descriptors: DescriptorTable
+  /// Root, current directory and umask.
+  public var paths: PathContext
   public var credentials: Credentials
   /// The call that it sleeps in; nil while it runs on its own.
   public var parked: ParkedCall?
@@ -19,7 +21,7 @@ public final class Task {
 
   public init(
     kernel: Kernel, id: Int32, hostID: Int32, group: ThreadGroup, memory: GuestMemory, descriptors: DescriptorTable,
-    credentials: Credentials
+    paths: PathContext, credentials: Credentials
   ) {
     self.kernel = kernel
     self.id = id
@@ -27,9 +29,16 @@ public final class Task {
     self.group = group
     self.memory = memory
     self.descriptors = descriptors
+    self.paths = paths
     self.credentials = credentials
     waiter = TaskWaiter(self)
   }
+}
+
+extension Task {
+  /// Itself as it walks paths and opens files.
+  public var caller: FileCaller { FileCaller(credentials: credentials, process: group.id, thread: id, task: self) }
+  public var walk: PathWalk { PathWalk(paths, caller) }
 }
 
 /// A call whose answer waits: which notification it is, and what its handler remembers from one look to the next.

@@ -1,0 +1,203 @@
+public import Linux
+
+/// A place in the mounted tree (the kernel's `path`).
+public struct Path {
+  public let mount: Mount
+  public let dentry: Dentry
+  public init(mount: Mount, dentry: Dentry) {
+    self.mount = mount
+    self.dentry = dentry
+  }
+
+  /// A file that no path leads to: a pipe, a socket, a memory file.
+  /// - Parameter name: as /proc/PID/fd shows it, such as "pipe:[17]".
+  public init(unnamed inode: Inode, name: [UInt8]) {
+    let dentry = Dentry(root: inode, name: name)
+    self.init(mount: Mount(unnamed: dentry), dentry: dentry)
+  }
+
+  public static func == (one: Path, other: Path) -> Bool { one.mount === other.mount && one.dentry === other.dentry }
+
+  /// What is there.
+  public var inode: Inode? { dentry.inode }
+
+  /// Whether nothing can be written there.
+  public var isReadOnly: Bool {
+    mount.flags.contains(.readOnly) || dentry.inode?.fileSystem.isReadOnly ?? true
+  }
+}
+
+/// MS_* of mount(2) that stay with a mount.
+public struct MountFlags: OptionSet, Sendable {
+  public let rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+  public static let readOnly = MountFlags(rawValue: 1)
+  public static let noSetID = MountFlags(rawValue: 2)
+  public static let noDevices = MountFlags(rawValue: 4)
+  public static let noExecution = MountFlags(rawValue: 8)
+  public static let noAccessTimes = MountFlags(rawValue: 1024)
+}
+
+/// A tree attached at a place of another one (the kernel's `mount`).
+public final class Mount {
+  public let root: Dentry
+  public let flags: MountFlags
+  /// As /proc/PID/mountinfo numbers it; 0 for one that no path leads to.
+  public let id: Int32
+  /// What it is mounted on; nil for the root of the namespace.
+  public fileprivate(set) var point: Path?
+  fileprivate var children: [ObjectIdentifier: Mount] = [:]
+
+  fileprivate init(root: Dentry, flags: MountFlags, id: Int32) {
+    self.root = root
+    self.flags = flags
+    self.id = id
+  }
+  fileprivate init(unnamed root: Dentry) {
+    self.root = root
+    flags = [.noDevices, .noSetID]
+    id = 0
+  }
+
+  /// What is mounted on a place of this mount.
+  func covering(_ dentry: Dentry) -> Mount? {
+    dentry.mounts == 0 ? nil : children[ObjectIdentifier(dentry)]
+  }
+}
+
+/// The mounts of a sandbox (mount_namespaces(7)).
+public final class MountNamespace {
+  public let root: Path
+  /// In the order in which they were made, for /proc/PID/mountinfo.
+  public private(set) var mounts: [Mount]
+  private var lastID: Int32 = 1
+  /// Opens devices and FIFOs.
+  public let special: SpecialFiles
+
+  private var lastCookie: UInt32 = 0
+
+  /// Joins the two halves of a rename for inotify(7).
+  func nextCookie() -> UInt32 {
+    lastCookie &+= 1
+    return lastCookie
+  }
+
+  public init(root inode: Inode, flags: MountFlags = [], special: SpecialFiles = SpecialFiles()) {
+    let mount = Mount(root: Dentry(root: inode), flags: flags, id: 1)
+    mounts = [mount]
+    root = Path(mount: mount, dentry: mount.root)
+    self.special = special
+  }
+
+  /// Mounts a tree.
+  /// - Parameter point: a directory for a directory, another file for a file.
+  /// - Throws: ENOTDIR, ENOENT.
+  @discardableResult
+  public func mount(_ inode: Inode, on point: Path, flags: MountFlags = []) throws(Errno) -> Mount {
+    try attach(Dentry(root: inode), on: point, flags)
+  }
+
+  /// A part of the tree once more (MS_BIND).
+  @discardableResult
+  public func bind(_ source: Path, on point: Path, flags: MountFlags = []) throws(Errno) -> Mount {
+    try attach(source.dentry, on: point, flags)
+  }
+
+  private func attach(_ root: Dentry, on point: Path, _ flags: MountFlags) throws(Errno) -> Mount {
+    guard let there = point.inode, let inode = root.inode else { throw .noEntry }
+    guard (there.kind == .directory) == (inode.kind == .directory) else { throw .notDirectory }
+    lastID &+= 1
+    let mount = Mount(root: root, flags: flags, id: lastID)
+    // On top of what is mounted there already.
+    var place = point
+    while let above = place.mount.covering(place.dentry) { place = Path(mount: above, dentry: above.root) }
+    mount.point = place
+    place.mount.children[ObjectIdentifier(place.dentry)] = mount
+    place.dentry.mounts += 1
+    mounts.append(mount)
+    return mount
+  }
+
+  /// umount2(2) of the uppermost mount whose root is `path`.
+  /// - Throws: EINVAL where it's no mount; EBUSY where others are mounted in it, or it is the root.
+  public func unmount(_ path: Path) throws(Errno) {
+    let mount = path.mount
+    guard mount.root === path.dentry, mounts.contains(where: { $0 === mount }) else { throw .invalid }
+    guard let point = mount.point, mount.children.isEmpty else { throw .busy }
+    point.mount.children[ObjectIdentifier(point.dentry)] = nil
+    point.dentry.mounts -= 1
+    mounts.removeAll { $0 === mount }
+  }
+
+  /// The path from `root` as getcwd(2) and /proc/PID/fd show it.
+  /// - Returns: nil where `place` is not beneath `root`; a file without a name gives its own text.
+  public func text(of place: Path, root: Path) -> [UInt8]? {
+    var names: [[UInt8]] = []
+    var at = place
+    var isRemoved = false
+    while !(at == root) {
+      if at.dentry === at.mount.root {
+        if let point = at.mount.point {
+          at = point
+          continue
+        }
+        if at.mount.id == 0, names.isEmpty { return at.dentry.name }
+        return nil
+      }
+      guard let parent = at.dentry.parent else { return nil }
+      isRemoved = isRemoved || at.dentry.isRemoved
+      names.append(at.dentry.name)
+      at = Path(mount: at.mount, dentry: parent)
+    }
+    var text: [UInt8] = []
+    for name in names.reversed() { text += [UInt8(ascii: "/")] + name }
+    if text.isEmpty { text = [UInt8(ascii: "/")] }
+    return isRemoved ? text + Array(" (deleted)".utf8) : text
+  }
+}
+
+/// Opens what is no file of a file system: devices by their numbers, and FIFOs.
+public final class SpecialFiles {
+  public typealias Opener = (_ inode: Inode, _ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) ->
+    OpenFile
+  /// By st_rdev.
+  private var characterDevices: [UInt64: Opener] = [:]
+  /// Set by whoever has pipes.
+  public var fifo: Opener?
+  public init() {}
+
+  /// - Parameter major: number of the device's driver (Documentation/admin-guide/devices.txt).
+  public func addCharacterDevice(major: UInt32, minor: UInt32, _ opener: @escaping Opener) {
+    characterDevices[Device.number(major, minor)] = opener
+  }
+
+  func open(_ inode: Inode, _ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) -> OpenFile {
+    switch inode.kind {
+    case .characterDevice, .blockDevice:
+      if path.mount.flags.contains(.noDevices) { throw .accessDenied }
+      guard inode.kind == .characterDevice, let opener = characterDevices[inode.attributes.special] else {
+        throw .noSuchDevice
+      }
+      return try opener(inode, flags, path, caller)
+    case .fifo:
+      guard let fifo else { throw .noSuchDevice }
+      return try fifo(inode, flags, path, caller)
+    case .socket: throw .noSuchDevice
+    default: return try inode.open(flags, path, caller)
+    }
+  }
+}
+
+public enum Device {
+  /// makedev(3).
+  public static func number(_ major: UInt32, _ minor: UInt32) -> UInt64 {
+    let (high, low) = (UInt64(major), UInt64(minor))
+    return low & 0xff | (high & 0xfff) << 8 | (low & ~0xff) << 12 | (high & ~0xfff) << 32
+  }
+  public static func major(_ number: UInt64) -> UInt32 {
+    UInt32(truncatingIfNeeded: number >> 8 & 0xfff | number >> 32 & ~0xfff)
+  }
+  public static func minor(_ number: UInt64) -> UInt32 {
+    UInt32(truncatingIfNeeded: number & 0xff | number >> 12 & ~0xff)
+  }
+}
