@@ -12,7 +12,7 @@ extension Task {
       kernel: parent.kernel, id: 0, hostID: 0,
       group: flags & 0x10000 != 0 ? parent.group : ThreadGroup(forkOf: parent.group, flags: flags),
       memory: parent.memory, descriptors: sharesFiles ? parent.descriptors : parent.descriptors.copy(),
-      credentials: parent.credentials)
+      paths: flags & 0x200 != 0 ? parent.paths : parent.paths.copy(), credentials: parent.credentials)
   }
 
   /// The host has made it.
