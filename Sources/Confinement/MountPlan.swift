@@ -15,9 +15,9 @@ package struct MountPlan {
     case overlay(lower: [Int], scratch: Int?, upper: String, work: String)
   }
   package struct Item {
-    var destination: String
-    var source: Source
-    var options: MountOptions
+    package var destination: String
+    package var source: Source
+    package var options: MountOptions
   }
   package var items: [Item] = []
   package var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }

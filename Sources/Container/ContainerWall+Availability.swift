@@ -1,4 +1,5 @@
 import CLinux
+import Confinement
 import Linux
 import Policy
 public import Walls
@@ -12,7 +13,7 @@ extension ContainerWall {
     var notes: [String] = []
     if !Cgroup.canMake(.memory) || !Cgroup.canMake(.pids) {
       notes.append(
-        "control groups cannot be written: default limits become rlimits, asked ones are refused (\(CgroupAdvice.text))"
+        "control groups cannot be written: default limits become rlimits, asked ones are refused (\(BoxLimits.advice))"
       )
     }
     if !host.isRoot && SubordinateIDs.mapForCaller() == nil {
@@ -27,11 +28,6 @@ extension ContainerWall {
     if host.inInitialUserNamespace && !ContainerProbe.isFiltered() { return nil }
     return ContainerProbe.run(isRoot: host.isRoot)
   }
-}
-
-/// What to do where control groups cannot be made.
-enum CgroupAdvice {
-  static let text = "run as root, or with `systemd-run --user --scope -p Delegate=yes immure …`"
 }
 
 /// Tries what raising a box begins with, in a child that goes away.

@@ -1,3 +1,4 @@
+import Confinement
 import Linux
 public import Policy
 public import Walls
@@ -14,12 +15,18 @@ extension ContainerWall {
     case .hostProcesses: .enforced("process namespace")
     case .device: .enforced(host.isRoot ? "a node in a /dev of its own" : "the host's node, bind-mounted")
     case .environment: .enforced("only the named variables")
-    case .memory: group(rule, .memory, "memory.limit_in_bytes", "memory.max", weaker: "RLIMIT_DATA, for each process")
-    case .pids: group(rule, .pids, "pids.max", "pids.max", weaker: "RLIMIT_NPROC of the box's user")
-    case .cpus: group(rule, .cpu, "cpu.cfs_quota_us", "cpu.max", weaker: nil)
+    case .memory:
+      BoxLimits.enforcement(
+        of: rule, .memory, legacy: "memory.limit_in_bytes", unified: "memory.max",
+        weaker: "RLIMIT_DATA, for each process")
+    case .pids:
+      BoxLimits.enforcement(
+        of: rule, .pids, legacy: "pids.max", unified: "pids.max", weaker: "RLIMIT_NPROC of the box's user")
+    case .cpus: BoxLimits.enforcement(of: rule, .cpu, legacy: "cpu.cfs_quota_us", unified: "cpu.max", weaker: nil)
     case .diskBytes, .diskOperations:
-      group(
-        rule, .blkio, "blkio.throttle (reads, and writes past the page cache)", "io.max", weaker: nil)
+      BoxLimits.enforcement(
+        of: rule, .blkio, legacy: "blkio.throttle (reads, and writes past the page cache)", unified: "io.max",
+        weaker: nil)
     case .openFiles: .enforced("RLIMIT_NOFILE")
     case .coreSize: .enforced("RLIMIT_CORE")
     case .fileSize: .enforced("RLIMIT_FSIZE")
@@ -55,17 +62,5 @@ extension ContainerWall {
       if SubordinateIDs.mapForCaller() != nil { return .enforced("user namespace with the user's subordinate ids") }
       return .weaker("user namespace with the caller's own id only: install uidmap and add ranges to /etc/subuid")
     }
-  }
-
-  /// What people wrote must be held by a group; a default may be held by something weaker.
-  private func group(
-    _ rule: Rule, _ controller: CgroupController, _ legacy: String, _ unified: String, weaker: String?
-  ) -> Enforcement {
-    let layout = CgroupLayout.detect()
-    if Cgroup.canMake(controller, layout: layout) {
-      return .enforced("cgroup " + (layout.mode == .unified ? unified : legacy))
-    }
-    if let weaker, !rule.origin.isBinding { return .weaker("\(weaker): control groups cannot be written") }
-    return .unenforced("the control group controller \(controller.rawValue) cannot be used here: \(CgroupAdvice.text)")
   }
 }

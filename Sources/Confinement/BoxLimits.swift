@@ -1,13 +1,12 @@
 import CLinux
-import Confinement
-import Formats
-import Linux
+package import Formats
+package import Linux
 import Policy
-import Walls
+package import Walls
 
 /// The configuration's resources as control groups take them, and what stands in for them where there are none.
-enum BoxLimits {
-  static func cgroup(_ resources: ResourceConfiguration, _ identity: BoxIdentity) -> CgroupLimits {
+package enum BoxLimits {
+  package static func cgroup(_ resources: ResourceConfiguration, _ identity: BoxIdentity) -> CgroupLimits {
     var limits = CgroupLimits()
     // Zero is what clients write that have nothing to say.
     func unlessZero<Number: BinaryInteger>(_ value: Number?) -> Number? { value == 0 ? nil : value }
@@ -44,7 +43,7 @@ enum BoxLimits {
   }
 
   /// Where the box's group is to be; nil where the wall may choose.
-  static func path(_ configuration: RuntimeConfiguration) throws(WallError) -> String? {
+  package static func path(_ configuration: RuntimeConfiguration) throws(WallError) -> String? {
     guard let path = configuration.cgroupsPath else { return nil }
     if !path.hasPrefix("/") && path.split(separator: ":", omittingEmptySubsequences: false).count == 3 {
       throw WallError(
@@ -55,7 +54,7 @@ enum BoxLimits {
   }
 
   /// The policy's bounds on disk traffic, for each disk that the box's volumes and image are on.
-  static func throttles(_ bundle: Bundle) -> [CgroupLimits.Throttle] {
+  package static func throttles(_ bundle: Bundle) -> [CgroupLimits.Throttle] {
     let bytes = bundle.policy.limits.diskBytesPerSecond?.value
     let operations = bundle.policy.limits.diskOperationsPerSecond?.value
     if bytes == nil && operations == nil { return [] }
@@ -106,7 +105,7 @@ enum BoxLimits {
     ].map { CgroupLimits.DeviceRule(allow: true, text: $0) }
 
   /// Weaker stand-ins where no group can be made: the data segment for memory, processes of the box's user for pids.
-  static func substitutes(_ resources: ResourceConfiguration, _ given: [ResourceLimit]) -> [ResourceLimit] {
+  package static func substitutes(_ resources: ResourceConfiguration, _ given: [ResourceLimit]) -> [ResourceLimit] {
     var limits: [ResourceLimit] = []
     func add(_ kind: Int32, _ value: Int64?) {
       guard let value, value > 0, !given.contains(where: { $0.kind == kind }) else { return }

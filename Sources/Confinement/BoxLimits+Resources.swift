@@ -1,11 +1,13 @@
-import Formats
-import Linux
-import Walls
+package import Formats
+package import Linux
+package import Walls
 
 /// The rest of `linux.resources` in the files of version 1 and of version 2, and what neither of the two versions has.
 /// Zero is what Go's clients write for nothing to say, and so says nothing, as to runc.
 extension BoxLimits {
-  static func addResources(_ resources: ResourceConfiguration, to limits: inout CgroupLimits, layout: CgroupLayout)
+  package static func addResources(
+    _ resources: ResourceConfiguration, to limits: inout CgroupLimits, layout: CgroupLayout
+  )
     throws(WallError)
   {
     let isUnified = layout.mode == .unified
