@@ -89,6 +89,7 @@ let house: [Target] = [
   module("SentryWait", ["Linux", "CLinux"]),
   module("SentryMemory", ["SentryABI", "Linux", "CLinux"]),
   module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryFileSystems", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux"]),
   module("SentryPipes", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTasks", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module(

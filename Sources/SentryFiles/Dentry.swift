@@ -31,6 +31,17 @@ public final class Dentry {
     self.inode = inode
   }
 
+  /// A path may be deeper than a stack: parents that nobody else holds go one after the other.
+  deinit {
+    var above = parent
+    parent = nil
+    while above != nil, isKnownUniquelyReferenced(&above) {
+      var next: Dentry?
+      if let here = above { swap(&next, &here.parent) }
+      above = next
+    }
+  }
+
   /// The entry of a name in this directory, negative ones too.
   func child(_ name: [UInt8], _ caller: FileCaller) throws(Errno) -> Dentry {
     guard let inode else { throw .noEntry }

@@ -3,13 +3,13 @@ import SentryABI
 public import SentryMemory
 
 /// An open directory: getdents64(2) goes on where `position` stands: 0 is ".", 1 is "..", from 2 on it is the inode's.
-public final class OpenDirectory: OpenFile {
+open class OpenDirectory: OpenFile {
   public init(flags: Int32, _ path: Path) {
     super.init(flags: flags)
     self.path = path
   }
 
-  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 {
+  public final override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 {
     guard whence == 0 || whence == 1 else { throw .invalid }
     let (target, overflow) = (whence == 0 ? 0 : position).addingReportingOverflow(offset)
     guard !overflow, target >= 0 else { throw .invalid }
@@ -17,10 +17,12 @@ public final class OpenDirectory: OpenFile {
     return target
   }
 
-  public override func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int { throw .isDirectory }
+  public final override func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
+    throw .isDirectory
+  }
 
   /// - Parameter give: false where there is no room for the entry, which is then the next one again.
-  public func entries(_ caller: FileCaller, _ give: (DirectoryEntry) -> Bool) throws(Errno) {
+  public final func entries(_ caller: FileCaller, _ give: (DirectoryEntry) -> Bool) throws(Errno) {
     guard let path, let inode = path.inode, !path.dentry.isRemoved else { throw .noEntry }
     if position == 0 {
       let dot = DirectoryEntry(name: [UInt8(ascii: ".")], inode: inode.number, kind: .directory, next: 1)
@@ -34,12 +36,19 @@ public final class OpenDirectory: OpenFile {
       position = 2
     }
     var reached = position
-    try inode.entries(from: position, caller) { entry in
+    try list(inode, from: position, caller) { entry in
       guard give(entry) else { return false }
       reached = entry.next
       return true
     }
     position = reached
+  }
+
+  /// For directories whose order must be kept by who reads them.
+  open func list(
+    _ inode: Inode, from cookie: Int64, _ caller: FileCaller, _ give: (DirectoryEntry) -> Bool
+  ) throws(Errno) {
+    try inode.entries(from: cookie, caller, give)
   }
 }
 
