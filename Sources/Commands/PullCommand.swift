@@ -37,22 +37,53 @@ enum PullCommand {
     _ word: String, _ platform: Platform, _ access: RegistryAccess, _ store: ImageStore, _ progress: LineProgress
   ) throws -> ImagePlan {
     for remark in access.configuration.remarks { progress.say(remark) }
-    let meanings: [ImageReference]
-    do throws(FormatError) { meanings = try access.configuration.meanings(of: word) } catch {
+    var meanings: [ImageReference]
+    let chosen: ImageReference?
+    do {
+      chosen = try access.configuration.question(about: word).flatMap { try ShortNameQuestion.ask(word, $0) }
+      meanings = try chosen.map { [$0] } ?? access.configuration.meanings(of: word)
+    } catch let error as FormatError {
       throw ImageError(.usage, "image \(error)")
     }
     for (index, reference) in meanings.enumerated() {
       do throws(ImageError) {
         let endpoints = try access.sources(for: reference)
-        return try Asynchronous.wait { () async throws(ImageError) in
+        let plan = try Asynchronous.wait { () async throws(ImageError) in
           try await RegistrySource.install(reference, from: endpoints, platform: platform, in: store, progress)
         }
+        if let chosen { ShortNameQuestion.remember(word, chosen, progress) }
+        return plan
       } catch {
         guard index < meanings.count - 1 else { throw error }
         progress.say("\(error); trying \(meanings[index + 1].canonical)")
       }
     }
     throw ImageError(.usage, "\"\(FormatError.presentable(word))\" means no image")
+  }
+}
+
+/// Which image a short name means, where registries.conf leaves several and somebody is there to ask.
+enum ShortNameQuestion {
+  /// - Returns: nil where nobody is there.
+  static func ask(_ word: String, _ candidates: [ImageReference]) throws -> ImageReference? {
+    guard Terminal.isTerminal(0), Terminal.isTerminal(2) else { return nil }
+    var text = "\"\(FormatError.presentable(word))\" may mean\n"
+    for (index, candidate) in candidates.enumerated() { text += "  \(index + 1)  \(candidate.canonical)\n" }
+    while true {
+      try File.writeAll(2, text + "Which one, 1 to \(candidates.count)? ")
+      let answer = try File.read(0, atMost: 64)
+      guard !answer.isEmpty else { throw ImageError("given up") }
+      let word = String(decoding: answer, as: UTF8.self).filter { !$0.isWhitespace }
+      if let number = Int(word), candidates.indices.contains(number - 1) { return candidates[number - 1] }
+      text = ""
+    }
+  }
+
+  /// The image is here: that it cannot be recorded costs a question next time.
+  static func remember(_ word: String, _ chosen: ImageReference, _ progress: LineProgress) {
+    do throws(ImageError) {
+      try RegistriesConfiguration.remember(ImageReference.bare(word), means: chosen.name)
+    } catch { progress.say(error.message) }
   }
 }
 

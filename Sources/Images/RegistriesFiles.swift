@@ -1,3 +1,4 @@
+import CLinux
 public import Formats
 import Linux
 
@@ -27,9 +28,34 @@ extension RegistriesConfiguration {
         if let read = try read(folder + "/registries.conf.d/" + name) { configuration.merge(read) }
       }
     }
-    let cache = Process.effectiveUser == 0 ? "/var/cache" : home + "/.cache"
-    if let read = try read(cache + "/containers/short-name-aliases.conf") { configuration.merge(read) }
+    if let read = try read(aliasFile) { configuration.merge(read) }
     return configuration
+  }
+
+  /// Where podman records what short names were said to mean (containers-registries.conf.d(5), "Short-Name Aliasing").
+  private static var aliasFile: String {
+    var cache = "/var/cache"
+    if Process.effectiveUser != 0 {
+      cache = (Process.environment("HOME") ?? "") + "/.cache"
+      if let set = Process.environment("XDG_CACHE_HOME"), set.hasPrefix("/") { cache = set }
+    }
+    return cache + "/containers/short-name-aliases.conf"
+  }
+
+  /// Records what a short name means, for podman and us: replaced in one rename. podman takes a lock of a kind of its own meanwhile; of
+  /// two that write at the same moment one is asked again.
+  public static func remember(_ name: String, means whole: String) throws(ImageError) {
+    let path = aliasFile
+    var aliases = try read(path)?.aliases ?? [:]
+    aliases[name] = whole
+    let bytes = Array(file(ofAliases: aliases).utf8)
+    try system("cannot record what \"\(FormatError.presentable(name))\" means") { () throws(SystemError) in
+      let parent = File.parent(of: path) ?? "/"
+      try File.makeDirectories(parent, mode: 0o755)
+      let folder = try File.open(parent, O_RDONLY | O_DIRECTORY)
+      _ = try File.lock(folder.rawValue)
+      try File.replaceAtomically("short-name-aliases.conf", bytes, at: folder.rawValue)
+    }
   }
 
   private static func read(_ path: String) throws(ImageError) -> RegistriesConfiguration? {

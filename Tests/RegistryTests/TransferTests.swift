@@ -205,4 +205,49 @@ struct TransferTests {
     let unsaid = try front("pull", "good", environment: enforcing)
     #expect(unsaid.status == 1 && unsaid.error.contains("give one of 127.0.0.1:1/good:latest"), "\(unsaid.error)")
   }
+
+  /// Somebody at a terminal is asked once, whatever the mode but `disabled`; podman and we know the answer from then on.
+  @Test(
+    .enabled(if: FrontCommand.isRoot && FrontCommand.has("unshare", "python3"), "wants root, unshare and python3"),
+    arguments: ["", "short-name-mode = \"enforcing\"\n", "short-name-mode = \"disabled\"\n"])
+  func shortNamesAreAskedFor(_ mode: String) throws {
+    let environment = try environment("unqualified-search-registries = [\"127.0.0.1:1\", \"\(place)\"]\n" + mode)
+    let settings = environment.map { "\($0)='\($1)'" }.joined(separator: " ")
+    // The machine's own record is not this test's.
+    let asked = try FrontCommand.run(
+      [
+        "unshare", "-m", "--propagation", "private", "python3", "-c",
+        """
+        import os, pty, subprocess, sys
+        subprocess.check_call(["mount", "-t", "tmpfs", "none", "/var/cache"])
+        def pull():
+            pid, terminal = pty.fork()
+            if pid == 0:
+                os.execvp("/bin/sh", ["sh", "-c", "exec env \(settings) '\(FrontCommand.path)' --root '\(front.root)' pull good:latest"])
+            seen = b""
+            answers = [b"seven\\n", b"3\\n", b"2\\n"]
+            while True:
+                try: chunk = os.read(terminal, 1000)
+                except OSError: chunk = b""
+                if not chunk: break
+                seen += chunk
+                if seen.endswith(b"? ") and answers: os.write(terminal, answers.pop(0))
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode(), len(answers)
+        print(*pull()); print("--"); print(*pull()); print("--")
+        path = "/var/cache/containers/short-name-aliases.conf"
+        print(open(path).read() if os.path.exists(path) else "none", end="")
+        """,
+      ], folder: front.scratch.path)
+    let parts = asked.output.components(separatedBy: "--\n")
+    try #require(asked.status == 0 && parts.count == 3, "\(asked.output)\(asked.error)")
+    guard !mode.contains("disabled") else {
+      #expect(parts[0].hasPrefix("0 ") && parts[0].hasSuffix(" 3\n") && parts[2] == "none", "\(parts)")
+      return
+    }
+    #expect(parts[0].hasPrefix("0 ") && parts[0].hasSuffix(" 0\n"), "\(parts[0])")
+    #expect(parts[0].contains("\"good:latest\" may mean\r\n  1  127.0.0.1:1/good:latest\r\n  2  \(place)/good:latest"))
+    #expect(parts[0].components(separatedBy: "Which one, 1 to 2? ").count == 4)
+    #expect(parts[1].hasPrefix("0 ") && parts[1].hasSuffix(" 3\n") && parts[1].contains("here already"), "\(parts[1])")
+    #expect(parts[2] == "[aliases]\n  \"good\" = \"\(place)/good\"\n")
+  }
 }

@@ -98,6 +98,19 @@ extension RegistriesConfiguration {
     return found
   }
 
+  /// What a person is to be asked where there is one: the candidates, where there are several and the mode does not forbid the question
+  /// ("short-name-mode"); nil where nothing is to be asked.
+  public func question(about text: String) throws(FormatError) -> [ImageReference]? {
+    guard shortNameMode != .disabled else { return nil }
+    let found = try candidates(for: text)
+    return found.count > 1 ? found : nil
+  }
+
+  /// The text of a file of aliases as podman writes it, for names that were looked at (`init`).
+  public static func file(ofAliases aliases: [String: String]) -> String {
+    "[aliases]\n" + aliases.sorted { $0.key < $1.key }.map { "  \"\($0.key)\" = \"\($0.value)\"\n" }.joined()
+  }
+
   /// The candidates that may be fetched, in order.
   /// - Throws: `FormatError` where there is none, or several and `enforcing` wants it to be said which.
   public func meanings(of text: String) throws(FormatError) -> [ImageReference] {
@@ -125,7 +138,7 @@ extension ImageReference {
   }
 
   /// A name's text without tag and digest.
-  static func bare(_ text: String) -> String {
+  public static func bare(_ text: String) -> String {
     let end = text.firstIndex(of: "@") ?? text.endIndex
     guard let colon = text[..<end].lastIndex(of: ":"), !text[colon..<end].contains("/") else {
       return String(text[..<end])
