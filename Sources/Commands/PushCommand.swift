@@ -11,13 +11,9 @@ enum PushCommand {
     let target = command.operands.count > 1 ? command.operands[1] : word
     let progress = try LineProgress.chosen(command)
     defer { progress.end() }
-    for (prefix, format) in [
-      ("oci:", ImageSave.Format.ociDirectory), ("oci-archive:", .ociArchive), ("docker-archive:", .dockerArchive),
-    ] where command.operands.count > 1 && target.hasPrefix(prefix) {
-      let path = String(target.dropFirst(prefix.utf8.count))
-      guard !path.isEmpty else { throw UsageError(command.verb, "\(prefix) names no file or folder") }
-      let outcome = try ImageSave.write([word], to: path, as: format, from: store, progress)
-      for line in outcome.lines { progress.say(line) }
+    if command.operands.count > 1, case let place = try ImagePlace(target), place.isHere {
+      let (image, name) = try ImageCopy.take(.stored(word), platform: .host, in: store, progress)
+      let outcome = try ImageCopy.give(image, to: place, as: name, from: store, progress)
       for digest in outcome.manifests { Output.print(digest.description + "\n") }
       return 0
     }

@@ -61,7 +61,7 @@ extension Verb {
     discussion: """
       A place is an image's name here, oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME] or docker://NAME. \
       What goes out is what came in, byte for byte: layers are verified and never compressed anew. An archive \
-      or folder is made new; a folder that is there must be empty.
+      is made new; a folder that has images goes on having them, but for one of the same tag.
       """, place: .front,
     groups: [
       OptionGroup("How", [Option("platform", value: "OS/ARCH", "Which of an image's platforms")] + transferring),

@@ -22,7 +22,7 @@ extension Verb {
     Verb(
       "push", "IMAGE [DESTINATION]", count: 1...2, "Send an image to a registry, or write it into an archive",
       discussion: """
-        DESTINATION is a name as in `immure pull`, or oci:DIR, oci-archive:FILE or docker-archive:FILE; without it IMAGE's own name. Only what the \
+        DESTINATION is a name as in `immure pull`, or oci:DIR[:TAG], oci-archive:FILE[:NAME] or docker-archive:FILE[:NAME]; without it IMAGE's own name. Only what the \
         registry lacks is sent: a layer that another of its repositories has is mounted from there. Prints the manifest's digest, which is \
         that of the image as it was fetched.
         """, place: .front, groups: [OptionGroup("How", transferring), registry],

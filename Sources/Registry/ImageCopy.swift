@@ -47,9 +47,12 @@ public enum ImageCopy {
   }
 
   /// Hands an image of the store on under a name; nil leaves it without one where the place allows that.
+  /// - Returns: what was written into a folder or an archive.
+  @discardableResult
   public static func give(
     _ image: Image, to place: ImagePlace, as name: ImageReference?, from store: ImageStore, _ progress: any Progress
-  ) throws(ImageError) {
+  ) throws(ImageError) -> ImageSave.Outcome {
+    var outcome = ImageSave.Outcome(manifests: [image.manifestDigest])
     let lease = try store.lease(image)
     switch place {
     case .stored(let word):
@@ -64,18 +67,27 @@ public enum ImageCopy {
       _ = consume lease
     case .layout(let path, let tag):
       var given = name
-      if tag != nil, case .reference(let own) = try LayoutDirectory(path: path).imageName(tag: tag) { given = own }
-      var folder = try SaveFolder.begin(path)
+      if let tag {
+        guard case .reference(let own) = try LayoutDirectory(path: path).imageName(tag: tag) else {
+          throw ImageError(
+            .usage,
+            "\"\(FormatError.presentable(path + ":" + tag))\": the folder's name and the tag make no image's name")
+        }
+        given = own
+      }
       let saved = try saved(image, given, store, lease)
-      let outcome = try OCISave.write([saved], into: &folder, progress)
-      for line in outcome.lines { progress.say(line) }
+      if var layout = try SaveLayout.open(path) {
+        outcome = try OCISave.write([saved], into: &layout, progress)
+      } else {
+        var folder = try SaveFolder.begin(path)
+        outcome = try OCISave.write([saved], into: &folder, progress)
+      }
     case .ociArchive(let path, let own):
       var given = name
       if let own { given = try reference(own, for: path) }
       var archive = SaveArchive(try SaveTarget.file(path))
       let saved = try saved(image, given, store, lease)
-      let outcome = try OCISave.write([saved], into: &archive, progress)
-      for line in outcome.lines { progress.say(line) }
+      outcome = try OCISave.write([saved], into: &archive, progress)
     case .dockerArchive(let path, let own):
       var archive = SaveArchive(try SaveTarget.file(path))
       let saved = try saved(image, own ?? name, store, lease)
@@ -83,6 +95,8 @@ public enum ImageCopy {
     case .registry(let reference):
       throw ImageError(.usage, "\(reference.familiar): a registry's image is pushed")
     }
+    for line in outcome.lines { progress.say(line) }
+    return outcome
   }
 
   private static func saved(

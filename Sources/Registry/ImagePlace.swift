@@ -14,6 +14,14 @@ public enum ImagePlace: Sendable, Equatable {
   /// `docker://NAME`.
   case registry(ImageReference)
 
+  /// Whether it is a folder or an archive of this machine.
+  public var isHere: Bool {
+    switch self {
+    case .layout, .ociArchive, .dockerArchive: true
+    case .stored, .registry: false
+    }
+  }
+
   /// - Throws: `usage` that quotes the text; a transport that is known and not served is named.
   public init(_ text: String) throws(ImageError) {
     func parts(_ prefix: String) throws(ImageError) -> (path: String, name: String?) {

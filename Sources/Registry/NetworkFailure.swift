@@ -63,6 +63,10 @@ enum NetworkFailure {
       return ImageError("\(place) closes the connection in the middle")
     }
     if text.contains("refused") { return ImageError("\(place) refuses the connection: is a registry there?") }
+    // Its module is not one that is linked by name here.
+    if String(reflecting: type(of: error)).hasPrefix("NIOSOCKS.") {
+      return ImageError("the SOCKS proxy does not lead to \(place) (\(FormatError.presentable(text)))")
+    }
     return ImageError("cannot reach \(place): \(FormatError.presentable(text))")
   }
 }

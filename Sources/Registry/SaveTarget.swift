@@ -73,16 +73,26 @@ struct SaveTarget: ~Copyable {
 
   private static func beside(_ path: String, _ shown: String) throws(ImageError) -> SaveTarget {
     let (parent, name) = try SavePath.split(path, shown)
+    let folder: FileDescriptor
+    do throws(SystemError) { folder = try File.open(parent, O_RDONLY | O_DIRECTORY) } catch {
+      throw SavePath.failure(shown, error)
+    }
+    return try file(name, in: folder, shown)
+  }
+
+  /// A file of an open folder; what has the name there, a link too, is replaced.
+  static func file(
+    _ name: String, in folder: consuming FileDescriptor, _ shown: String, mode: UInt32 = 0o600
+  ) throws(ImageError) -> SaveTarget {
     do throws(SystemError) {
-      let folder = try File.open(parent, O_RDONLY | O_DIRECTORY)
       do throws(SystemError) {
-        let file = try File.open(".", O_WRONLY | O_TMPFILE, mode: 0o600, at: folder.rawValue)
+        let file = try File.open(".", O_WRONLY | O_TMPFILE, mode: mode, at: folder.rawValue)
         return SaveTarget(file: file, folder: folder, name: name, temporary: nil, shown: shown)
       } catch  where [.notSupported, .isDirectory, .noEntry, .invalid].contains(error.errno) {
         // Not every file system has files without names.
       }
       let temporary = SavePath.temporary(name)
-      let file = try File.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600, at: folder.rawValue)
+      let file = try File.open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode: mode, at: folder.rawValue)
       return SaveTarget(file: file, folder: folder, name: name, temporary: temporary, shown: shown)
     } catch { throw SavePath.failure(shown, error) }
   }

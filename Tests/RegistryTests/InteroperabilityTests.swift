@@ -145,9 +145,76 @@ struct InteroperabilityTests {
     #expect(try other("images", "-q").output == id + "\n")
   }
 
+  /// A folder that has images takes more: what is there stays, an image of the same tag gives way, and no link in it is followed.
+  @Test(.enabled(if: FrontCommand.has("skopeo", "umoci"), "wants skopeo and umoci")) func aFolderTakesFurtherImages()
+    throws
+  {
+    let id = try makeImage()
+    let place = front.scratch.path
+    // Made by another tool, with words that are not ours.
+    try front.shell(
+      """
+      skopeo copy -q oci:layout:1 oci:many:one
+      python3 - <<'END'
+      import json
+      index = json.load(open("many/index.json"))
+      index["annotations"] = {"who": "made it"}
+      index["manifests"][0]["annotations"]["more"] = "words"
+      json.dump(index, open("many/index.json", "w"))
+      END
+      """)
+    #expect(try front("image", "copy", "-q", "some/image:1", "oci:\(place)/many:two").output == id + "\n")
+    #expect(try front("push", "-q", "some/image:1", "oci:\(place)/many:three").status == 0)
+    #expect(try front("import", "-q", place + "/kinds.tar", "kinds").status == 0)
+    #expect(try front("image", "copy", "-q", "kinds", "oci:\(place)/many:three").status == 0)
+    let told = try front.shell(
+      """
+      umoci ls --layout many | tr '\n' ' '
+      for tag in one two three; do skopeo inspect oci:many:$tag | grep -c sha256: > /dev/null; done
+      for tag in one two three; do umoci unpack --rootless --image many:$tag bundle-$tag > /dev/null; done
+      diff <(cd bundle-one/rootfs; find . -type f -exec sha256sum {} + | sort) <(cd bundle-two/rootfs; find . -type f -exec sha256sum {} + | sort) && echo same
+      python3 - <<'END'
+      import json
+      index = json.load(open("many/index.json"))
+      print(index["annotations"], index["manifests"][0]["annotations"]["more"], len(index["manifests"]))
+      END
+      ls -A many many/blobs/sha256 | grep -c '^[.]' || :
+      """)
+    #expect(told == "one two three same\n{'who': 'made it'} words 3\n0\n", "\(told)")
+    #expect(try front("pull", "-q", "oci:\(place)/many:two").output == id + "\n")
+    // A hostile folder: the blob that is to be written is a link, or the folder of blobs is.
+    try front.shell(
+      """
+      echo mine > victim; mkdir elsewhere; cp -r many links; cp -r many moved
+      for f in links/blobs/sha256/*; do ln -sf $PWD/victim $f; done
+      mv moved/blobs/sha256 moved/blobs/real; ln -s $PWD/elsewhere moved/blobs/sha256
+      """)
+    #expect(try front("image", "copy", "-q", "some/image:1", "oci:\(place)/links:four").status == 0)
+    let refused = try front("image", "copy", "-q", "some/image:1", "oci:\(place)/moved:four")
+    #expect(refused.status == 1 && refused.error.split(separator: "\n").count == 1, "\(refused.error)")
+    #expect(try front.shell("cat victim; ls elsewhere; umoci ls --layout moved | wc -l") == "mine\n3\n")
+    let other = try front("image", "copy", "-q", "some/image:1", "oci:\(place):x")
+    #expect(
+      other.status == 1 && other.error.contains("neither empty nor a folder in OCI image layout"), "\(other.error)")
+  }
+
+  /// Several that add to one folder at once: all are there afterwards.
+  @Test func aFolderTakesImagesAtOnce() throws {
+    _ = try makeImage()
+    let said = try front.shell(
+      """
+      copy() { '\(FrontCommand.path)' --root '\(front.root)' image copy -q some/image:1 oci:many:$1; }
+      copy 0 > /dev/null
+      for n in 1 2 3 4 5 6; do copy $n > /dev/null & done; wait
+      python3 -c 'import json; print(sorted(m["annotations"]["org.opencontainers.image.ref.name"] for m in json.load(open("many/index.json"))["manifests"]))'
+      """)
+    #expect(said == "['0', '1', '2', '3', '4', '5', '6']\n")
+  }
+
   @Test(arguments: [
     (["image", "copy", "nothing", "oci:x"], "there is no image \"nothing\""),
     (["image", "copy", "dir:/x", "y"], "the transport dir: is not supported"),
+    (["push", "x", "dir:/y"], "the transport dir: is not supported"),
     (["image", "copy", "x", "docker-daemon:y:1"], "the transport docker-daemon: is not supported"),
     (["image", "copy", "docker-archive:/nowhere.tar", "y"], "/nowhere.tar"),
     (["image", "copy", "oci:", "y"], "is not oci:PLACE"),

@@ -115,7 +115,7 @@ struct PushTests {
   @Test(arguments: [
     (["nosuch", "127.0.0.1:1/x"], "there is no image \"nosuch\""),
     (["one", "127.0.0.1:1/x@sha256:" + String(repeating: "0", count: 64)], "has a digest"),
-    (["one", "oci-archive:"], "names no file or folder"),
+    (["one", "oci-archive:"], "is not oci-archive:PLACE"),
     (["one", "Bad:Name:x"], "Bad:Name:x"),
     (["one", "127.0.0.1:1/x"], "refuses the connection"),
   ]) func badInputIsOneLine(_ words: [String], _ expected: String) throws {

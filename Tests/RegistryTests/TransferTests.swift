@@ -188,6 +188,30 @@ struct TransferTests {
     #expect(try server.end().isEmpty)
   }
 
+  /// Plain http goes through proxies of both kinds, and what one of them refuses is one line. TLS through them: RealRegistryTests.
+  @Test(arguments: ["http", "socks5"]) func plainHTTPThroughAProxy(_ scheme: String) throws {
+    let proxy = try Server(["python3", Server.fixture("proxy.py"), server.announced])
+    let environment = [
+      "PATH": "/usr/bin:/bin", "HOME": front.scratch.path, "http_proxy": "\(scheme)://127.0.0.1:\(proxy.announced)",
+      // TLS is tried first, and is not to be had there.
+      "https_proxy": "\(scheme)://127.0.0.1:\(proxy.announced)",
+    ]
+    let pulled = try front("pull", "--tls-verify=false", "registry.test/good", environment: environment)
+    #expect(pulled.status == 0, "\(pulled.error)")
+    let asked = try proxy.end().split(separator: "\n").filter { $0.contains("registry.test:80") }
+    #expect(!asked.isEmpty && asked.allSatisfy { $0.hasPrefix(scheme == "http" ? "CONNECT " : "SOCKS 1 ") }, "\(asked)")
+
+    let wall = try Server(["python3", Server.fixture("proxy.py"), "refuse"])
+    for secure in ["true", "false"] {
+      let refused = try front(
+        "pull", "--quiet", "--retry", "0", "--tls-verify=\(secure)", "registry.test/good",
+        environment: environment.mapValues { $0.replacingOccurrences(of: proxy.announced, with: wall.announced) })
+      #expect(refused.status == 1 && refused.error.split(separator: "\n").count == 1, "\(refused.error)")
+      #expect(refused.error.contains("proxy"), "\(refused.error)")
+    }
+    _ = try wall.end()
+  }
+
   @Test func shortNames() throws {
     let environment = try environment(
       "unqualified-search-registries = [\"127.0.0.1:1\", \"\(place)\"]\n[aliases]\nshort = \"\(place)/good\"\n")
