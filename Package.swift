@@ -91,12 +91,15 @@ let house: [Target] = [
   module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryFileSystems", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux"]),
   module("SentryPipes", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
-  module("SentryTasks", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentrySignals", ["SentryABI", "Linux", "CLinux"]),
+  module(
+    "SentryTasks",
+    ["SentrySignals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module(
     "SentryCalls",
     [
-      "SentryTasks", "SentryFiles", "SentryMemory",
-      "SentryWait", "SentryABI", "Linux", "CLinux",
+      "SentryTasks", "SentrySignals", "SentryPipes", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
+      "Linux", "CLinux",
     ]),
   module("Images", ["Walls", "Trees", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),

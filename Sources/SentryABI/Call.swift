@@ -26,6 +26,15 @@ public struct Call: Sendable {
   }
 }
 
+extension Call {
+  /// The same call from the same place.
+  public func isSame(as other: Call) -> Bool {
+    let (mine, its) = (arguments, other.arguments)
+    return number == other.number && instructionPointer == other.instructionPointer && mine.0 == its.0
+      && mine.1 == its.1 && mine.2 == its.2 && mine.3 == its.3 && mine.4 == its.4 && mine.5 == its.5
+  }
+}
+
 /// What becomes of a call that a handler looked at. A handler that fails throws its `Errno` instead.
 public enum Outcome: Equatable, Sendable {
   /// Answered: the value of the result register.

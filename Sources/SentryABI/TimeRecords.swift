@@ -36,3 +36,20 @@ extension UInt64 {
     return overflow ? .max : sum
   }
 }
+
+extension TimeSpec {
+  /// struct timespec; `timeval` where the small part is in microseconds.
+  public var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.append(little: UInt64(bitPattern: seconds))
+    bytes.append(little: UInt64(bitPattern: nanoseconds))
+    return bytes
+  }
+  public var timeval: [UInt8] { TimeSpec(seconds: seconds, nanoseconds: nanoseconds / 1000).bytes }
+
+  /// - Parameter bytes: of a struct timespec at `start`, all there.
+  public init(_ bytes: [UInt8], at start: Int = 0) {
+    seconds = Int64(bitPattern: bytes.little64(start))
+    nanoseconds = Int64(bitPattern: bytes.little64(start + 8))
+  }
+}

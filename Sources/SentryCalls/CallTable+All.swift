@@ -1,4 +1,9 @@
 extension CallTable {
   /// One list for each subsystem.
-  public static let all = CallTable([PipeCalls.rows, PollCalls.rows, SelectCalls.rows])
+  public static let all = CallTable([
+    IdentityCalls.rows, SessionCalls.rows, LimitCalls.rows, MachineCalls.rows, ClockCalls.rows, SignalCalls.rows,
+    TimerCalls.rows,
+    WaitCalls.rows, ProcessControlCalls.rows, CapabilityCalls.rows, SchedulingCalls.rows,
+    PipeCalls.rows, PollCalls.rows, SelectCalls.rows,
+  ])
 }

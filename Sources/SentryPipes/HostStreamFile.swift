@@ -79,7 +79,7 @@ public final class HostStreamFile: OpenFile {
     }
     var copy = buffer
     let bytes = try copy.take(limit)
-    let result = bytes.span.withUnsafeBytes { bytes in
+    let result = unsafe bytes.span.withUnsafeBytes { bytes in
       systemCall(
         offset == nil ? Int(SYS_write) : Int(SYS_pwrite64), word(descriptor),
         UInt(bitPattern: bytes.baseAddress),

@@ -13,6 +13,7 @@ extension Task {
       group: flags & 0x10000 != 0 ? parent.group : ThreadGroup(forkOf: parent.group, flags: flags),
       memory: parent.memory, descriptors: sharesFiles ? parent.descriptors : parent.descriptors.copy(),
       paths: flags & 0x200 != 0 ? parent.paths : parent.paths.copy(), credentials: parent.credentials)
+    inherit(from: parent)
   }
 
   /// The host has made it.
@@ -54,5 +55,6 @@ extension ThreadGroup {
     self.init(
       kernel: parent.kernel, id: 0, parent: flags & 0x8000 != 0 ? parent.parent : parent, session: parent.session,
       processGroup: parent.processGroup)
+    inherit(from: parent, flags: flags)
   }
 }

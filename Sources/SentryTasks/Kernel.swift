@@ -11,6 +11,12 @@ public final class Kernel {
   /// By thread id as the guests' pid namespace numbers them.
   public var tasks: [Int32: Task] = [:]
   public var groups: [Int32: ThreadGroup] = [:]
+  public var names = MachineNames()
+  /// Bytes that the guests may have in memory together; nil for no bound of their own.
+  public var memoryLimit: UInt64?
+  public var load = LoadAverage()
+  /// Nanoseconds of CLOCK_MONOTONIC since which the sandbox is up.
+  public let bootTime = Clock.monotonicNanoseconds()
   public init() {}
 
   /// Nanoseconds of the host's CLOCK_MONOTONIC.

@@ -12,9 +12,11 @@ extension Task {
 
   /// The call gives up at a time of `kernel.now`; only the first look sets it.
   public func setDeadline(_ time: UInt64) {
-    guard parked != nil, parked?.deadline == nil else { return }
-    parked?.deadline = time
-    parked?.token = kernel.deadlines.add(waiter, at: time)
+    guard let parked, parked.deadline == nil else { return }
+    let time = resumption.flatMap { $0.call.isSame(as: parked.call) ? $0.deadline : nil } ?? time
+    resumption = nil
+    self.parked?.deadline = time
+    self.parked?.token = kernel.deadlines.add(waiter, at: time)
   }
 
   /// Whether the deadline has passed.
@@ -35,5 +37,6 @@ extension Task {
     waiter.leave()
     if let token = parked?.token { kernel.deadlines.cancel(token) }
     parked = nil
+    resumption = nil
   }
 }

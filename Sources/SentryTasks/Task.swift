@@ -1,6 +1,7 @@
 public import SentryABI
 public import SentryFiles
 public import SentryMemory
+public import SentrySignals
 public import SentryWait
 
 /// A thread of a guest (the kernel's `task_struct`); the host runs one thread for each, and numbers it.
@@ -18,6 +19,9 @@ public final class Task {
   /// The call that it sleeps in; nil while it runs on its own.
   public var parked: ParkedCall?
   public private(set) var waiter: TaskWaiter!
+  /// What prctl(2), nice(2) and the like say of the thread.
+  public var traits = TaskTraits()
+  var resumption: Resumption?
 
   public init(
     kernel: Kernel, id: Int32, hostID: Int32, group: ThreadGroup, memory: GuestMemory, descriptors: DescriptorTable,
@@ -53,6 +57,21 @@ public struct ParkedCall {
   public var token: Deadlines.Token?
   /// Whether the deadline passed.
   public var hasTimedOut = false
+  /// What becomes of the call where a signal ends it.
+  public var ending = Ending.restarts
+  /// The signals that are blocked while it waits, where the call names others than the thread's own (ppoll(2)).
+  public var mask: SignalBits?
+  /// Where what is left of a sleep goes (nanosleep(2)).
+  public var remainder: GuestAddress?
+
+  public enum Ending: Sendable, Equatable {
+    /// With EINTR, unless the handler has SA_RESTART or there is none (ERESTARTSYS).
+    case restarts
+    /// With EINTR where there is a handler (ERESTARTNOHAND).
+    case restartsUnhandled
+    /// With EINTR.
+    case never
+  }
   public init(call: Call, id: UInt64) {
     self.call = call
     self.id = id
@@ -85,6 +104,12 @@ public final class ThreadGroup {
   public var tasks: [Task] = []
   public var session: Int32
   public var processGroup: Int32
+  public var actions = SignalActions()
+  public var limits = Limits()
+  /// Woken when a signal may have become pending (signalfd(2)).
+  public let signalQueue = WaitQueue()
+  public var traits = ProcessTraits()
+  public private(set) lazy var timers = ProcessTimers(self)
   public init(kernel: Kernel, id: Int32, parent: ThreadGroup?, session: Int32, processGroup: Int32) {
     self.kernel = kernel
     self.id = id

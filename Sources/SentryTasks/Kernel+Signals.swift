@@ -1,0 +1,193 @@
+public import Linux
+import SentryABI
+import SentryMemory
+public import SentrySignals
+import SentryWait
+
+/// How signals reach guests. The host's kernel keeps who blocks what and what is pending, builds frames and stops and ends processes; but
+/// a signal ends no call that the sentry has received. So whatever may have made one pending looks afterwards at the parked
+/// calls of those it may be for.
+extension Kernel {
+  /// Sends a signal to a process; 0 only looks whether it is there.
+  /// - Parameter sender: whom siginfo_t tells of, for codes that the sentry may give; nil for the kernel's own signals.
+  public func send(_ signal: Int32, to group: ThreadGroup, info: SignalInfo? = nil) throws(Errno) {
+    if group.traits.hasEnded {
+      if signal == 0 && host.exists(group) { return }
+      if !host.exists(group) { throw .noProcess }
+      return
+    }
+    if signal == 0 { return }
+    // Where a handler would make calls fail with EINTR that the sentry has not seen yet, they are taken in first.
+    if group.actions[signal].isCaught && !group.actions[signal].restarts { host.receiveWaiting() }
+    if let info { try host.queue(group, signal, info) } else { try host.kill(group, signal) }
+    sent(signal, to: group)
+  }
+
+  /// Sends a signal to one thread.
+  public func send(_ signal: Int32, to task: Task, info: SignalInfo? = nil) throws(Errno) {
+    if signal == 0 { return }
+    if task.group.actions[signal].isCaught && !task.group.actions[signal].restarts { host.receiveWaiting() }
+    if let info { try host.queue(task, signal, info) } else { try host.kill(task, signal) }
+    sent(signal, to: task.group)
+  }
+
+  /// Sends one of the kernel's own signals to all of a process group (a terminal's ^C, SIGHUP). Who has ended meanwhile is passed over.
+  public func send(_ signal: Int32, toProcessGroup number: Int32) {
+    for group in members(of: number) {
+      do throws(Errno) { try send(signal, to: group) } catch {}
+    }
+  }
+
+  private func sent(_ signal: Int32, to group: ThreadGroup) {
+    look(at: group)
+    let action = group.actions[signal]
+    let stops = action.isDefault && Signal.defaultAction(signal) == .stop
+    // The parent hears of stops and continuations from the host, a little later.
+    if stops || signal == Signal.continue, let parent = group.parent { watchForChild(parent) }
+    if stops && group.tasks.count > 1 { watch(group) }
+  }
+
+  /// Looks whether a signal ends parked calls of the process.
+  public func look(at group: ThreadGroup) {
+    if !group.signalQueue.isEmpty { group.signalQueue.wake(.readable) }
+    var isFirst = true
+    for task in group.tasks {
+      if task.parked != nil { look(at: task, isChosen: isFirst) }
+      // A signal for the whole process goes to the first thread that does not block it (complete_signal, kernel/signal.c).
+      isFirst = false
+    }
+  }
+
+  private func look(at task: Task, isChosen: Bool) {
+    let status = host.status(task)
+    let isStopping = !isChosen && task.group.tasks.contains { $0 !== task && host.status($0).state == Self.stopped }
+    let all = status.pending.union(
+      isChosen || leaderBlocks(status.sharedPending, task) ? status.sharedPending : SignalBits())
+    var blocked = status.blocked
+    if let mask = task.parked?.mask { blocked = mask }
+    let actions = task.group.actions
+    let due = all.subtracting(blocked).inOrder.filter { !actions.ignores($0) }
+    if due.isEmpty && !isStopping { return }
+    let caught = due.first { actions[$0].isCaught }
+    end(task, by: caught.map { actions[$0] })
+  }
+  private static let stopped = UInt8(ascii: "T")
+
+  private func leaderBlocks(_ signals: SignalBits, _ task: Task) -> Bool {
+    guard !signals.isEmpty, let leader = task.group.tasks.first, leader !== task else { return false }
+    return signals.subtracting(host.status(leader).blocked).isEmpty
+  }
+
+  /// Ends a parked call for a signal.
+  /// - Parameter action: of the handler that will run; nil where the process stops or ends.
+  private func end(_ task: Task, by action: SignalAction?) {
+    guard let parked = task.parked else { return }
+    if parked.moved > 0 {
+      host.end(task, with: Int64(parked.moved))
+      return
+    }
+    let restarts =
+      switch parked.ending {
+      case .restarts: action?.restarts ?? true
+      case .restartsUnhandled: action == nil
+      case .never: false
+      }
+    if restarts {
+      host.end(task, with: -512)
+      task.resumption = parked.deadline.map { Resumption(call: parked.call, deadline: $0) }
+      return
+    }
+    if let remainder = parked.remainder, let deadline = parked.deadline {
+      let rest = TimeSpec(nanoseconds: deadline > now ? deadline - now : 0)
+      // The sleep was interrupted, whether or not the guest's pointer is good.
+      do throws(Errno) {
+        try task.memory.store(rest.bytes, at: remainder)
+      } catch {}
+    }
+    host.end(task, with: -4)
+  }
+
+  /// Looks again in a while, some times: the host's kernel makes the signal pending at a moment that the sentry does not see.
+  public func watch(_ group: ThreadGroup) { _ = SignalWatch(group) }
+
+  private func watchForChild(_ parent: ThreadGroup) {
+    if parent.actions[Signal.child].isCaught || !parent.signalQueue.isEmpty { watch(parent) }
+  }
+
+  /// A process is a zombie now: its parent may be in a call that SIGCHLD ends, its children have another parent.
+  public func ended(_ group: ThreadGroup) {
+    if group.traits.hasEnded { return }
+    let wasOrphaned = isOrphaned(group.processGroup)
+    group.traits.hasEnded = true
+    group.timers.drop()
+    if let parent = group.parent { watchForChild(parent) }
+    let heir = heir(of: group)
+    for child in groups.values where child.parent === group {
+      child.parent = heir
+      for task in child.tasks where task.traits.parentDeathSignal != 0 {
+        // It may have ended too.
+        do throws(Errno) { try send(task.traits.parentDeathSignal, to: task) } catch {}
+      }
+      // Exit of a leader of a group's hold on its session (exit_notify, kill_orphaned_pgrp).
+      if child.processGroup != group.processGroup { hangUpIfOrphaned(child.processGroup) }
+    }
+    if !wasOrphaned { hangUpIfOrphaned(group.processGroup) }
+  }
+
+  private func heir(of group: ThreadGroup) -> ThreadGroup? {
+    var above = group.parent
+    while let candidate = above {
+      if candidate.traits.isSubreaper && !candidate.traits.hasEnded { return candidate }
+      above = candidate.parent
+    }
+    return groups[1].flatMap { $0.traits.hasEnded ? nil : $0 }
+  }
+
+  private func hangUpIfOrphaned(_ processGroup: Int32) {
+    guard isOrphaned(processGroup) else { return }
+    let members = members(of: processGroup)
+    guard members.contains(where: { $0.tasks.contains { host.status($0).state == Self.stopped } }) else { return }
+    send(Signal.hangup, toProcessGroup: processGroup)
+    send(Signal.continue, toProcessGroup: processGroup)
+  }
+}
+
+/// A call that a stop ended and that the host's kernel makes anew: it goes on to the time it had.
+struct Resumption {
+  let call: Call
+  let deadline: UInt64
+}
+
+/// Looks at a process after 50 microseconds, and then after twice as long each time, up to some tenths of a second.
+private final class SignalWatch: Waiter {
+  private weak var group: ThreadGroup?
+  private var delay: UInt64 = 50_000
+  init(_ group: ThreadGroup) {
+    self.group = group
+    super.init()
+    wait()
+  }
+  private func wait() {
+    guard let group else { return }
+    _ = group.kernel.deadlines.add(self, at: group.kernel.now &+ delay)
+    delay &*= 2
+  }
+  override func wake(_ events: PollEvents) {
+    guard let group, !group.traits.hasEnded else { return }
+    group.kernel.look(at: group)
+    if delay < 500_000_000 && group.tasks.contains(where: { $0.parked != nil }) { wait() }
+  }
+}
+
+extension Task {
+  /// A signal that the task's own deed brings (SIGPIPE).
+  public func raise(_ signal: Int32) {
+    // It is in a call, so it is there.
+    do throws(Errno) { try kernel.send(signal, to: self) } catch {}
+  }
+  /// What is pending for the thread, of those it blocks too.
+  public var pendingSignals: SignalBits {
+    let status = kernel.host.status(self)
+    return status.pending.union(status.sharedPending)
+  }
+}
