@@ -95,11 +95,18 @@ let house: [Target] = [
   module(
     "SentryTasks",
     ["SentrySignals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryELF", ["Linux", "Formats"]),
   module(
     "SentryCalls",
     [
-      "SentryTasks", "SentrySignals", "SentryPipes", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
-      "Linux", "CLinux",
+      "SentryELF", "SentryTasks", "SentrySignals", "SentryPipes", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
+      "Formats", "Linux", "CLinux",
+    ]),
+  module(
+    "SentryPlatform",
+    [
+      "SentryCalls", "SentryELF", "SentryTasks", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Seccomp",
+      "CGuest", "Linux", "CLinux",
     ]),
   module("Images", ["Walls", "Trees", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
@@ -164,6 +171,13 @@ let coreTests: [Target] = [
   tests("Images", ["ChildProcesses", "Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["Options", "Formats"]),
   tests("Sentry", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  // Raises a sentry without the wall around it: guests for other tests.
+  .executableTarget(
+    name: "SentryProbe",
+    dependencies: [
+      "SentryPlatform", "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTasks", "SentryFiles", "SentryMemory",
+      "SentryABI", "Linux", "CLinux",
+    ], path: "Tests/SentryProbe", swiftSettings: strict),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
   tests("OCIEscape", ["ChildProcesses"]),

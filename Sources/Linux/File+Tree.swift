@@ -18,6 +18,13 @@ extension File {
   }
 }
 
+extension File {
+  /// `removeTree` for what an open folder holds; the folder stays.
+  public static func removeContents(of folder: Int32) throws(SystemError) {
+    try TreeRemoval(top: folder, device: UInt64(try status("", at: folder).st_dev)).empty()
+  }
+}
+
 /// The emptying of one folder.
 private struct TreeRemoval {
   let top: Int32

@@ -12,6 +12,13 @@ public final class DescriptorTable {
   /// Tasks that share it.
   public private(set) var users = 1
 
+  /// Files that the host's table of the process has under the guest's numbers, since a mapping was made of them.
+  private var mirrors: [Int32: Mirror] = [:]
+  private struct Mirror {
+    let file: ObjectIdentifier
+    let isWritable: Bool
+  }
+
   public init(limit: Int32 = 1024) { self.limit = limit }
 
   public func share() { users += 1 }
@@ -26,6 +33,8 @@ public final class DescriptorTable {
   public func copy() -> DescriptorTable {
     let copy = DescriptorTable(limit: limit)
     copy.entries = entries
+    // The host copies its own table.
+    copy.mirrors = mirrors
     for entry in entries { entry?.file.retain() }
     return copy
   }
@@ -89,6 +98,8 @@ public final class DescriptorTable {
   /// What execve(2) closes.
   /// - Returns: the numbers, for mirrors that the host's kernel holds.
   public func closeOnExec() -> [Int32] {
+    // All of them are close-on-exec.
+    mirrors = [:]
     var closed: [Int32] = []
     for number in entries.indices {
       guard let entry = entries[number], entry.closesOnExec else { continue }
@@ -100,6 +111,21 @@ public final class DescriptorTable {
   }
 
   private func closeAll() { close(0...UInt32.max) }
+
+  /// Whether the host's table has this number's file already, good for such a mapping.
+  public func isMirrored(_ number: Int32, isWritable: Bool) -> Bool {
+    guard let mirror = mirrors[number], let entry = try? entry(number) else { return false }
+    return mirror.file == ObjectIdentifier(entry.file) && mirror.isWritable == isWritable
+  }
+
+  /// The host's table now has this number's file.
+  public func mirror(_ number: Int32, isWritable: Bool) {
+    guard let entry = try? entry(number) else { return }
+    mirrors[number] = Mirror(file: ObjectIdentifier(entry.file), isWritable: isWritable)
+  }
+
+  /// The number is closed: whether the host's kernel must close it too (the call is then performed by it).
+  public func takeMirror(_ number: Int32) -> Bool { mirrors.removeValue(forKey: number) != nil }
 
   /// Numbers in use, ascending (/proc/PID/fd).
   public var numbers: [Int32] {

@@ -43,9 +43,9 @@ public final class HostEvents {
     do throws(Errno) { try control(2, watched, 0) } catch {}
   }
 
-  /// Waits, wakes the queues of what came, and calls `body` for each of the loop's own descriptors that is readable or hung up.
+  /// Waits, wakes the queues of what came, and calls `body` for each of the loop's own descriptors that is readable or hung up, with what it is.
   /// - Parameter milliseconds: -1 for no bound.
-  public func wait(milliseconds: Int32, _ body: (Int32) -> Void) {
+  public func wait(milliseconds: Int32, _ body: (Int32, PollEvents) -> Void) {
     let capacity = 64
     unsafe withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: capacity) { events in
       // SAFETY: the kernel fills at most `capacity` entries, and only those that it counted are read.
@@ -56,7 +56,7 @@ public final class HostEvents {
       for index in 0..<max(0, count) {
         let tag = unsafe Int32(truncatingIfNeeded: events[index].data.u64)
         let told = unsafe PollEvents(rawValue: events[index].events)
-        if let queue = queues[tag] { queue.wake(told) } else if own.contains(tag) { body(tag) }
+        if let queue = queues[tag] { queue.wake(told) } else if own.contains(tag) { body(tag, told) }
       }
     }
   }

@@ -1,0 +1,45 @@
+import CLinux
+import Linux
+import SentryABI
+import SentryFiles
+import SentryTasks
+
+/// Memory: the host's kernel keeps every guest's address space. The sentry decides which file a mapping is of; the rest is the caller's own
+/// memory, and reaches the sentry under the strict policy only.
+enum MemoryCalls {
+  static let rows: [CallRow] = [
+    CallRow(9, "mmap", .part("MAP_HUGETLB and MAP_SYNC as the host has them")) { (call, task) throws(Errno) in
+      try map(call, task)
+    },
+    own(10, "mprotect"), own(11, "munmap"), own(12, "brk"), own(25, "mremap"), own(26, "msync"), own(27, "mincore"),
+    own(28, "madvise"), own(149, "mlock"), own(150, "munlock"), own(151, "mlockall"), own(152, "munlockall"),
+    own(325, "mlock2"), own(324, "membarrier"),
+    // Programs take a refusal; a key that is given and then does not protect is worse.
+    CallRow(330, "pkey_alloc", .refused(.noSpace)) { (_, _) throws(Errno) in throw .noSpace },
+  ]
+
+  private static func own(_ number: Int32, _ name: String) -> CallRow {
+    CallRow(number, name, .native) { (_, _) throws(Errno) in .native }
+  }
+
+  /// A file is put into the process's table of the host's under the number that the guest knows it by, and the call performed as it stands.
+  private static func map(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
+    let flags = call.arguments.3.int32
+    if flags & MAP_ANONYMOUS != 0 { return .native }
+    let number = call.arguments.4.int32
+    let file = try task.descriptors.file(number)
+    let pathOnly: Int32 = 0o10000000
+    if file.flags & pathOnly != 0 { throw .badDescriptor }
+    let kind = flags & 0xf
+    guard (1...3).contains(kind) else { throw .invalid }
+    guard call.arguments.1.bits != 0, call.arguments.5.bits & 4095 == 0 else { throw .invalid }
+    guard file.isReadable else { throw .accessDenied }
+    let isShared = kind != MAP_PRIVATE
+    if isShared, call.arguments.2.int32 & PROT_WRITE != 0, !file.isWritable { throw .accessDenied }
+    let isWritable = isShared && file.isWritable
+    if task.descriptors.isMirrored(number, isWritable: isWritable) { return .native }
+    try task.kernel.host.inject(try file.hostDescriptor(writable: isWritable), as: number, for: task)
+    task.descriptors.mirror(number, isWritable: isWritable)
+    return .native
+  }
+}

@@ -1,0 +1,135 @@
+import CLinux
+public import Linux
+import Seccomp
+
+/// What must be made before the sentry gives its privileges up: the tree that guests execute from, and the first process of the guests' pid
+/// namespace, the keeper, with the filter that all guests inherit. It starts programs when told and reaps orphans (guest/stub.c); when the
+/// sentry ends, it ends, and with it every guest.
+public struct GuestSpace: ~Copyable {
+  var listener: NotificationListener
+  var jail: ExecJail
+  let processes: FileDescriptor
+  let keeper: Child
+  public let filter: StubFilter
+
+  /// - Parameters:
+  ///   - processes: the root of a procfs that shows the children of this process.
+  ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace.
+  /// - Throws: ENOSYS where there is no stub for this machine; what the kernel lacks or the caller may not.
+  public init(
+    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.ipc | Namespaces.network, filter: StubFilter
+  ) throws(SystemError) {
+    guard StubProgram.isPresent else {
+      throw SystemError("sentry", "no stub for this machine's architecture", .notImplemented)
+    }
+    var jail = try ExecJail()
+    do throws(Errno) { try jail.link(Array("keeper".utf8)) } catch { throw SystemError("link", "the keeper", error) }
+    let report = try KeeperReport()
+    let instructions = filter.instructions.map {
+      UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
+    }
+    let child = try Self.spawn(jail.root.rawValue, Namespaces.pid | namespaces, instructions, report)
+    let number = try report.wait(for: child)
+    listener = NotificationListener(owning: FileDescriptor(owning: number))
+    keeper = child
+    self.jail = jail
+    self.processes = processes
+    self.filter = filter
+  }
+
+  /// The listener is made in a table of descriptors that both share, until the keeper's exec gives it one of its own, which is empty. So no
+  /// descriptor may be owned here: the child would close it for both.
+  private static func spawn(
+    _ root: Int32, _ namespaces: UInt64, _ instructions: [UInt64], _ report: KeeperReport
+  ) throws(SystemError) -> Child {
+    let flags = namespaces | UInt64(UInt32(bitPattern: CLONE_FILES))
+    if let child = try Process.clone(CloneArguments(flags: flags)) { return child }
+    becomeKeeper(root, instructions, report)
+  }
+
+  private static func becomeKeeper(_ root: Int32, _ instructions: [UInt64], _ report: KeeperReport) -> Never {
+    do throws(SystemError) {
+      try checked("setsid", "", systemCall(Int(SYS_setsid)))
+      try SignalSet.letProgramHave()
+      for signal in 1...Int32(64) where signal != SIGKILL && signal != SIGSTOP { try SignalSet.ignore(signal, false) }
+      try ResourceLimits.set(ResourceLimits.core, soft: 0, hard: 0)
+      let files = UInt64(try ResourceLimits.get(ResourceLimits.openFiles).rlim_max)
+      try ResourceLimits.set(ResourceLimits.openFiles, soft: files, hard: files)
+      try Identity.changeRoot(to: root)
+      _ = Identity.setUmask(0)
+      try Capability.limitBounding(to: 0)
+      try Capability.setAmbient(0)
+      try CapabilitySets().apply()
+      try Identity.setParentDeathSignal(SIGKILL)
+      try Identity.forbidNewPrivileges()
+      let newListener: UInt32 = 1 << 3
+      // Linux 5.19: a call that the sentry has taken is not taken back by a signal that is not deadly.
+      let waitsKillably: UInt32 = 1 << 5
+      let listener = try Identity.installFilter(instructions, flags: newListener | waitsKillably)
+      report.tell(listener: listener)
+    } catch {
+      report.tell(error)
+      Process.exit(1)
+    }
+    _ = Process.execute("/keeper", arguments: ["keeper"], environment: [])
+    Process.exit(1)
+  }
+}
+
+/// A page that the keeper tells its start on: once it has its filter, no other call of its own is answered.
+@safe private struct KeeperReport {
+  /// Words: 1 with a listener, 2 with an error; the listener or the errno; the length of the failed call's name, which follows.
+  private let words: UnsafeMutablePointer<UInt32>
+  private static let size = 4096
+
+  init() throws(SystemError) {
+    // Shared with the child, gone with both.
+    let result = systemCall(
+      Int(SYS_mmap), 0, UInt(Self.size), word(PROT_READ | PROT_WRITE), word(MAP_SHARED | MAP_ANONYMOUS), UInt.max, 0)
+    try checked("mmap", "", result)
+    guard let words = unsafe UnsafeMutablePointer<UInt32>(bitPattern: result) else {
+      throw SystemError("mmap", "", .noMemory)
+    }
+    unsafe self.words = unsafe words
+  }
+
+  func tell(listener: Int32) {
+    // SAFETY: the page holds 1024 words for as long as both processes run.
+    unsafe words[1] = UInt32(bitPattern: listener)
+    publish(1)
+  }
+
+  func tell(_ error: SystemError) {
+    let text = Array("\(error.call) \(error.subject)".utf8.prefix(512))
+    unsafe words[1] = UInt32(bitPattern: error.errno.rawValue)
+    unsafe words[2] = UInt32(text.count)
+    for (index, byte) in text.enumerated() { unsafe words[3 + index] = UInt32(byte) }
+    publish(2)
+  }
+
+  private func publish(_ state: UInt32) {
+    // SAFETY: the system call below is a barrier for what was written before it.
+    unsafe words[0] = state
+    let wake: UInt = 1
+    _ = unsafe systemCall(Int(SYS_futex), UInt(bitPattern: words), wake, 1)
+  }
+
+  /// - Returns: the listener's number in the table that is still shared.
+  func wait(for keeper: borrowing Child) throws(SystemError) -> Int32 {
+    while unsafe words[0] == 0 {
+      // A time-out only to see that it has died without a word.
+      var patience = timespec(tv_sec: 0, tv_nsec: 50_000_000)
+      unsafe withUnsafeMutablePointer(to: &patience) { pointer in
+        _ = unsafe systemCall(Int(SYS_futex), UInt(bitPattern: words), 0, 0, UInt(bitPattern: pointer))
+      }
+      if unsafe words[0] == 0, try Readiness.wait(keeper.descriptor.rawValue, milliseconds: 0) {
+        throw SystemError("sentry", "the first process of the guests ended at once", .noChild)
+      }
+    }
+    let value = unsafe Int32(bitPattern: words[1])
+    if unsafe words[0] == 1 { return value }
+    var text: [UInt8] = []
+    for index in 0..<min(512, Int(unsafe words[2])) { text.append(UInt8(truncatingIfNeeded: unsafe words[3 + index])) }
+    throw SystemError("sentry", String(decoding: text, as: UTF8.self), Errno(rawValue: value))
+  }
+}

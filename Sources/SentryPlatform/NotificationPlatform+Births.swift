@@ -1,0 +1,91 @@
+import Linux
+import SentryTasks
+
+/// A thread or process that a call which the host's kernel performs may be making.
+struct Birth {
+  let child: Task
+  let parent: Task
+  let flags: UInt64
+  var isThread: Bool { flags & 0x10000 != 0 }
+  /// The process that the host's kernel names as the child's parent while it lives.
+  var hostParent: Int32 { flags & 0x8000 != 0 ? parent.group.parent?.hostID ?? 0 : parent.group.hostID }
+}
+
+/// Which new thread of the host's is which task. The host's kernel makes it between the answer to the parent's clone(2) and the first call of
+/// parent or child after it. Whoever of the two calls first tells: the child by its parent's number, the parent by its last child. A clone that
+/// failed, or that a signal made the kernel restart, leaves no child: what was prepared is dropped, else it would hold pipes open.
+extension NotificationPlatform {
+  /// The first call of a thread that is not known yet.
+  func bind(_ notification: Notification) -> Task? {
+    guard let facts = files.facts(notification.thread) else { return nil }
+    if isLaunching, let launch = launches.first, launch.task.id == 0, facts.parent == space.keeper.pid,
+      notification.instructionPointer &- StubProgram.base < StubProgram.limit
+    {
+      join(launch.task, notification.thread, facts)
+      return launch.task
+    }
+    guard let index = birth(of: notification.thread, facts) else { return nil }
+    let birth = births.remove(at: index)
+    join(birth.child, notification.thread, facts)
+    return birth.child
+  }
+
+  private func birth(of thread: Int32, _ facts: ProcessFacts) -> Int? {
+    if facts.process != thread {
+      return births.firstIndex { $0.isThread && $0.parent.group.hostID == facts.process }
+    }
+    let candidates = births.indices.filter { !births[$0].isThread && births[$0].hostParent == facts.parent }
+    if candidates.count < 2 { return candidates.first }
+    // Two threads of one process are forking: each thread knows its own children.
+    return candidates.first { files.children(of: births[$0].parent.hostID).contains(thread) } ?? candidates.first
+  }
+
+  private func join(_ child: Task, _ thread: Int32, _ facts: ProcessFacts) {
+    let isProcess = child.group.id == 0
+    if let stale = kernel.tasks[facts.guestID] { forget(stale) }
+    child.born(id: facts.guestID, hostID: thread)
+    byHost[thread] = child
+    if isProcess { watch(child.group) }
+  }
+
+  /// A parent calls again: what it was making exists by now, or never will.
+  func settle(_ parent: Task) {
+    while let index = births.firstIndex(where: { $0.parent === parent }) {
+      let birth = births.remove(at: index)
+      guard let thread = madeThread(birth), let facts = files.facts(thread) else {
+        birth.child.leave()
+        continue
+      }
+      join(birth.child, thread, facts)
+    }
+  }
+
+  private func madeThread(_ birth: Birth) -> Int32? {
+    if birth.isThread {
+      return files.threads(of: birth.parent.group.hostID).first { byHost[$0] == nil }
+    }
+    if birth.flags & 0x8000 != 0 {
+      // CLONE_PARENT: a child of the parent's parent.
+      return files.children(of: birth.hostParent).last { byHost[$0] == nil }
+    }
+    guard let last = files.lastChild(of: birth.parent.hostID), byHost[last] == nil else { return nil }
+    return last
+  }
+
+  /// A process ended by a signal while a child of it was being made: the child is the keeper's now.
+  func adoptOrphans(of group: ThreadGroup) {
+    while let index = births.firstIndex(where: { $0.parent.group === group }) {
+      let birth = births.remove(at: index)
+      let orphan = files.children(of: space.keeper.pid).first { byHost[$0] == nil && !isBeingLaunched($0) }
+      guard !birth.isThread, let orphan, let facts = files.facts(orphan) else {
+        birth.child.leave()
+        continue
+      }
+      join(birth.child, orphan, facts)
+    }
+  }
+
+  private func isBeingLaunched(_ thread: Int32) -> Bool {
+    isLaunching && launches.first?.task.id == 0 && files.lastChild(of: space.keeper.pid) == thread
+  }
+}

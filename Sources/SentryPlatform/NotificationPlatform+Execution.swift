@@ -1,0 +1,64 @@
+import CLinux
+import Linux
+import SentryABI
+import SentryELF
+import SentryMemory
+import SentryTasks
+
+/// An execve(2) that the host's kernel performs, with what its stub is to load.
+struct Execution {
+  let task: Task
+  let image: ProgramImage
+  let done: (Task) -> Void
+}
+
+/// The host's kernel runs the stub whatever is executed (ExecJail), gives it arguments and environment, ends the other threads, and refuses
+/// what it must (E2BIG). The stub then says hello and gets the files to map.
+extension NotificationPlatform {
+  func begin(
+    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
+  ) throws(Errno) {
+    // Two threads of one process: the host's kernel would let one win, and which one could not be told.
+    if executions.contains(where: { $0.task !== task && $0.task.group === task.group }) { throw .again }
+    if let path {
+      try space.jail.link(path)
+      if descriptor >= 0, path.first != 0x2f { try inject(space.jail.root.rawValue, as: descriptor, for: task) }
+    } else {
+      let stub: FileDescriptor
+      do throws(SystemError) { stub = try space.jail.openProgram() } catch { throw error.errno }
+      try inject(stub.rawValue, as: descriptor, for: task)
+    }
+    executions.append(Execution(task: task, image: image, done: done))
+  }
+
+  /// Hello. A guest may say it without having executed anything: it then loses its own image, as it would by execve(2), and wins nothing: the
+  /// program that it named is one that it may execute, under the ids that it has.
+  func load(_ notification: Notification) {
+    guard let index = executions.firstIndex(where: { $0.task.group.hostID == notification.thread }) else {
+      return space.listener.answer(notification.id, value: 0, error: -ENOEXEC)
+    }
+    let execution = executions.remove(at: index)
+    var plan = execution.image.plan
+    do throws(Errno) {
+      guard notification.arguments.1 >= UInt64(plan.count) else { throw .invalid }
+      var numbers: [Int32] = []
+      for file in execution.image.descriptors {
+        numbers.append(try space.listener.inject(file, as: nil, during: notification.id))
+      }
+      LoadPlan.set(descriptors: numbers, in: &plan)
+      try GuestMemory(process: notification.thread).store(plan, at: GuestAddress(notification.arguments.0))
+    } catch {
+      return space.listener.answer(notification.id, value: 0, error: -error.rawValue)
+    }
+    let task = execution.task
+    for other in task.group.tasks {
+      if other !== task { settle(other) }
+      if byHost[other.hostID] === other { byHost[other.hostID] = nil }
+    }
+    task.becomeLeader()
+    byHost[notification.thread] = task
+    execution.done(task)
+    if isLaunching, launches.first?.task === task { finishLaunch(nil) }
+    space.listener.answer(notification.id, value: StubCall.load)
+  }
+}

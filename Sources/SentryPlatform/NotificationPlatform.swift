@@ -1,0 +1,207 @@
+import CLinux
+public import Linux
+import SentryABI
+public import SentryCalls
+import SentryMemory
+public import SentryTasks
+import SentryWait
+
+/// Guests' calls by seccomp's user notification: the loop of the sentry. One thread; a call that sleeps is a task with a parked
+/// notification, no thread of its own.
+public final class NotificationPlatform: HostThreads {
+  public let kernel: Kernel
+  let table: CallTable
+  var space: GuestSpace
+  let files: ProcessFiles
+  /// Tasks by the sentry's number for their threads.
+  var byHost: [Int32: Task] = [:]
+  var births: [Birth] = []
+  var executions: [Execution] = []
+  /// Taken, not yet looked at.
+  private var waiting: [Notification] = []
+  /// Processes by the descriptor that tells their end.
+  private var watched: [Int32: ThreadGroup] = [:]
+  var launches: [Launch] = []
+  /// Whether the keeper is at work on the first of them.
+  var isLaunching = false
+  /// The keeper's call, where it sleeps in one.
+  var idleKeeper: UInt64?
+  var orphanEnded = false
+  /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
+  public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
+  /// For a call that no row serves.
+  public var unknown: (_ number: Int32, _ task: Task) -> Void = { _, _ in }
+  public private(set) var hasEnded = false
+
+  /// - Throws: what the host's epoll says.
+  public init(_ kernel: Kernel, _ table: CallTable, _ space: consuming GuestSpace) throws(Errno) {
+    self.kernel = kernel
+    self.table = table
+    self.space = space
+    files = ProcessFiles(folder: self.space.processes.rawValue)
+    super.init()
+    try kernel.hostEvents.add(own: self.space.listener.descriptor.rawValue)
+    try kernel.hostEvents.add(own: self.space.keeper.descriptor.rawValue)
+    kernel.host = self
+  }
+
+  public override var processes: Int32 { space.processes.rawValue }
+
+  /// Serves guests until there are none, or `goesOn` says no.
+  public func run(while goesOn: () -> Bool) {
+    while !hasEnded, goesOn() { step() }
+  }
+
+  /// One wait, and all that it brought.
+  public func step() {
+    lookAtReady()
+    var ended: [ThreadGroup] = []
+    var hasCalls = false
+    kernel.hostEvents.wait(milliseconds: patience) { descriptor, events in
+      if descriptor == space.listener.descriptor.rawValue {
+        hasCalls = events.contains(.readable)
+      } else if descriptor == space.keeper.descriptor.rawValue {
+        hasEnded = true
+      } else if let group = watched[descriptor] {
+        ended.append(group)
+      }
+    }
+    for group in ended { finish(group) }
+    kernel.deadlines.fire(now: kernel.now)
+    if hasCalls, !hasEnded, let notification = space.listener.next() { handle(notification) }
+    while !waiting.isEmpty { handle(waiting.removeFirst()) }
+  }
+
+  /// Milliseconds until the next deadline, rounded up; -1 for ever.
+  private var patience: Int32 {
+    if !kernel.ready.isEmpty || !waiting.isEmpty { return 0 }
+    guard let next = kernel.deadlines.next else { return -1 }
+    let now = kernel.now
+    return next <= now ? 0 : Int32(truncatingIfNeeded: min((next - now + 999_999) / 1_000_000, 1 << 30))
+  }
+
+  private func lookAtReady() {
+    while !kernel.ready.isEmpty {
+      let ready = kernel.ready
+      kernel.ready.removeAll(keepingCapacity: true)
+      for task in ready {
+        task.waiter.taken()
+        guard task.parked != nil else { continue }
+        task.beginLook()
+        look(task)
+      }
+    }
+  }
+
+  private func handle(_ notification: Notification) {
+    if notification.thread == space.keeper.pid { return serveKeeper(notification) }
+    if notification.number == StubCall.hello { return load(notification) }
+    guard let task = byHost[notification.thread] ?? bind(notification) else {
+      // A thread that no call of a guest's made: there is none but by a fault of the sentry's.
+      _ = systemCall(Int(SYS_kill), word(notification.thread), UInt(SIGKILL))
+      return space.listener.answer(notification.id, value: 0, error: -ENOSYS)
+    }
+    settle(task)
+    executions.removeAll { $0.task === task }
+    if isLaunching, launches.first?.task === task, serveLaunch(notification, task) { return }
+    let a = notification.arguments
+    task.parked = ParkedCall(
+      call: Call(
+        number: notification.number,
+        arguments: (
+          GuestWord(a.0), GuestWord(a.1), GuestWord(a.2), GuestWord(a.3), GuestWord(a.4), GuestWord(a.5)
+        ), instructionPointer: notification.instructionPointer), id: notification.id)
+    look(task)
+  }
+
+  /// Asks the call's handler, again where it slept.
+  private func look(_ task: Task) {
+    guard let parked = task.parked else { return }
+    guard let row = table[parked.call.number] else {
+      unknown(parked.call.number, task)
+      space.listener.answer(parked.id, value: 0, error: -ENOSYS)
+      return task.endCall()
+    }
+    do throws(Errno) {
+      switch try row.handler(parked.call, task) {
+      case .value(let value): space.listener.answer(parked.id, value: value)
+      case .native: space.listener.proceed(parked.id)
+      case .blocked: return
+      case .gone: break
+      }
+    } catch {
+      space.listener.answer(parked.id, value: 0, error: -error.rawValue)
+    }
+    task.endCall()
+  }
+
+  // What handlers ask.
+
+  public override func receiveWaiting() {
+    while space.listener.hasNext() {
+      guard let notification = space.listener.next() else { continue }
+      waiting.append(notification)
+    }
+  }
+
+  public override func end(_ task: Task, with value: Int64) {
+    guard let parked = task.parked else { return }
+    space.listener.answer(
+      parked.id, value: max(value, 0), error: value < 0 ? Int32(truncatingIfNeeded: value) : 0)
+    task.endCall()
+  }
+
+  public override func inject(_ descriptor: Int32, as number: Int32, for task: Task) throws(Errno) {
+    guard let parked = task.parked else { throw .noProcess }
+    _ = try space.listener.inject(descriptor, as: number, during: parked.id)
+  }
+
+  public override func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) {
+    births.append(Birth(child: child, parent: parent, flags: flags))
+  }
+
+  public override func execute(
+    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
+  ) throws(Errno) { try begin(image, path: path, descriptor: descriptor, for: task, done) }
+
+  public override func ending(_ task: Task, wholeGroup: Bool) {
+    for each in wholeGroup ? task.group.tasks : [task] {
+      settle(each)
+      forget(each)
+    }
+  }
+
+  /// The task's thread is no more.
+  func forget(_ task: Task) {
+    if byHost[task.hostID] === task { byHost[task.hostID] = nil }
+    executions.removeAll { $0.task === task }
+    task.leave()
+  }
+
+  // Ends of processes.
+
+  /// Learns of the process's end, however it comes.
+  func watch(_ group: ThreadGroup) {
+    let result = systemCall(Int(IMMURE_SYS_pidfd_open), word(group.hostID), 0)
+    // ESRCH: it has ended, and its parent has waited for it.
+    guard result >= 0 else { return finish(group) }
+    let descriptor = Int32(truncatingIfNeeded: result)
+    watched[descriptor] = group
+    do throws(Errno) { try kernel.hostEvents.add(own: descriptor) } catch { finish(group) }
+  }
+
+  /// The process is a zombie, or not even that.
+  private func finish(_ group: ThreadGroup) {
+    for (descriptor, other) in watched where other === group {
+      kernel.hostEvents.remove(own: descriptor)
+      watched[descriptor] = nil
+      _ = systemCall(Int(SYS_close), word(descriptor))
+    }
+    for task in group.tasks { forget(task) }
+    adoptOrphans(of: group)
+    kernel.ended(group)
+    // What it leaves, and itself where its parent is gone, is the keeper's to wait for.
+    orphanEnded = true
+    serveIdleKeeper()
+  }
+}

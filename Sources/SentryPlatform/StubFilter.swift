@@ -1,0 +1,137 @@
+public import Seccomp
+
+/// Who answers which call of a guest, as data: the filter that stands over every stub (seccomp(2)). What no list names is notified: the sentry
+/// serves it, or lets the host's kernel perform it after a look at its registers.
+public struct StubFilter: Sendable {
+  public enum Policy: String, Sendable, CaseIterable {
+    /// The sentry is asked about memory and waiting too.
+    case strict
+    /// Private memory, futexes, waiting for children and yielding are the host's kernel's at once.
+    case nativeHarmless = "native-harmless"
+  }
+  /// A call that the host's kernel performs unasked, and why that is harmless.
+  public struct Row: Sendable, Equatable {
+    public let number: UInt32
+    public let name: String
+    public let reason: String
+    init(_ number: UInt32, _ name: String, _ reason: String) {
+      self.number = number
+      self.name = name
+      self.reason = reason
+    }
+  }
+
+  public let policy: Policy
+  public init(_ policy: Policy) { self.policy = policy }
+
+  static let always: [Row] = [
+    Row(202, "futex", "the caller's memory; shared words are found by the file that backs them"),
+    Row(218, "set_tid_address", "a word of the caller's memory, cleared at its end"),
+    Row(273, "set_robust_list", "a list in the caller's memory, walked at its end"),
+    Row(334, "rseq", "a word of the caller's memory"),
+    Row(158, "arch_prctl", "the caller's segment bases and CPUID faulting"),
+    Row(131, "sigaltstack", "where the caller's handlers run"),
+    Row(15, "rt_sigreturn", "the caller's own frame"),
+    Row(14, "rt_sigprocmask", "the caller's own mask"),
+    Row(130, "rt_sigsuspend", "the caller's own mask"),
+    Row(128, "rt_sigtimedwait", "the caller's own pending signals"),
+    Row(127, "rt_sigpending", "the caller's own pending signals"),
+    Row(34, "pause", "the caller sleeps"),
+    Row(219, "restart_syscall", "goes on with a call that was let through"),
+  ]
+  static let harmless: [Row] = [
+    Row(9, "mmap", "with MAP_ANONYMOUS: the caller's memory"),
+    Row(11, "munmap", "the caller's memory"),
+    Row(10, "mprotect", "the caller's memory"),
+    Row(12, "brk", "the caller's memory"),
+    Row(28, "madvise", "the caller's memory"),
+    Row(25, "mremap", "the caller's memory"),
+    Row(24, "sched_yield", "takes no argument"),
+    Row(61, "wait4", "the caller's own children, by the guests' pid namespace"),
+    Row(247, "waitid", "the caller's own children, by the guests' pid namespace"),
+    Row(39, "getpid", "the guests' pid namespace numbers them"),
+    Row(186, "gettid", "the guests' pid namespace numbers them"),
+    Row(228, "clock_gettime", "the same clocks that the vDSO tells"),
+  ]
+  /// Allowed from the stub's own text alone, and harmless from there too: anyone may jump to it.
+  static let atStub: [Row] = [
+    Row(9, "mmap", "of a descriptor that the sentry put into the caller's table for it"),
+    Row(3, "close", "of such a descriptor"),
+    Row(462, "mseal", "the caller's memory"),
+  ]
+  /// Their arguments lie in memory that may change after a look, or they reach past this filter: ENOSYS at once, as an older kernel says.
+  static let absent: [Row] = [
+    Row(435, "clone3", "its flags lie in memory; C libraries go on to clone"),
+    Row(425, "io_uring_setup", "its calls pass no filter"),
+    Row(426, "io_uring_enter", "its calls pass no filter"),
+    Row(427, "io_uring_register", "its calls pass no filter"),
+  ]
+
+  /// Everything that the host's kernel performs unasked.
+  public var native: [Row] {
+    let rows = Self.always + (policy == .nativeHarmless ? Self.harmless : [])
+    return rows + Self.atStub.filter { row in !rows.contains { $0.number == row.number } }
+  }
+  public var refused: [Row] { Self.absent }
+
+  /// The program. Other architectures' calls (int 0x80) end the process; x32's numbers are ENOSYS.
+  public var instructions: [FilterInstruction] {
+    let isHarmless = policy == .nativeHarmless
+    let allowed = Self.always + (isHarmless ? Self.harmless.filter { $0.number != 9 } : [])
+    var lines: [Line] = [
+      .load(SeccompDataOffset.architecture), .jump(Opcode.jumpIfEqual, 0xc000_003e, nil, .kill),
+      .load(SeccompDataOffset.number), .jump(Opcode.jumpIfGreaterOrEqual, 0x4000_0000, .absent, nil),
+    ]
+    for row in allowed { lines.append(.jump(Opcode.jumpIfEqual, row.number, .allow, nil)) }
+    for row in Self.absent { lines.append(.jump(Opcode.jumpIfEqual, row.number, .absent, nil)) }
+    lines.append(.jump(Opcode.jumpIfEqual, 9, .mapping, nil))
+    for row in Self.atStub where row.number != 9 { lines.append(.jump(Opcode.jumpIfEqual, row.number, .place, nil)) }
+    lines.append(.end(.notify))
+    lines.append(.label(.mapping))
+    if isHarmless {
+      lines.append(.load(SeccompDataOffset.low(ofArgument: 3)))
+      let anonymous: UInt32 = 0x20
+      lines.append(.jump(Opcode.jumpIfSet, anonymous, .allow, nil))
+    }
+    lines.append(.label(.place))
+    lines.append(.load(SeccompDataOffset.instructionPointer + 4))
+    lines.append(.jump(Opcode.jumpIfEqual, UInt32(StubProgram.base >> 32), nil, .notified))
+    lines.append(.load(SeccompDataOffset.instructionPointer))
+    lines.append(.jump(Opcode.jumpIfGreaterOrEqual, UInt32(StubProgram.limit), .notified, .allow))
+    for (target, action) in [
+      (Target.notified, Action.notify), (.allow, .allow), (.absent, .errno(38)), (.kill, .killProcess),
+    ] {
+      lines.append(.label(target))
+      lines.append(.end(action))
+    }
+    return Self.assemble(lines)
+  }
+
+  private enum Target { case notified, allow, absent, kill, mapping, place }
+  private enum Line {
+    case load(UInt32)
+    /// Test, constant, and where to go when it holds or not; nil is the next line.
+    case jump(UInt16, UInt32, Target?, Target?)
+    case end(Action)
+    case label(Target)
+  }
+
+  private static func assemble(_ lines: [Line]) -> [FilterInstruction] {
+    var places: [Target: Int] = [:]
+    var count = 0
+    for line in lines { if case .label(let target) = line { places[target] = count } else { count += 1 } }
+    var program: [FilterInstruction] = []
+    for line in lines {
+      // All of it is shorter than a jump's reach of 255.
+      let distance = { (target: Target?) in target.map { UInt8((places[$0] ?? 0) - program.count - 1) } ?? 0 }
+      switch line {
+      case .load(let offset): program.append(FilterInstruction(code: Opcode.load, k: offset))
+      case .jump(let code, let k, let yes, let no):
+        program.append(FilterInstruction(code: code, jt: distance(yes), jf: distance(no), k: k))
+      case .end(let action): program.append(FilterInstruction(code: Opcode.ret, k: action.value))
+      case .label: break
+      }
+    }
+    return program
+  }
+}

@@ -1,0 +1,38 @@
+import CGuest
+
+/// guest/stub: what the host's kernel runs whatever program a guest executes.
+enum StubProgram {
+  /// Where it is linked and how far its text may reach (guest/stub.ld).
+  static let base: UInt64 = 0x5000_0000_0000
+  static let limit: UInt64 = 0x4000
+
+  /// Whether there is one for this machine.
+  static var isPresent: Bool { immure_guest_stub_size() > 0 }
+
+  static var bytes: Span<UInt8> {
+    @_lifetime(immortal)
+    get {
+      // SAFETY: the program lies in this executable's read-only data, from start to end, for as long as the process lives.
+      let buffer = unsafe UnsafeBufferPointer(start: immure_guest_stub(), count: immure_guest_stub_size())
+      let span = unsafe Span(_unsafeElements: buffer)
+      return unsafe _overrideLifetime(span, copying: ())
+    }
+  }
+}
+
+/// What the stub asks: numbers that no kernel has (guest/stub.c).
+enum StubCall {
+  /// A plan to load, by address and size of its buffer.
+  static let hello: Int32 = 0x494d00
+  /// The keeper: the size of the next program's strings, 0 to reap; sleeps until there is either.
+  static let next: Int32 = 0x494d01
+  /// The keeper: this process ended with this wait status.
+  static let reaped: Int32 = 0x494d02
+  /// A program's strings into a buffer.
+  static let fetch: Int32 = 0x494d03
+  /// The execve(2) of a program that was to start failed with this.
+  static let failed: Int32 = 0x494d04
+
+  static let load: Int64 = 1
+  static let keeper: Int64 = 2
+}

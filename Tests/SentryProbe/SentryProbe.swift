@@ -1,0 +1,146 @@
+import CLinux
+import Linux
+import SentryABI
+import SentryCalls
+import SentryFileSystems
+import SentryFiles
+import SentryMemory
+import SentryPipes
+import SentryPlatform
+import SentryTasks
+
+/// Raises a sentry over a folder without the wall around it, as root: for tests of what guests see.
+///
+///     SentryProbe [--strict] [--trace] [--env NAME=VALUE]... [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
+///
+/// The folder is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does (128 + a signal). `--trace`
+/// names calls that no row serves.
+@main
+enum SentryProbe {
+  static func main() {
+    var words = Array(Process.arguments.dropFirst())
+    var policy = StubFilter.Policy.nativeHarmless
+    var traces = false
+    var environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
+    var directory = "/"
+    while let word = words.first, word.hasPrefix("--") {
+      words.removeFirst()
+      switch word {
+      case "--strict": policy = .strict
+      case "--trace": traces = true
+      case "--env": if !words.isEmpty { environment.append(words.removeFirst()) }
+      case "--cwd": if !words.isEmpty { directory = words.removeFirst() }
+      default: stop("unknown option \(word)", 2)
+      }
+    }
+    guard words.count >= 2 else { stop("usage: SentryProbe [OPTION]... ROOT PROGRAM [ARGUMENT]...", 2) }
+    do throws(SystemError) {
+      let guests = try raise(root: words[0], policy: policy)
+      let program = Array(words.dropFirst())
+      let status = try serve(guests, program, environment, directory, traces: traces)
+      Process.exit(ExitStatus(waitStatus: status).code)
+    } catch { stop("\(error)", 125) }
+  }
+
+  static func stop(_ line: String, _ code: Int32) -> Never {
+    // Without a reader there is nobody to tell.
+    try? File.writeAll(2, Array("SentryProbe: \(line)\n".utf8))
+    Process.exit(code)
+  }
+
+  /// What the wall would give.
+  final class World {
+    let platform: NotificationPlatform
+    let namespace: MountNamespace
+    init(_ platform: NotificationPlatform, _ namespace: MountNamespace) {
+      self.platform = platform
+      self.namespace = namespace
+    }
+  }
+
+  static func raise(root: String, policy: StubFilter.Policy) throws(SystemError) -> World {
+    try HostFiles.prepare()
+    let folder = try File.open(root, O_PATH | O_DIRECTORY)
+    let processes = try File.open("/proc", File.directoryOnly)
+    let space = try GuestSpace(processes: processes, filter: StubFilter(policy))
+    do throws(Errno) {
+      let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true)
+      let special = SpecialFiles()
+      MemoryDevices.add(to: special)
+      let namespace = MountNamespace(root: MemoryFileSystem.overlay(lower: lower, limit: 256 << 20), special: special)
+      let walk = PathWalk(PathContext(namespace), FileCaller(credentials: credentials))
+      for (name, permissions) in [("dev", 0o755), ("tmp", 0o1777)] as [(String, UInt32)] {
+        let tree = MemoryFileSystem.tree(limit: 64 << 20, permissions: permissions)
+        if name == "dev" { try MemoryDevices.addNodes(to: tree) }
+        let place: Path
+        do throws(Errno) { place = try walk.find(Array("/\(name)".utf8)) } catch {
+          place = try walk.make(.directory, at: Array("/\(name)".utf8), permissions: 0o755)
+        }
+        try namespace.mount(tree, on: place)
+      }
+      return World(try NotificationPlatform(Kernel(), .all, space), namespace)
+    } catch { throw SystemError("raise", root, error) }
+  }
+
+  static var credentials: Credentials {
+    var credentials = Credentials()
+    // A container's usual ones (docs/container.md).
+    credentials.effective = 0xa804_25fb
+    credentials.permitted = credentials.effective
+    credentials.bounding = credentials.effective
+    return credentials
+  }
+
+  static func serve(
+    _ world: World, _ program: [String], _ environment: [String], _ directory: String, traces: Bool
+  ) throws(SystemError) -> Int32 {
+    let kernel = world.platform.kernel
+    let descriptors = DescriptorTable()
+    var status: Int32?
+    do throws(Errno) {
+      for number in 0..<Int32(3) where FileDescriptor.isOpen(number) {
+        let copy: FileDescriptor
+        do throws(SystemError) { copy = try FileDescriptor.duplicate(number) } catch { throw error.errno }
+        let file = HostStreamFile(owning: copy, flags: number == 0 ? O_RDONLY : O_WRONLY, kernel.hostEvents)
+        try descriptors.set(number, to: file, closesOnExec: false)
+      }
+      let paths = PathContext(world.namespace)
+      paths.current = try PathWalk(paths, FileCaller(credentials: credentials)).find(Array(directory.utf8))
+      let group = ThreadGroup(kernel: kernel, id: 0, parent: nil, session: 0, processGroup: 0)
+      let task = Task(
+        kernel: kernel, id: 0, hostID: 0, group: group, memory: GuestMemory(process: 0), descriptors: descriptors,
+        paths: paths, credentials: credentials)
+      let path = try find(program[0], environment, task)
+      world.platform.reaped = { process, ended in if process == task.group.id { status = ended } }
+      if traces {
+        world.platform.unknown = { number, task in
+          try? File.writeAll(2, Array("SentryProbe: \(task.id): call \(number) is not there\n".utf8))
+        }
+      }
+      world.platform.start(
+        Launch(
+          path: path, arguments: program.map { Array($0.utf8) }, environment: environment.map { Array($0.utf8) },
+          task: task
+        ) { error in
+          if let error { stop("\(program[0]): \(error)", error == .noEntry ? 127 : 126) }
+        })
+    } catch { throw SystemError("start", program[0], error) }
+    world.platform.run { status == nil }
+    guard let status else { throw SystemError("sentry", "the guests ended without a word", .noChild) }
+    return status
+  }
+
+  /// As execvp(3) looks for it.
+  static func find(_ name: String, _ environment: [String], _ task: Task) throws(Errno) -> [UInt8] {
+    if name.utf8.contains(0x2f) { return Array(name.utf8) }
+    let folders = environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5).split(separator: ":") ?? []
+    for folder in folders {
+      let path = Array("\(folder)/\(name)".utf8)
+      do throws(Errno) {
+        _ = try task.walk.openProgram(path)
+        return path
+      } catch {}
+    }
+    throw .noEntry
+  }
+}
