@@ -2,6 +2,7 @@ extension CallTable {
   /// One list for each subsystem.
   public static let all = CallTable([
     ProcessCalls.rows, ExecCalls.rows, MemoryCalls.rows,
+    FileCalls.rows,
     IdentityCalls.rows, SessionCalls.rows, LimitCalls.rows, MachineCalls.rows, ClockCalls.rows, SignalCalls.rows,
     TimerCalls.rows,
     WaitCalls.rows, ProcessControlCalls.rows, CapabilityCalls.rows, SchedulingCalls.rows,

@@ -64,7 +64,7 @@ public final class DescriptorTable {
     guard number >= 0, number < limit else { throw .badDescriptor }
     let before = Int(number) < entries.count ? entries[Int(number)] : nil
     place(file, at: Int(number), closesOnExec)
-    before?.file.release()
+    if let before { letGo(before) }
   }
 
   private func place(_ file: OpenFile, at number: Int, _ closesOnExec: Bool) {
@@ -83,6 +83,12 @@ public final class DescriptorTable {
   public func close(_ number: Int32) throws(Errno) {
     let entry = try entry(number)
     entries[Int(number)] = nil
+    letGo(entry)
+  }
+
+  /// A process loses its range locks of a file with any descriptor of that file (fcntl_locking(2)).
+  private func letGo(_ entry: Entry) {
+    entry.file.inode?.locks?.unlock(ObjectIdentifier(self))
     entry.file.release()
   }
 
@@ -91,7 +97,7 @@ public final class DescriptorTable {
     for number in entries.indices where range.contains(UInt32(truncatingIfNeeded: number)) {
       let entry = entries[number]
       entries[number] = nil
-      entry?.file.release()
+      if let entry { letGo(entry) }
     }
   }
 
@@ -104,7 +110,7 @@ public final class DescriptorTable {
     for number in entries.indices {
       guard let entry = entries[number], entry.closesOnExec else { continue }
       entries[number] = nil
-      entry.file.release()
+      letGo(entry)
       closed.append(Int32(truncatingIfNeeded: number))
     }
     return closed

@@ -46,6 +46,11 @@ public enum FileEvent {
   public static let isDirectory: UInt32 = 0x4000_0000
 }
 
+extension OpenFile {
+  /// Tells those who watch the file of a read or write.
+  public final func tell(_ event: UInt32) { path?.tell(event) }
+}
+
 extension Path {
   /// Tells those who watch the file and the directory that it is in.
   func tell(_ event: UInt32) {

@@ -12,6 +12,13 @@ open class Inode {
   public final var number: UInt64 { attributes.inode }
   /// flock(2) and fcntl(2) locks.
   public final var locks: FileLocks?
+  /// Its locks, made at the first one.
+  public final var fileLocks: FileLocks {
+    if let locks { return locks }
+    let made = FileLocks()
+    locks = made
+    return made
+  }
   /// inotify(7).
   public final var watchers: FileWatchers?
   /// The pipe of a FIFO, the socket bound to a name: made by those who know them.

@@ -74,6 +74,8 @@ public final class MountNamespace {
   /// Opens devices and FIFOs.
   public let special: SpecialFiles
 
+  /// Who waits for whom at range locks: kept by the calls.
+  public var lockWaits: AnyObject?
   private var lastCookie: UInt32 = 0
 
   /// Joins the two halves of a rename for inotify(7).

@@ -16,6 +16,8 @@ open class OpenFile {
   public private(set) final var references = 0
   /// For F_SETOWN and SIGIO.
   public final var owner: Int32 = 0
+  /// It has taken a lock at some time; the last descriptor's close gives it back.
+  public final var holdsLocks = false
   /// Where it was opened; files that no path leads to have an unnamed one (`Path(unnamed:name:)`), so that fstat(2) and
   /// /proc/PID/fd have something to show and to open again.
   public final var path: Path?
@@ -26,7 +28,13 @@ open class OpenFile {
   public final func retain() { references += 1 }
   public final func release() {
     references -= 1
-    if references == 0 { released() }
+    guard references == 0 else { return }
+    if holdsLocks {
+      inode?.locks?.unlockWhole(ObjectIdentifier(self))
+      inode?.locks?.unlock(ObjectIdentifier(self))
+    }
+    path?.tell(isWritable ? FileEvent.closedAfterWriting : FileEvent.closedUnwritten)
+    released()
   }
 
   public final var isReadable: Bool { flags & 3 != 1 && flags & 0o10000000 == 0 }

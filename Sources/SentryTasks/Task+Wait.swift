@@ -1,4 +1,5 @@
 public import SentryABI
+import SentryFiles
 public import SentryWait
 
 /// How a call sleeps. The loop puts `parked` before a call's first look and takes it away with its answer (`endCall`); before every
@@ -36,6 +37,7 @@ extension Task {
   public func endCall() {
     waiter.leave()
     if let token = parked?.token { kernel.deadlines.cancel(token) }
+    parked?.file?.release()
     parked = nil
     resumption = nil
   }

@@ -72,6 +72,8 @@ public struct ParkedCall {
     /// With EINTR.
     case never
   }
+  /// A file that the call has opened and that has no descriptor yet; held (`OpenFile.retain`).
+  public var file: OpenFile?
   public init(call: Call, id: UInt64) {
     self.call = call
     self.id = id

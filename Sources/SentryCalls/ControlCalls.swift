@@ -1,0 +1,85 @@
+import Linux
+import SentryABI
+import SentryFiles
+import SentryMemory
+import SentryTasks
+
+/// fcntl(2) and flock(2).
+enum ControlCalls {
+  static let rows: [CallRow] = [
+    CallRow(72, "fcntl", .part("leases, signals of F_SETSIG, notify, hints"), blocksOn: "lock") {
+      (call, task) throws(Errno) in try control(call, task)
+    },
+    CallRow(73, "flock", blocksOn: "lock") { (call, task) throws(Errno) in try flock(call, task) },
+  ]
+
+  private static func control(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
+    let (number, argument) = (call.arguments.0.int32, call.arguments.2)
+    let entry = try task.descriptors.entry(number)
+    let file = entry.file
+    let command = call.arguments.1.int32
+    // Only these know what to do with an O_PATH descriptor.
+    if file.flags & OpenFlags.path != 0, ![0, 1, 2, 3, 1030].contains(command) { throw .badDescriptor }
+    switch command {
+    case 0, 1030:
+      let made = try task.descriptors.add(file, closesOnExec: command == 1030, atLeast: argument.int32)
+      return .value(Int64(made))
+    case 1: return .value(entry.closesOnExec ? 1 : 0)
+    case 2:
+      try task.descriptors.setCloseOnExec(number, argument.bits & 1 != 0)
+      return .zero
+    case 3: return .value(Int64(file.flags | OpenFlags.largeFile))
+    case 4:
+      // An append-only file of chattr(1) isn't there, so every flag may change.
+      file.flags = file.flags & ~OpenFlags.settable | argument.int32 & OpenFlags.settable
+      return .zero
+    case 5, 36: return try LockCalls.ask(file, argument.address, isOpenFile: command == 36, task)
+    case 6, 7, 37, 38:
+      return try LockCalls.set(
+        file, argument.address, isOpenFile: command >= 37, waits: command == 7 || command == 38, task)
+    case 8:
+      file.owner = argument.int32
+      return .zero
+    case 9: return .value(Int64(file.owner))
+    case 15:
+      // struct f_owner_ex: thread, process or group.
+      let record = try task.memory.bytes(argument.address, count: 8)
+      guard record.little32(0) <= 2 else { throw .invalid }
+      let id = Int32(bitPattern: record.little32(4))
+      file.owner = record.little32(0) == 2 ? 0 &- id : id
+      return .zero
+    case 16:
+      var record: [UInt8] = []
+      record.append(little: UInt32(file.owner < 0 ? 2 : 1))
+      record.append(little: UInt32(bitPattern: file.owner < 0 ? 0 &- file.owner : file.owner))
+      try task.memory.store(record, at: argument.address)
+      return .zero
+    case 11: return .zero
+    case 1031: return .value(try PipeCalls.capacity(of: file, wanted: argument.int32))
+    case 1032: return .value(try PipeCalls.capacity(of: file, wanted: nil))
+    case 1025: return .value(2)
+    default: throw .invalid
+    }
+  }
+
+  private static func flock(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
+    let file = try task.descriptors.file(call.arguments.0.int32)
+    if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+    guard let inode = file.inode else { throw .badDescriptor }
+    let operation = call.arguments.1.int32
+    let owner = ObjectIdentifier(file)
+    switch operation & ~4 {
+    case 1, 2:
+      do throws(Errno) {
+        try inode.fileLocks.lockWhole(owner, isExclusive: operation & ~4 == 2)
+        file.holdsLocks = true
+      } catch {
+        guard error == .again, operation & 4 == 0 else { throw error }
+        return task.wait(on: inode.fileLocks.queue)
+      }
+    case 8: inode.locks?.unlockWhole(owner)
+    default: throw .invalid
+    }
+    return .zero
+  }
+}

@@ -1,0 +1,115 @@
+import Linux
+import SentryABI
+import SentryFiles
+import SentryMemory
+import SentryTasks
+
+/// Bytes of files: read(2), write(2) and their brothers, lseek(2).
+enum DataCalls {
+  static let rows: [CallRow] = [
+    CallRow(0, "read", blocksOn: "file") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      var buffer = try buffer(call, task)
+      return try read(file, &buffer, nil, task)
+    },
+    CallRow(1, "write", .part("RLIMIT_FSIZE"), blocksOn: "file") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      var buffer = try buffer(call, task)
+      return try write(file, &buffer, nil, task)
+    },
+    CallRow(17, "pread64") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      var buffer = try buffer(call, task)
+      return try read(file, &buffer, try place(call.arguments.3, file), task)
+    },
+    CallRow(18, "pwrite64", .part("RLIMIT_FSIZE")) { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      var buffer = try buffer(call, task)
+      return try write(file, &buffer, try place(call.arguments.3, file), task)
+    },
+    CallRow(19, "readv", blocksOn: "file") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      var buffer = try vector(call, task)
+      return try read(file, &buffer, nil, task)
+    },
+    CallRow(20, "writev", .part("RLIMIT_FSIZE"), blocksOn: "file") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      var buffer = try vector(call, task)
+      return try write(file, &buffer, nil, task)
+    },
+    CallRow(295, "preadv") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      let offset = try place(call.arguments.3, file)
+      var buffer = try vector(call, task)
+      return try read(file, &buffer, offset, task)
+    },
+    CallRow(296, "pwritev", .part("RLIMIT_FSIZE")) { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      let offset = try place(call.arguments.3, file)
+      var buffer = try vector(call, task)
+      return try write(file, &buffer, offset, task)
+    },
+    CallRow(327, "preadv2", .part("RWF_NOWAIT of regular files, RWF_ATOMIC"), blocksOn: "file") {
+      (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      let flags = call.arguments.5.uint32
+      guard flags & ~0xf == 0 else { throw .notSupported }
+      let offset = call.arguments.3.int64 == -1 ? nil : try place(call.arguments.3, file)
+      var buffer = try vector(call, task)
+      return try read(file, &buffer, offset, task, nonBlocking: flags & 8 != 0)
+    },
+    CallRow(328, "pwritev2", .part("RLIMIT_FSIZE, RWF_ATOMIC"), blocksOn: "file") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      let flags = call.arguments.5.uint32
+      guard flags & ~0x1f == 0 else { throw .notSupported }
+      let offset = call.arguments.3.int64 == -1 ? nil : try place(call.arguments.3, file)
+      var buffer = try vector(call, task)
+      // RWF_APPEND is O_APPEND for one call.
+      let before = file.flags
+      if flags & 0x10 != 0 { file.flags |= OpenFlags.append }
+      defer { file.flags = before }
+      return try write(file, &buffer, offset, task, nonBlocking: flags & 8 != 0)
+    },
+    CallRow(8, "lseek") { (call, task) throws(Errno) in
+      let file = try task.descriptors.file(call.arguments.0.int32)
+      guard call.arguments.2.uint32 <= 4 else { throw .invalid }
+      return .value(try file.seek(to: call.arguments.1.int64, from: call.arguments.2.int32))
+    },
+  ]
+
+  private static func buffer(_ call: Call, _ task: Task) throws(Errno) -> GuestBuffer {
+    // What would be a negative ssize_t.
+    guard let count = call.arguments.2.size else { throw .invalid }
+    return GuestBuffer(task.memory, call.arguments.1.address, count: count)
+  }
+
+  private static func vector(_ call: Call, _ task: Task) throws(Errno) -> GuestBuffer {
+    // The count is an unsigned long, of which no more than 1024 is taken.
+    guard call.arguments.2.bits <= 1024 else { throw .invalid }
+    return try GuestBuffer(task.memory, vector: call.arguments.1.address, count: call.arguments.2.int32)
+  }
+
+  /// - Throws: EINVAL for a negative offset, ESPIPE for a file without positions.
+  private static func place(_ word: GuestWord, _ file: OpenFile) throws(Errno) -> Int64 {
+    guard word.int64 >= 0 else { throw .invalid }
+    if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+    if !(file is OpenDirectory) { _ = try file.seek(to: 0, from: 1) }
+    return word.int64
+  }
+
+  private static func read(
+    _ file: OpenFile, _ buffer: inout GuestBuffer, _ offset: Int64?, _ task: Task, nonBlocking: Bool = false
+  ) throws(Errno) -> Outcome {
+    let outcome = try Transfer.read(file, &buffer, at: offset, nonBlocking: nonBlocking, task)
+    if case .value(let count) = outcome, count > 0 { file.tell(FileEvent.accessed) }
+    return outcome
+  }
+
+  private static func write(
+    _ file: OpenFile, _ buffer: inout GuestBuffer, _ offset: Int64?, _ task: Task, nonBlocking: Bool = false
+  ) throws(Errno) -> Outcome {
+    let outcome = try Transfer.write(file, &buffer, at: offset, nonBlocking: nonBlocking, task)
+    if case .value(let count) = outcome, count > 0 { file.tell(FileEvent.modified) }
+    return outcome
+  }
+}

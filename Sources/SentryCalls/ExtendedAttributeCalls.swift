@@ -1,0 +1,120 @@
+import Linux
+import SentryABI
+import SentryFiles
+import SentryMemory
+import SentryTasks
+
+/// xattr(7).
+enum ExtendedAttributeCalls {
+  /// How a call names its file: by a path, by a path whose link is not followed, by a descriptor.
+  private enum Named { case path, link, descriptor }
+  static let rows: [CallRow] = [
+    CallRow(188, "setxattr") { (call, task) throws(Errno) in try set(call, .path, task) },
+    CallRow(189, "lsetxattr") { (call, task) throws(Errno) in try set(call, .link, task) },
+    CallRow(190, "fsetxattr") { (call, task) throws(Errno) in try set(call, .descriptor, task) },
+    CallRow(191, "getxattr") { (call, task) throws(Errno) in try get(call, .path, task) },
+    CallRow(192, "lgetxattr") { (call, task) throws(Errno) in try get(call, .link, task) },
+    CallRow(193, "fgetxattr") { (call, task) throws(Errno) in try get(call, .descriptor, task) },
+    CallRow(194, "listxattr") { (call, task) throws(Errno) in try list(call, .path, task) },
+    CallRow(195, "llistxattr") { (call, task) throws(Errno) in try list(call, .link, task) },
+    CallRow(196, "flistxattr") { (call, task) throws(Errno) in try list(call, .descriptor, task) },
+    CallRow(197, "removexattr") { (call, task) throws(Errno) in try remove(call, .path, task) },
+    CallRow(198, "lremovexattr") { (call, task) throws(Errno) in try remove(call, .link, task) },
+    CallRow(199, "fremovexattr") { (call, task) throws(Errno) in try remove(call, .descriptor, task) },
+  ]
+  private static var largestValue: UInt64 { 65536 }
+
+  private static func place(_ word: GuestWord, _ named: Named, _ task: Task) throws(Errno) -> Path {
+    switch named {
+    case .path: try task.place(Call.here, word.address)
+    case .link: try task.place(Call.here, word.address, flags: PathFlags.noFollow)
+    case .descriptor: try task.place(of: word)
+    }
+  }
+
+  /// - Throws: ERANGE for an empty or too long name.
+  private static func name(_ address: GuestAddress, _ task: Task) throws(Errno) -> [UInt8] {
+    let name: [UInt8]
+    do throws(Errno) {
+      name = try task.memory.string(address, limit: 256)
+    } catch {
+      throw error == .nameTooLong ? .range : error
+    }
+    guard !name.isEmpty else { throw .range }
+    return name
+  }
+
+  /// Who may see or set one (fs/xattr.c, xattr_permission).
+  private static func check(_ name: [UInt8], _ inode: Inode, writes: Bool, _ task: Task) throws(Errno) {
+    func starts(_ prefix: String) -> Bool { name.starts(with: Array(prefix.utf8)) && name.count > prefix.utf8.count }
+    let access: FileAccess = writes ? .write : .read
+    if starts("user.") {
+      guard inode.kind == .regular || inode.kind == .directory else { throw writes ? .notPermitted : .noData }
+      let isSticky = inode.kind == .directory && inode.attributes.permissions & 0o1000 != 0
+      if writes, isSticky, !task.credentials.owns(inode.attributes) { throw .notPermitted }
+      return try task.credentials.check(access, of: inode.attributes)
+    }
+    if starts("trusted.") {
+      // CAP_SYS_ADMIN.
+      guard task.credentials.has(21) else { throw writes ? .notPermitted : .noData }
+      return
+    }
+    if starts("security.") {
+      if writes, !task.credentials.has(21) { throw .notPermitted }
+      return
+    }
+    // POSIX access lists and whatever else there may be are nowhere.
+    throw .notSupported
+  }
+
+  private static func get(_ call: Call, _ named: Named, _ task: Task) throws(Errno) -> Outcome {
+    let place = try place(call.arguments.0, named, task)
+    let name = try name(call.arguments.1.address, task)
+    guard let inode = place.inode else { throw .noEntry }
+    try check(name, inode, writes: false, task)
+    return try give(try inode.extendedAttribute(name), call.arguments.2.address, call.arguments.3, task)
+  }
+
+  /// - Throws: ERANGE where there is less room; none at all asks for the size.
+  private static func give(
+    _ bytes: [UInt8], _ address: GuestAddress, _ room: GuestWord, _ task: Task
+  ) throws(Errno) -> Outcome {
+    if room.bits != 0 {
+      guard UInt64(bytes.count) <= room.bits else { throw .range }
+      try task.memory.store(bytes, at: address)
+    }
+    return .value(Int64(bytes.count))
+  }
+
+  private static func list(_ call: Call, _ named: Named, _ task: Task) throws(Errno) -> Outcome {
+    guard let inode = try place(call.arguments.0, named, task).inode else { throw .noEntry }
+    var bytes: [UInt8] = []
+    for name in try inode.extendedAttributeNames() {
+      if name.starts(with: Array("trusted.".utf8)), !task.credentials.has(21) { continue }
+      bytes += name + [0]
+    }
+    return try give(bytes, call.arguments.1.address, call.arguments.2, task)
+  }
+
+  private static func set(_ call: Call, _ named: Named, _ task: Task) throws(Errno) -> Outcome {
+    let flags = call.arguments.4.int32
+    guard flags & ~3 == 0 else { throw .invalid }
+    let name = try name(call.arguments.1.address, task)
+    guard call.arguments.3.bits <= largestValue, let size = call.arguments.3.size else { throw .tooBig }
+    let value = size == 0 ? [] : try task.memory.bytes(call.arguments.2.address, count: size)
+    let inode = try task.walk.writable(try place(call.arguments.0, named, task))
+    try check(name, inode, writes: true, task)
+    try inode.setExtendedAttribute(name, value, creates: flags & 1 != 0, replaces: flags & 2 != 0)
+    inode.watchers?.happened(FileEvent.attributes, name: nil, cookie: 0)
+    return .zero
+  }
+
+  private static func remove(_ call: Call, _ named: Named, _ task: Task) throws(Errno) -> Outcome {
+    let name = try name(call.arguments.1.address, task)
+    let inode = try task.walk.writable(try place(call.arguments.0, named, task))
+    try check(name, inode, writes: true, task)
+    try inode.removeExtendedAttribute(name)
+    inode.watchers?.happened(FileEvent.attributes, name: nil, cookie: 0)
+    return .zero
+  }
+}

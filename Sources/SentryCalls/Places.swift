@@ -1,0 +1,62 @@
+import Linux
+import SentryABI
+import SentryFiles
+import SentryMemory
+import SentryTasks
+
+/// AT_* flags of the calls that take a directory and a path (openat(2), linux/fcntl.h).
+enum PathFlags {
+  static let currentDirectory: Int32 = -100
+  static let noFollow: Int32 = 0x100
+  static let removeDirectory: Int32 = 0x200
+  static let effectiveAccess: Int32 = 0x200
+  static let follow: Int32 = 0x400
+  static let noAutomount: Int32 = 0x800
+  static let emptyPath: Int32 = 0x1000
+  static let synchronization: Int32 = 0x6000
+}
+
+/// The paths that calls name.
+extension Task {
+  /// - Throws: EFAULT, ENAMETOOLONG.
+  func text(_ address: GuestAddress) throws(Errno) -> [UInt8] { try memory.string(address) }
+
+  /// Where a relative path begins; nil is the current directory.
+  /// - Throws: EBADF, ENOTDIR.
+  func start(_ directory: GuestWord, _ path: [UInt8]) throws(Errno) -> Path? {
+    if directory.int32 == PathFlags.currentDirectory || path.first == UInt8(ascii: "/") { return nil }
+    let file = try descriptors.file(directory.int32)
+    guard let place = file.path else { throw .notDirectory }
+    return place
+  }
+
+  /// What a call names by a directory, a path and AT_* flags.
+  /// - Parameter flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH are looked at.
+  func place(_ directory: GuestWord, _ address: GuestAddress, flags: Int32 = 0) throws(Errno) -> Path {
+    // statx(2) and fstatat(2) take a null pointer for an empty path.
+    if flags & PathFlags.emptyPath != 0 {
+      let path = address.isNull ? [] : try text(address)
+      if path.isEmpty {
+        if directory.int32 == PathFlags.currentDirectory { return paths.current }
+        guard let place = try descriptors.file(directory.int32).path else { throw .invalid }
+        return place
+      }
+      return try walk.find(path, from: try start(directory, path), followsLast: flags & PathFlags.noFollow == 0)
+    }
+    let path = try text(address)
+    return try walk.find(path, from: try start(directory, path), followsLast: flags & PathFlags.noFollow == 0)
+  }
+
+  /// Of a descriptor, for calls like fchmod(2): not one that was opened with O_PATH.
+  func place(of descriptor: GuestWord) throws(Errno) -> Path {
+    let file = try descriptors.file(descriptor.int32)
+    guard file.flags & OpenFlags.path == 0 else { throw .badDescriptor }
+    guard let place = file.path else { throw .invalid }
+    return place
+  }
+}
+
+extension Call {
+  /// The directory of calls that have none.
+  static var here: GuestWord { GuestWord(UInt64(bitPattern: Int64(PathFlags.currentDirectory))) }
+}
