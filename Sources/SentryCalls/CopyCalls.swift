@@ -3,6 +3,7 @@ import SentryABI
 import SentryFiles
 import SentryMemory
 import SentryTasks
+import SentryWait
 
 /// Bytes from file to file: sendfile(2) and copy_file_range(2).
 enum CopyCalls {

@@ -99,7 +99,7 @@ enum StatusCalls {
   ) throws(Errno) -> (record: StatusRecord, place: Path?) {
     // A descriptor of anything, with or without a path.
     if flags & PathFlags.emptyPath != 0, directory.int32 != PathFlags.currentDirectory,
-      address.isNull || (try task.text(address)).isEmpty
+      try isEmpty(address, task)
     {
       let file = try task.descriptors.file(directory.int32)
       return (try record(of: file), file.path)
@@ -107,6 +107,11 @@ enum StatusCalls {
     let place = try task.place(directory, address, flags: flags)
     guard let inode = place.inode else { throw .noEntry }
     return (try record(inode), place)
+  }
+
+  private static func isEmpty(_ path: GuestAddress, _ task: Task) throws(Errno) -> Bool {
+    if path.isNull { return true }
+    return try task.text(path).isEmpty
   }
 
   private static func statx(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
