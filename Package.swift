@@ -91,16 +91,19 @@ let house: [Target] = [
   module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryFileSystems", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux"]),
   module("SentryPipes", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryTerminals", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentrySignals", ["SentryABI", "Linux", "CLinux"]),
   module(
     "SentryTasks",
-    ["SentrySignals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+    [
+      "SentrySignals", "SentryTerminals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux",
+    ]),
   module("SentryELF", ["Linux", "Formats"]),
   module(
     "SentryCalls",
     [
-      "SentryELF", "SentryTasks", "SentrySignals", "SentryPipes", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
-      "Formats", "Linux", "CLinux",
+      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentryPipes", "SentryFiles",
+      "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux",
     ]),
   module(
     "SentryPlatform",
@@ -178,6 +181,12 @@ let coreTests: [Target] = [
       "SentryPlatform", "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTasks", "SentryFiles", "SentryMemory",
       "SentryABI", "Linux", "CLinux",
     ], path: "Tests/SentryProbe", swiftSettings: strict),
+  tests(
+    "SentryEvents",
+    [
+      "SentryCalls", "SentryTasks", "SentryTerminals", "SentryPipes", "SentryFiles", "SentryMemory",
+      "SentryWait", "SentryABI", "Linux", "CLinux",
+    ]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
   tests("OCIEscape", ["ChildProcesses"]),

@@ -17,7 +17,9 @@ public enum PipeCalls {
 
   private static func pipe(_ address: GuestAddress, flags: Int32, _ task: Task) throws(Errno) -> Outcome {
     guard flags & ~(O_CLOEXEC | O_NONBLOCK | 0o40000) == 0 else { throw .invalid }
-    let ends = Pipe.pair(flags: flags & (O_NONBLOCK | 0o40000))
+    let ends = Pipe.pair(
+      flags: flags & (O_NONBLOCK | 0o40000), in: task.kernel.unnamed, user: task.credentials.fileUser,
+      group: task.credentials.fileGroup)
     try install([ends.reading, ends.writing], closesOnExec: flags & O_CLOEXEC != 0, at: address, task)
     return .zero
   }

@@ -13,6 +13,7 @@ public enum Transfer {
     _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false, _ task: Task
   ) throws(Errno) -> Outcome {
     guard file.isReadable else { throw .badDescriptor }
+    if file.isTerminal { task.kernel.current = task }
     do throws(Errno) {
       return .value(Int64(try file.read(&buffer, at: offset)))
     } catch {
@@ -26,6 +27,7 @@ public enum Transfer {
     _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false, _ task: Task
   ) throws(Errno) -> Outcome {
     guard file.isWritable else { throw .badDescriptor }
+    if file.isTerminal { task.kernel.current = task }
     if let moved = task.parked?.moved, moved > 0 { buffer.skip(moved) }
     let blocks = !nonBlocking && !file.isNonBlocking
     while true {

@@ -177,10 +177,12 @@ public final class SpecialFiles {
     switch inode.kind {
     case .characterDevice, .blockDevice:
       if path.mount.flags.contains(.noDevices) { throw .accessDenied }
+      // Without a driver the inode may know how to open itself, as those of devpts do.
       guard inode.kind == .characterDevice, let opener = characterDevices[inode.attributes.special] else {
-        throw .noSuchDevice
+        return try inode.open(flags, path, caller)
       }
       return try opener(inode, flags, path, caller)
+    case .fifo where inode is UnnamedInode: return try inode.open(flags, path, caller)
     case .fifo:
       guard let fifo else { throw .noSuchDevice }
       return try fifo(inode, flags, path, caller)

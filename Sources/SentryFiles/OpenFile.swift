@@ -55,6 +55,9 @@ open class OpenFile {
   /// Whether a blocking write(2) goes on until all bytes are moved, as pipes, streams and terminals do.
   open var writesWhole: Bool { false }
 
+  /// Whether reading and writing ask who calls: a terminal stops those in the background.
+  open var isTerminal: Bool { false }
+
   /// lseek(2).
   open func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { throw .illegalSeek }
 

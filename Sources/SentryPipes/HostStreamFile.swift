@@ -1,6 +1,6 @@
 import CLinux
 public import Linux
-import SentryABI
+public import SentryABI
 public import SentryFiles
 public import SentryMemory
 public import SentryWait
@@ -75,7 +75,7 @@ public final class HostStreamFile: OpenFile {
     var limit = 65536
     if isWatched {
       if readiness.isDisjoint(with: [.writable, .error, .hangup]) { throw .again }
-      limit = isTerminal ? 256 : 4096
+      limit = isHostTerminal ? 256 : 4096
     }
     var copy = buffer
     let bytes = try copy.take(limit)
@@ -90,7 +90,7 @@ public final class HostStreamFile: OpenFile {
     return result
   }
 
-  private lazy var isTerminal: Bool = {
+  private lazy var isHostTerminal: Bool = {
     var size = winsize()
     // SAFETY: the kernel fills one winsize.
     return unsafe withUnsafeMutablePointer(to: &size) { pointer in
@@ -102,6 +102,29 @@ public final class HostStreamFile: OpenFile {
     guard isSeekable, (0...4).contains(whence) else { throw isSeekable ? .invalid : .illegalSeek }
     let result = systemCall(Int(SYS_lseek), word(descriptor), UInt(bitPattern: Int(offset)), word(whence))
     try check(result)
+    return Int64(result)
+  }
+
+  /// What of ioctl(2) goes on to the host: settings and size of a terminal, and how much there is to read.
+  /// - Parameter size: bytes of the argument; `stores`: whether the guest gives them, else it gets them.
+  private static let requests: [(request: UInt32, size: Int, stores: Bool)] = [
+    (0x5401, 36, false), (0x5402, 36, true), (0x5403, 36, true), (0x5404, 36, true), (0x802C_542A, 44, false),
+    (0x402C_542B, 44, true), (0x402C_542C, 44, true), (0x402C_542D, 44, true), (0x5413, 8, false), (0x541B, 4, false),
+    (0x5411, 4, false),
+  ]
+
+  public override func control(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64
+  {
+    guard let known = Self.requests.first(where: { $0.request == request }) else { throw .notTerminal }
+    var bytes =
+      known.stores
+      ? try caller.memory.bytes(argument.address, count: known.size) : [UInt8](repeating: 0, count: known.size)
+    // SAFETY: the kernel reads or fills as many bytes as the request says, and the array has them.
+    let result = unsafe bytes.withUnsafeMutableBytes { bytes in
+      systemCall(Int(SYS_ioctl), word(descriptor), UInt(request), UInt(bitPattern: bytes.baseAddress))
+    }
+    try check(result)
+    if !known.stores { try caller.memory.store(bytes, at: argument.address) }
     return Int64(result)
   }
 

@@ -1,4 +1,5 @@
 public import Linux
+public import SentryFiles
 public import SentryMemory
 public import SentryWait
 
@@ -41,8 +42,25 @@ public final class Pipe {
 
   /// Two open ends.
   /// - Parameter flags: O_NONBLOCK and O_DIRECT of pipe2(2).
-  public static func pair(flags: Int32) -> (reading: PipeFile, writing: PipeFile) {
+  public static func pair(flags: Int32, in files: UnnamedFiles, user: UInt32, group: UInt32) -> (
+    reading: PipeFile, writing: PipeFile
+  ) {
     let pipe = Pipe()
-    return (PipeFile(pipe, flags: flags), PipeFile(pipe, flags: flags | 1))
+    let ends = (PipeFile(pipe, flags: flags), PipeFile(pipe, flags: flags | 1))
+    let path = files.pipe(user: user, group: group) { (flags) throws(Errno) in
+      try PipeFile.open(fifo: pipe, flags: flags)
+    }
+    ends.0.path = path
+    ends.1.path = path
+    return ends
+  }
+
+  /// Makes the FIFOs of all file systems work.
+  public static func serve(_ special: SpecialFiles) {
+    special.fifo = { (inode, flags, path, caller) throws(Errno) in
+      let pipe = inode.attachment as? Pipe ?? Pipe()
+      inode.attachment = pipe
+      return try PipeFile.open(fifo: pipe, flags: flags)
+    }
   }
 }

@@ -1,3 +1,4 @@
+import CLinux
 public import Linux
 public import SentryABI
 public import SentryFiles
@@ -7,6 +8,8 @@ public import SentryWait
 /// An open end of a pipe, or of a FIFO for one direction or both.
 public final class PipeFile: OpenFile {
   public let pipe: Pipe
+  /// The other side's count of opens when this end of a FIFO was opened while nobody was there.
+  private var opensSeen: UInt64?
 
   /// - Parameter flags: the access mode and status flags of open(2).
   public init(_ pipe: Pipe, flags: Int32) {
@@ -21,6 +24,22 @@ public final class PipeFile: OpenFile {
       pipe.writerOpens &+= 1
     }
     pipe.queue.wake(.any)
+  }
+
+  /// Opens a FIFO (fifo(7)): an end for one direction waits until the other has been opened.
+  /// - Throws: ENXIO for a writer that may not wait, while nobody reads.
+  public static func open(fifo pipe: Pipe, flags: Int32) throws(Errno) -> PipeFile {
+    let isBlocking = flags & O_NONBLOCK == 0
+    if flags & 3 == 1, !isBlocking, pipe.readers == 0 { throw .noSuchDevice }
+    let file = PipeFile(pipe, flags: flags)
+    if isBlocking, flags & 3 == 0, pipe.writers == 0 { file.opensSeen = pipe.writerOpens }
+    if isBlocking, flags & 3 == 1, pipe.readers == 0 { file.opensSeen = pipe.readerOpens }
+    return file
+  }
+
+  public override var isOpening: Bool {
+    guard let opensSeen else { return false }
+    return (isReadable ? pipe.writerOpens : pipe.readerOpens) == opensSeen
   }
 
   public override func released() {

@@ -1,10 +1,14 @@
 import Linux
+public import SentryFiles
+public import SentryTerminals
 public import SentryWait
 
 /// What all guests of one sandbox share: tasks, time and who is to run. One thread uses it.
 public final class Kernel {
   public let deadlines = Deadlines()
   public let hostEvents = HostEvents()
+  public let unnamed = UnnamedFiles()
+  public let terminals: Terminals
   public var host = HostThreads()
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []
@@ -17,7 +21,9 @@ public final class Kernel {
   public var load = LoadAverage()
   /// Nanoseconds of CLOCK_MONOTONIC since which the sandbox is up.
   public let bootTime = Clock.monotonicNanoseconds()
-  public init() {}
+  /// Whose call is served, for files that ask who calls (terminals); set before they are used.
+  public weak var current: Task?
+  public init() { terminals = Terminals(deadlines) }
 
   /// Nanoseconds of the host's CLOCK_MONOTONIC.
   public var now: UInt64 { Clock.monotonicNanoseconds() }
