@@ -89,8 +89,10 @@ let house: [Target] = [
   module("SentryWait", ["Linux", "CLinux"]),
   module("SentryMemory", ["SentryABI", "Linux", "CLinux"]),
   module("SentryFiles", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
-  module("SentryFileSystems", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux"]),
+  module(
+    "SentryFileSystems", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux"]),
   module("SentryPipes", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryEvents", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTerminals", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentrySignals", ["SentryABI", "Linux", "CLinux"]),
   module(
@@ -102,7 +104,7 @@ let house: [Target] = [
   module(
     "SentryCalls",
     [
-      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentryPipes", "SentryFiles",
+      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentryEvents", "SentryPipes", "SentryFiles",
       "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux",
     ]),
   module(
@@ -184,7 +186,7 @@ let coreTests: [Target] = [
   tests(
     "SentryEvents",
     [
-      "SentryCalls", "SentryTasks", "SentryTerminals", "SentryPipes", "SentryFiles", "SentryMemory",
+      "SentryCalls", "SentryTasks", "SentryTerminals", "SentryEvents", "SentryPipes", "SentryFiles", "SentryMemory",
       "SentryWait", "SentryABI", "Linux", "CLinux",
     ]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),

@@ -1,5 +1,6 @@
 import Linux
 import SentryABI
+import SentryEvents
 import SentryFiles
 import SentryMemory
 import SentryTasks
@@ -13,12 +14,10 @@ enum PollCalls {
       return try poll(
         call, time: milliseconds < 0 ? nil : UInt64(milliseconds) * 1_000_000, task)
     },
-    CallRow(271, "ppoll", blocksOn: "files, time") { (call, task) throws(Errno) in
+    CallRow(271, "ppoll", .part(SignalMask.missing), blocksOn: "files, time") { (call, task) throws(Errno) in
       let time = try CallTime.load(call.arguments.2.address, task)
       try SignalMask.replace(call.arguments.3.address, size: call.arguments.4.bits, task)
-      let outcome = try SignalMask.restoring(task) { () throws(Errno) in
-        try poll(call, time: time.map(\.total), task)
-      }
+      let outcome = try poll(call, time: time.map(\.total), task)
       if outcome != .blocked { CallTime.storeRest(of: time, call.arguments.2.address, task) }
       return outcome
     },
@@ -44,6 +43,7 @@ enum PollCalls {
       if found > 0 || answer != bytes { try task.memory.store(answer, at: address) }
       return .value(found)
     }
+    task.parked?.ending = .restartsUnhandled
     if let time { task.setDeadline(task.kernel.now.later(by: time)) }
     for record in records where record.descriptor >= 0 {
       let file: OpenFile
@@ -59,17 +59,7 @@ enum PollCalls {
     do throws(Errno) { file = try task.descriptors.file(record.descriptor) } catch { return 0x20 }
     if file.flags & 0o10000000 != 0 { return 0x20 }
     let asked = UInt32(record.events) | 0x18
-    return UInt16(truncatingIfNeeded: file.readiness.withNormal.rawValue & asked)
-  }
-}
-
-extension PollEvents {
-  /// With POLLRDNORM and POLLWRNORM, which say the same as POLLIN and POLLOUT here.
-  var withNormal: PollEvents {
-    var all = self
-    if contains(.readable) { all.formUnion(PollEvents(rawValue: 0x40)) }
-    if contains(.writable) { all.formUnion(PollEvents(rawValue: 0x100)) }
-    return all
+    return UInt16(truncatingIfNeeded: file.readiness.withNormalBands.rawValue & asked)
   }
 }
 

@@ -21,16 +21,14 @@ enum SelectCalls {
       if outcome != .blocked { CallTime.storeRest(of: time, address, task, isTimeval: true) }
       return outcome
     },
-    CallRow(270, "pselect6", blocksOn: "files, time") { (call, task) throws(Errno) in
+    CallRow(270, "pselect6", .part(SignalMask.missing), blocksOn: "files, time") { (call, task) throws(Errno) in
       let address = call.arguments.4.address
       let time = try CallTime.load(address, task)
       if !call.arguments.5.address.isNull {
         let words = try task.memory.bytes(call.arguments.5.address, count: 16)
         try SignalMask.replace(GuestAddress(words.little64(0)), size: words.little64(8), task)
       }
-      let outcome = try SignalMask.restoring(task) { () throws(Errno) in
-        try select(call, time: time.map(\.total), task)
-      }
+      let outcome = try select(call, time: time.map(\.total), task)
       if outcome != .blocked { CallTime.storeRest(of: time, address, task) }
       return outcome
     },
@@ -77,6 +75,7 @@ enum SelectCalls {
       }
       return .value(found)
     }
+    task.parked?.ending = .restartsUnhandled
     if let time { task.setDeadline(task.kernel.now.later(by: time)) }
     for wait in waits { _ = task.wait(on: wait.file.queue, for: wait.events.union([.error, .hangup])) }
     return .blocked

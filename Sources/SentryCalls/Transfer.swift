@@ -2,6 +2,7 @@ public import Linux
 public import SentryABI
 public import SentryFiles
 public import SentryMemory
+import SentrySignals
 public import SentryTasks
 import SentryWait
 
@@ -14,6 +15,11 @@ public enum Transfer {
   ) throws(Errno) -> Outcome {
     guard file.isReadable else { throw .badDescriptor }
     if file.isTerminal { task.kernel.current = task }
+    if let descriptor = file.nativeReader, let call = task.parked?.call {
+      // Always anew: the number may have come by dup(2).
+      try task.kernel.host.inject(descriptor, as: call.arguments.0.int32, for: task)
+      return .native
+    }
     do throws(Errno) {
       return .value(Int64(try file.read(&buffer, at: offset)))
     } catch {
@@ -22,9 +28,12 @@ public enum Transfer {
     }
   }
 
-  /// One look of a write. A file that writes whole goes on where the last look stopped. EPIPE is thrown: who calls raises SIGPIPE.
+  /// One look of a write. A file that writes whole goes on where the last look stopped. EPIPE comes with SIGPIPE.
+  /// - Parameter raises: false for MSG_NOSIGNAL.
   public static func write(
-    _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false, _ task: Task
+    _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false,
+    raises: Bool = true,
+    _ task: Task
   ) throws(Errno) -> Outcome {
     guard file.isWritable else { throw .badDescriptor }
     if file.isTerminal { task.kernel.current = task }
@@ -41,6 +50,7 @@ public enum Transfer {
           task.parked?.moved = buffer.moved
           return task.wait(on: queue, for: .writable)
         }
+        if error == .brokenPipe, raises, file.writesWhole { task.raise(Signal.pipe) }
         if file.writesWhole, buffer.moved > 0 { return .value(Int64(buffer.moved)) }
         throw error
       }

@@ -58,6 +58,9 @@ open class OpenFile {
   /// Whether reading and writing ask who calls: a terminal stops those in the background.
   open var isTerminal: Bool { false }
 
+  /// A descriptor that the host's kernel reads in the guest's stead, as that of signalfd(2).
+  open var nativeReader: Int32? { nil }
+
   /// lseek(2).
   open func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { throw .illegalSeek }
 

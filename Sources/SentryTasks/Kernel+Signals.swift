@@ -2,6 +2,7 @@ public import Linux
 import SentryABI
 import SentryMemory
 public import SentrySignals
+import SentryTerminals
 import SentryWait
 
 /// How signals reach guests. The host's kernel keeps who blocks what and what is pending, builds frames and stops and ends processes; but
@@ -120,6 +121,7 @@ extension Kernel {
     let wasOrphaned = isOrphaned(group.processGroup)
     group.traits.hasEnded = true
     group.timers.drop()
+    if group.id == group.session { terminals.sessionEnded(group.session) }
     if let parent = group.parent { watchForChild(parent) }
     let heir = heir(of: group)
     for child in groups.values where child.parent === group {

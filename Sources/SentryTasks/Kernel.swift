@@ -23,7 +23,10 @@ public final class Kernel {
   public let bootTime = Clock.monotonicNanoseconds()
   /// Whose call is served, for files that ask who calls (terminals); set before they are used.
   public weak var current: Task?
-  public init() { terminals = Terminals(deadlines) }
+  public init() {
+    terminals = Terminals(deadlines)
+    terminals.jobs = self
+  }
 
   /// Nanoseconds of the host's CLOCK_MONOTONIC.
   public var now: UInt64 { Clock.monotonicNanoseconds() }
