@@ -180,7 +180,8 @@ let coreTests: [Target] = [
   .executableTarget(
     name: "SentryProbe",
     dependencies: [
-      "SentryPlatform", "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTasks", "SentryFiles", "SentryMemory",
+      "SentryPlatform", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes", "SentryTasks",
+      "SentryFiles", "SentryMemory",
       "SentryABI", "Linux", "CLinux",
     ], path: "Tests/SentryProbe", swiftSettings: strict),
   tests(

@@ -17,7 +17,9 @@ public enum Transfer {
     if file.isTerminal { task.kernel.current = task }
     if let descriptor = file.nativeReader, let call = task.parked?.call {
       // Always anew: the number may have come by dup(2).
-      try task.kernel.host.inject(descriptor, as: call.arguments.0.int32, for: task)
+      let number = call.arguments.0.int32
+      try task.kernel.host.inject(descriptor, as: number, for: task)
+      task.descriptors.mirror(number, isWritable: false)
       return .native
     }
     do throws(Errno) {

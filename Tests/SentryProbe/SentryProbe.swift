@@ -8,6 +8,7 @@ import SentryMemory
 import SentryPipes
 import SentryPlatform
 import SentryTasks
+import SentryTerminals
 
 /// Raises a sentry over a folder without the wall around it, as root: for tests of what guests see.
 ///
@@ -67,6 +68,9 @@ enum SentryProbe {
       let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true)
       let special = SpecialFiles()
       MemoryDevices.add(to: special)
+      Pipe.serve(special)
+      let kernel = Kernel()
+      TerminalDirectory.serve(special, kernel.terminals)
       let namespace = MountNamespace(root: MemoryFileSystem.overlay(lower: lower, limit: 256 << 20), special: special)
       let walk = PathWalk(PathContext(namespace), FileCaller(credentials: credentials))
       for (name, permissions) in [("dev", 0o755), ("tmp", 0o1777)] as [(String, UInt32)] {
@@ -78,7 +82,14 @@ enum SentryProbe {
         }
         try namespace.mount(tree, on: place)
       }
-      return World(try NotificationPlatform(Kernel(), .all, space), namespace)
+      for (name, minor) in [("tty", 0), ("ptmx", 2)] as [(String, UInt32)] {
+        _ = try walk.make(
+          .characterDevice, at: Array("/dev/\(name)".utf8), permissions: 0o666, special: Device.number(5, minor))
+      }
+      let terminals = try walk.make(.directory, at: Array("/dev/pts".utf8), permissions: 0o755)
+      let mount = try namespace.mount(TerminalDirectory.tree(kernel.terminals), on: terminals)
+      kernel.terminals.mounted = Path(mount: mount, dentry: mount.root)
+      return World(try NotificationPlatform(kernel, .all, space), namespace)
     } catch { throw SystemError("raise", root, error) }
   }
 
