@@ -102,6 +102,12 @@ let house: [Target] = [
     ]),
   module("SentryELF", ["Linux", "Formats"]),
   module(
+    "SentryProc",
+    [
+      "SentryTasks", "SentryTerminals", "SentrySignals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
+      "Linux", "CLinux",
+    ]),
+  module(
     "SentryCalls",
     [
       "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentryEvents", "SentryPipes", "SentryFiles",
@@ -180,7 +186,7 @@ let coreTests: [Target] = [
   .executableTarget(
     name: "SentryProbe",
     dependencies: [
-      "SentryPlatform", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes", "SentryTasks",
+      "SentryPlatform", "SentryProc", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes", "SentryTasks",
       "SentryFiles", "SentryMemory",
       "SentryABI", "Linux", "CLinux",
     ], path: "Tests/SentryProbe", swiftSettings: strict),
@@ -190,6 +196,9 @@ let coreTests: [Target] = [
       "SentryCalls", "SentryTasks", "SentryTerminals", "SentryEvents", "SentryPipes", "SentryFiles", "SentryMemory",
       "SentryWait", "SentryABI", "Linux", "CLinux",
     ]),
+  tests("SentryTasks", ["SentryTasks", "SentrySignals", "SentryABI", "Linux", "CLinux"]),
+  // C programs: natively first, then in the sentry.
+  tests("SentryPrograms", ["ChildProcesses"]),
   tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
   tests("OCIEscape", ["ChildProcesses"]),

@@ -19,7 +19,7 @@ enum SignalCalls {
     CallRow(131, "sigaltstack", .native) { (_, _) in .native },
     CallRow(219, "restart_syscall", .native) { (_, _) in .native },
     CallRow(
-      62, "kill", .part("siginfo_t of another process's kill names no sender where the handler has no SA_RESTART")
+      62, "kill", .part("siginfo_t of another process's kill names no sender")
     ) {
       (call, task) throws(Errno) in try kill(call, task)
     },
@@ -73,6 +73,8 @@ enum SignalCalls {
     }
     let actions = task.group.actions
     if new.isNull {
+      // Whether such a handler has run the host alone knows.
+      if actions[signal].flags & SignalAction.resetsHandler != 0 && signal != Signal.child { return .native }
       let old = call.arguments.2.address
       if !old.isNull { try task.memory.store(actions[signal].bytes, at: old) }
       return .zero
@@ -98,7 +100,7 @@ enum SignalCalls {
       let group = try target(id, task)
       try check(signal, to: group, task)
       if group === task.group { return own(task) }
-      try send(signal, to: group, by: task)
+      try kernel.send(signal, to: group)
       return .zero
     }
     guard id != .min else { throw .noProcess }
@@ -118,7 +120,7 @@ enum SignalCalls {
     {
       do throws(Errno) {
         try check(signal, to: group, task)
-        try send(signal, to: group, by: task)
+        try kernel.send(signal, to: group)
         hasSent = true
       } catch {
         failure = error
@@ -126,12 +128,6 @@ enum SignalCalls {
     }
     if !hasSent, let failure { throw failure }
     return .zero
-  }
-
-  /// A siginfo_t that names the sender, in the one form that the host's kernel takes from others (SI_QUEUE), where its handler may be
-  /// looking; a fault's signals come as kill(2)'s, for handlers that take any other code for a fault.
-  private static func send(_ signal: Int32, to group: ThreadGroup, by task: Task) throws(Errno) {
-    try task.kernel.send(signal, to: group)
   }
 
   private static func kill(thread id: Int32, of process: Int32?, _ signal: Int32, _ task: Task) throws(Errno) -> Outcome

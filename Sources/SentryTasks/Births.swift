@@ -25,6 +25,7 @@ extension Task {
       group.id = id
       group.hostID = hostID
       kernel.groups[id] = group
+      kernel.births &+= 1
     }
     group.tasks.append(self)
     kernel.tasks[id] = self

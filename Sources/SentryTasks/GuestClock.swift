@@ -43,6 +43,9 @@ public enum GuestClock: Equatable, Sendable {
     }
   }
 
+  /// One of the clocks that go on by themselves.
+  public static func wallTime(_ number: Int32) throws(Errno) -> TimeSpec { try host(number) }
+
   static func host(_ number: Int32) throws(Errno) -> TimeSpec {
     var time = timespec()
     // SAFETY: clock_gettime fills one timespec.

@@ -126,5 +126,22 @@ extension HostThreads {
     }
   }
 
+  /// A file of the host's procfs about the machine; empty where that procfs shows processes only.
+  public func machineContents(_ name: StaticString) -> [UInt8] { named(name.description) }
+
+  /// A file of the sandbox's network namespace.
+  public func networkContents(_ name: StaticString) -> [UInt8] { named("self/net/\(name)") }
+
+  private func named(_ path: String) -> [UInt8] {
+    guard processes >= 0 else { return [] }
+    do {
+      let file = try File.open(path, O_RDONLY, at: processes)
+      return try File.read(file.rawValue, atMost: 1 << 20)
+    } catch {
+      // A procfs without it.
+      return []
+    }
+  }
+
   public func status(_ task: Task) -> HostStatus { HostStatus(contents(task.hostID, "status", limit: 8192)) }
 }

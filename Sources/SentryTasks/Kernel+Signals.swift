@@ -182,10 +182,10 @@ private final class SignalWatch: Waiter {
 }
 
 extension Task {
-  /// A signal that the task's own deed brings (SIGPIPE).
+  /// A signal that the task's own deed brings (SIGPIPE). The call that it is in goes on to its own answer.
   public func raise(_ signal: Int32) {
     // It is in a call, so it is there.
-    do throws(Errno) { try kernel.send(signal, to: self) } catch {}
+    do throws(Errno) { try kernel.host.kill(self, signal) } catch {}
   }
   /// What is pending for the thread, of those it blocks too.
   public var pendingSignals: SignalBits {

@@ -1,3 +1,4 @@
+import CLinux
 import Linux
 public import SentryFiles
 public import SentryTerminals
@@ -21,6 +22,10 @@ public final class Kernel {
   public var load = LoadAverage()
   /// Nanoseconds of CLOCK_MONOTONIC since which the sandbox is up.
   public let bootTime = Clock.monotonicNanoseconds()
+  /// How the files that guests have mapped are called: by the host's device and inode.
+  public var mappedNames: [HostFile: [UInt8]] = [:]
+  /// Processes made since the sandbox began.
+  public var births: UInt64 = 0
   /// Whose call is served, for files that ask who calls (terminals); set before they are used.
   public weak var current: Task?
   public init() {
@@ -30,4 +35,30 @@ public final class Kernel {
 
   /// Nanoseconds of the host's CLOCK_MONOTONIC.
   public var now: UInt64 { Clock.monotonicNanoseconds() }
+}
+
+/// A file of the host's, as /proc/PID/maps there names it.
+public struct HostFile: Hashable, Sendable {
+  public let device: UInt64
+  public let inode: UInt64
+  public init(device: UInt64, inode: UInt64) {
+    self.device = device
+    self.inode = inode
+  }
+}
+
+extension Kernel {
+  /// How /proc/PID/maps shall call a file that a guest maps.
+  /// - Parameter descriptor: the host's, of the file that is mapped in its stead.
+  public func remember(mapped descriptor: Int32, as name: [UInt8]) {
+    var status = stat()
+    // SAFETY: fstat fills one struct.
+    let result = unsafe withUnsafeMutablePointer(to: &status) {
+      systemCall(Int(SYS_fstat), word(descriptor), UInt(bitPattern: $0))
+    }
+    guard result == 0 else { return }
+    // Names are for show: a guest that maps very many files loses those of the first.
+    if mappedNames.count >= 65536 { mappedNames.removeAll() }
+    mappedNames[HostFile(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))] = name
+  }
 }

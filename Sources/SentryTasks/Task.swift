@@ -108,6 +108,8 @@ public final class ThreadGroup {
   public var processGroup: Int32
   public var actions = SignalActions()
   public var limits = Limits()
+  /// The program's file, which /proc/PID/exe leads to.
+  public var executable: Path?
   /// Woken when a signal may have become pending (signalfd(2)).
   public let signalQueue = WaitQueue()
   public var traits = ProcessTraits()
@@ -118,5 +120,6 @@ public final class ThreadGroup {
     self.parent = parent
     self.session = session
     self.processGroup = processGroup
+    traits.startTime = kernel.now
   }
 }

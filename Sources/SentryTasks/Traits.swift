@@ -1,4 +1,5 @@
 public import SentryABI
+public import SentryFiles
 import SentrySignals
 
 /// What of a thread is neither files nor memory nor credentials.
@@ -36,6 +37,8 @@ public struct ProcessTraits: Sendable {
   public var environment = (start: GuestAddress(0), end: GuestAddress(0))
   /// The program's path as /proc/PID/exe shows it.
   public var program: [UInt8] = []
+  /// /proc/PID/oom_score_adj, -1000 to 1000.
+  public var outOfMemoryAdjustment: Int32 = 0
   /// The process is a zombie, or gone.
   public var hasEnded = false
   public init() {}
@@ -54,15 +57,20 @@ extension Task {
   }
 
   /// execve(2) has replaced the program.
-  /// - Parameter name: the last part of the path; cut to 15 bytes.
-  public func didExec(name: [UInt8], program: [UInt8]) {
+  /// - Parameters:
+  ///   - name: the last part of the path; cut to 15 bytes.
+  ///   - program: the path, as /proc/PID/exe shows it.
+  ///   - place: what that link leads to.
+  public func didExec(name: [UInt8], program: [UInt8], place: Path? = nil) {
     traits.name = [UInt8](name.prefix(15))
     traits.parentDeathSignal = 0
+    credentials.exec(setUser: nil, setGroup: nil)
     group.actions = group.actions.copy()
     group.actions.resetForExec()
     group.traits.hasExeced = true
     group.traits.isDumpable = true
     group.traits.program = program
+    group.executable = place
     group.timers.drop()
   }
 }
@@ -71,6 +79,7 @@ extension ThreadGroup {
   /// fork(2): what the new process has from the one that made it.
   /// - Parameter flags: of clone(2); CLONE_SIGHAND shares the actions, CLONE_CLEAR_SIGHAND forgets them.
   public func inherit(from parent: ThreadGroup, flags: UInt64) {
+    executable = parent.executable
     actions = flags & 0x800 != 0 ? parent.actions : parent.actions.copy()
     if flags & 0x1_0000_0000 != 0 { actions.resetForExec() }
     limits = parent.limits

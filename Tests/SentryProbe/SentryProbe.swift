@@ -7,6 +7,7 @@ import SentryFiles
 import SentryMemory
 import SentryPipes
 import SentryPlatform
+import SentryProc
 import SentryTasks
 import SentryTerminals
 
@@ -73,8 +74,13 @@ enum SentryProbe {
       TerminalDirectory.serve(special, kernel.terminals)
       let namespace = MountNamespace(root: MemoryFileSystem.overlay(lower: lower, limit: 256 << 20), special: special)
       let walk = PathWalk(PathContext(namespace), FileCaller(credentials: credentials))
-      for (name, permissions) in [("dev", 0o755), ("tmp", 0o1777)] as [(String, UInt32)] {
-        let tree = MemoryFileSystem.tree(limit: 64 << 20, permissions: permissions)
+      for (name, permissions) in [("dev", 0o755), ("tmp", 0o1777), ("proc", 0), ("sys", 0)] as [(String, UInt32)] {
+        let tree: Inode
+        switch name {
+        case "proc": tree = ProcFileSystem.tree(kernel)
+        case "sys": tree = SysFileSystem.tree()
+        default: tree = MemoryFileSystem.tree(limit: 64 << 20, permissions: permissions)
+        }
         if name == "dev" { try MemoryDevices.addNodes(to: tree) }
         let place: Path
         do throws(Errno) { place = try walk.find(Array("/\(name)".utf8)) } catch {

@@ -1,0 +1,93 @@
+import ChildProcesses
+import Foundation
+import Testing
+
+/// The C programs of Tests/SentryPrograms: each passes natively on this Linux, then does and prints the same in the sentry.
+@Suite("Programs that check system calls", .serialized)
+struct ProgramTests {
+  struct Program: Sendable, CustomTestStringConvertible {
+    let path: String
+    var testDescription: String { path }
+  }
+  static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "SentryPrograms").path
+  static let programs: [Program] = {
+    let found = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+    return found.filter { $0.hasSuffix(".c") }.sorted().map(Program.init)
+  }()
+
+  @Test("there are programs, each natively as it says", arguments: programs)
+  func natively(program: Program) throws {
+    let folder = try Folder()
+    let binary = try folder.compile(program)
+    let seen = try folder.run([binary])
+    #expect(seen.status == 0, "\(seen.output)")
+    #expect(seen.output.contains("ok ") && !seen.output.contains("FAIL"), "\(seen.output)")
+  }
+
+  static let probe: String? = {
+    let tools = ((try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "") as NSString
+    let path = tools.deletingLastPathComponent + "/SentryProbe"
+    return getuid() == 0 && FileManager.default.isExecutableFile(atPath: path) ? path : nil
+  }()
+
+  @Test(
+    "in the sentry they print what they print natively", .enabled(if: probe != nil, "as root only"), arguments: programs
+  )
+  func inSentry(program: Program) throws {
+    let probe = try #require(Self.probe)
+    let folder = try Folder()
+    _ = try folder.compile(program)
+    let native = try folder.run([folder.root + "/program"])
+    let seen = try folder.run([probe, folder.root, "/program"])
+    #expect(seen.status == native.status)
+    #expect(lines(seen.output).difference(from: lines(native.output)).isEmpty, "\(seen.output)\(seen.errors)")
+  }
+  private func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
+
+  /// A root with one program in it, gone with the test.
+  final class Folder {
+    let path = FileManager.default.temporaryDirectory.path + "/sentry-program-\(UUID().uuidString)"
+    var root: String { path + "/root" }
+    init() throws {
+      try FileManager.default.createDirectory(
+        atPath: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+    }
+    deinit {
+      // What cannot be removed stays in the temporary folder.
+      try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func compile(_ program: Program) throws -> String {
+      let binary = root + "/program"
+      let seen = try run([
+        "musl-gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-result", "-idirafter", "/usr/include",
+        "-idirafter", "/usr/include/x86_64-linux-gnu", "-o", binary, ProgramTests.folder + "/" + program.path,
+        "-lpthread",
+      ])
+      try #require(seen.status == 0, "\(seen.errors)")
+      return binary
+    }
+
+    struct Seen {
+      let status: Int32
+      let output: String
+      let errors: String
+    }
+    func run(_ words: [String]) throws -> Seen {
+      let (output, errors) = (path + "/output", path + "/errors")
+      for name in [output, errors] { try Data().write(to: URL(fileURLWithPath: name)) }
+      let environment = ProcessInfo.processInfo.environment
+      let child = try Child(
+        ["timeout", "-s", "KILL", "60"] + words,
+        environment: [
+          "PATH": environment["PATH"] ?? "/usr/bin:/bin", "LD_LIBRARY_PATH": environment["LD_LIBRARY_PATH"] ?? "",
+          "LC_ALL": "C",
+        ], folder: root, input: .path("/dev/null"), output: output, error: errors)
+      let status = child.wait()
+      return Seen(
+        status: status, output: try String(contentsOfFile: output, encoding: .utf8),
+        errors: try String(contentsOfFile: errors, encoding: .utf8))
+    }
+  }
+}
