@@ -31,7 +31,7 @@ struct ExecJail: ~Copyable {
 
   /// An open stub, for execveat(2).
   borrowing func openProgram() throws(SystemError) -> FileDescriptor {
-    try File.open(Self.program, O_PATH, at: top.rawValue)
+    try File.open(Self.program, O_RDONLY, at: top.rawValue)
   }
 
   /// Makes the host's walk of this path, from this tree's root, end at the stub.
