@@ -93,12 +93,14 @@ let house: [Target] = [
     "SentryFileSystems", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux"]),
   module("SentryPipes", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryEvents", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentrySockets", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTerminals", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentrySignals", ["SentryABI", "Linux", "CLinux"]),
   module(
     "SentryTasks",
     [
-      "SentrySignals", "SentryTerminals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux",
+      "SentrySignals", "SentryTerminals", "SentrySockets", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
+      "Linux", "CLinux",
     ]),
   module("SentryELF", ["Linux", "Formats"]),
   module(
@@ -110,7 +112,8 @@ let house: [Target] = [
   module(
     "SentryCalls",
     [
-      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentryEvents", "SentryPipes", "SentryFiles",
+      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentrySockets", "SentryEvents", "SentryPipes",
+      "SentryFiles",
       "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux",
     ]),
   module(

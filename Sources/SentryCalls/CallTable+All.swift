@@ -7,6 +7,7 @@ extension CallTable {
     TimerCalls.rows,
     WaitCalls.rows, ProcessControlCalls.rows, CapabilityCalls.rows, SchedulingCalls.rows,
     PipeCalls.rows, PollCalls.rows, SelectCalls.rows, IOControlCalls.rows,
+    SocketCalls.rows, SocketOptionCalls.rows, MessageCalls.rows,
     EventPollCalls.rows, EventFileCalls.rows, FileWatchCalls.rows,
   ])
 }

@@ -1,6 +1,7 @@
 import CLinux
 import Linux
 public import SentryFiles
+public import SentrySockets
 public import SentryTerminals
 public import SentryWait
 
@@ -10,6 +11,7 @@ public final class Kernel {
   public let hostEvents = HostEvents()
   public let unnamed = UnnamedFiles()
   public let terminals: Terminals
+  public let unixNames = UnixNames()
   public var host = HostThreads()
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []

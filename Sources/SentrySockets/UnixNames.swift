@@ -1,0 +1,55 @@
+import Linux
+import SentryABI
+import SentryFiles
+
+/// Names of unix sockets that are no paths (unix(7), abstract).
+public final class UnixNames {
+  private var sockets: [[UInt8]: UnixSocketFile] = [:]
+  private var lastUnnamed: UInt32 = 0
+  public init() {}
+
+  func take(_ name: [UInt8], _ socket: UnixSocketFile) throws(Errno) {
+    guard sockets[name] == nil else { throw .addressInUse }
+    sockets[name] = socket
+  }
+  func give(_ name: [UInt8]) { sockets[name] = nil }
+  func find(_ name: [UInt8]) -> UnixSocketFile? { sockets[name] }
+
+  /// For an autobind: five hexadecimal digits.
+  func unusedName() throws(Errno) -> [UInt8] {
+    for _ in 0..<0x100000 {
+      lastUnnamed = (lastUnnamed &+ 1) & 0xfffff
+      let digits = (0..<5).map { Array("0123456789abcdef".utf8)[Int(lastUnnamed >> UInt32(16 - 4 * $0) & 15)] }
+      if sockets[digits] == nil { return digits }
+    }
+    throw .noSpace
+  }
+}
+
+/// struct sockaddr_un.
+enum UnixAddress: Equatable {
+  case unnamed
+  case abstract([UInt8])
+  case path([UInt8])
+
+  /// - Throws: EINVAL for another family or length.
+  init(_ bytes: [UInt8]) throws(Errno) {
+    guard bytes.count >= 2, bytes.count <= 110, bytes.little16(0) == 1 else { throw .invalid }
+    let name = Array(bytes[2...])
+    if name.isEmpty {
+      self = .unnamed
+    } else if name[0] == 0 {
+      self = .abstract(Array(name[1...]))
+    } else {
+      self = .path(Array(name.prefix { $0 != 0 }))
+    }
+  }
+
+  var encoded: [UInt8] {
+    switch self {
+    case .unnamed: [1, 0]
+    case .abstract(let name): [1, 0, 0] + name
+    case .path(let path): [1, 0] + path + [0]
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import Linux
+import SentryABI
+import SentryFiles
+import SentryMemory
+import SentryWait
+
+/// Sending and receiving.
+extension UnixSocketFile {
+  func sendMessage(_ buffer: inout GuestBuffer, _ message: OutgoingMessage, _ caller: SocketCaller?)
+    throws(Errno)
+    -> Int
+  {
+    blockedOn = nil
+    if message.flags & MessageFlags.outOfBand != 0 { throw .notSupported }
+    if isWriteShut { throw .brokenPipe }
+    let credentials = message.credentials ?? self.credentials(caller)
+    return kind == 1
+      ? try sendStream(&buffer, message, credentials) : try sendRecord(&buffer, message, caller, credentials)
+  }
+
+  private func credentials(_ caller: SocketCaller?) -> PeerCredentials {
+    guard let caller else { return creator }
+    return PeerCredentials(
+      process: caller.process, user: caller.credentials.user, group: caller.credentials.group)
+  }
+
+  private func sendStream(_ buffer: inout GuestBuffer, _ message: OutgoingMessage, _ credentials: PeerCredentials)
+    throws(Errno) -> Int
+  {
+    if message.destination != nil { throw peer == nil ? .notSupported : .isConnected }
+    guard let peer else { throw peerCredentials == nil ? .notConnected : .brokenPipe }
+    if peer.isReadShut || peer.isReleased { throw .brokenPipe }
+    if buffer.remaining == 0 { return 0 }
+    let space = sendBuffer - peer.queued
+    if space <= 0 { throw .again }
+    let bytes = try buffer.take(min(space, 65536))
+    peer.append(Record(bytes: bytes, files: message.files, credentials: credentials, source: address))
+    return bytes.count
+  }
+
+  private func sendRecord(
+    _ buffer: inout GuestBuffer, _ message: OutgoingMessage, _ caller: SocketCaller?, _ credentials: PeerCredentials
+  ) throws(Errno) -> Int {
+    var target = peer
+    if let destination = message.destination {
+      if kind == 5 { throw peer == nil ? .notConnected : .isConnected }
+      guard let caller else { throw .destinationRequired }
+      target = try find(destination, caller)
+    }
+    guard let target else {
+      if let failure {
+        self.failure = nil
+        throw failure
+      }
+      if kind == 5 { throw peerCredentials == nil ? .notConnected : .brokenPipe }
+      throw .notConnected
+    }
+    if target.isReadShut || target.isReleased { throw .brokenPipe }
+    if kind == 2, let only = target.peer, only !== self { throw .notPermitted }
+    guard buffer.remaining <= sendBuffer - 32 else { throw .messageTooLong }
+    // A queue that is not empty takes no more than it has room for; an empty one takes any message.
+    if !target.records.isEmpty, !target.hasRoom(sender: self) {
+      blockedOn = target.room
+      throw .again
+    }
+    let wanted = buffer.remaining
+    let bytes = try buffer.take(wanted)
+    guard bytes.count == wanted else { throw .badAddress }
+    target.append(Record(bytes: bytes, files: message.files, credentials: credentials, source: address))
+    return wanted
+  }
+
+  private func append(_ record: Record) {
+    for file in record.files { file.retain() }
+    queued += record.bytes.count
+    // Small pieces of a stream are kept as one.
+    if kind == 1, record.files.isEmpty, let last = records.indices.last, records[last].files.isEmpty,
+      records[last].credentials == record.credentials, records[last].bytes.count < 16384
+    {
+      records[last].bytes += record.bytes
+    } else {
+      records.append(record)
+    }
+    changes.wake(.readable)
+  }
+
+  func receiveMessage(_ buffer: inout GuestBuffer, flags: Int32) throws(Errno) -> IncomingMessage {
+    if flags & MessageFlags.outOfBand != 0 { throw .notSupported }
+    if backlog != nil { throw .invalid }
+    if records.isEmpty { return try receiveNothing() }
+    let peeks = flags & MessageFlags.peek != 0
+    let message = kind == 1 ? try receiveStream(&buffer, peeks) : try receiveRecord(&buffer, flags, peeks)
+    if !peeks {
+      room.wake(.any)
+      if isConnecting { peer?.changes.wake(.writable) }
+      for socket in connectedFrom.values { socket.changes.wake(.writable) }
+    }
+    return message
+  }
+
+  private func receiveNothing() throws(Errno) -> IncomingMessage {
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+    if isReadShut { return IncomingMessage() }
+    if isConnecting {
+      guard let peer else {
+        if peerCredentials == nil { throw kind == 1 ? .invalid : .notConnected }
+        return IncomingMessage()
+      }
+      if peer.isWriteShut { return IncomingMessage() }
+    }
+    throw .again
+  }
+
+  private func receiveStream(_ buffer: inout GuestBuffer, _ peeks: Bool) throws(Errno) -> IncomingMessage {
+    var message = IncomingMessage()
+    var index = 0
+    while index < records.count, buffer.remaining > 0 {
+      let record = records[index]
+      if message.count > 0, !record.files.isEmpty || record.credentials != message.credentials && passesCredentials {
+        break
+      }
+      let count: Int
+      do throws(Errno) {
+        count = try unsafe record.bytes.span.extracting(record.start...).withUnsafeBytes {
+          (bytes) throws(Errno) -> Int in
+          // SAFETY: the span's bytes live across the copy.
+          try unsafe buffer.put(bytes)
+        }
+      } catch {
+        if message.count > 0 { break }
+        throw error
+      }
+      message.count += count
+      message.credentials = record.credentials
+      if !record.files.isEmpty {
+        message.files = record.files
+        if peeks { for file in record.files { file.retain() } } else { records[index].files = [] }
+      }
+      let isWhole = count == record.left
+      if peeks {
+        index += 1
+      } else {
+        queued -= count
+        if isWhole { records.removeFirst() } else { records[0].start += count }
+      }
+      if !isWhole || !message.files.isEmpty { break }
+    }
+    return finished(message)
+  }
+
+  private func receiveRecord(_ buffer: inout GuestBuffer, _ flags: Int32, _ peeks: Bool) throws(Errno)
+    -> IncomingMessage
+  {
+    var message = IncomingMessage()
+    let record = records[0]
+    let count = try buffer.put(record.bytes)
+    message.count = count
+    if count < record.bytes.count {
+      message.flags |= MessageFlags.truncated
+      if flags & MessageFlags.truncated != 0 { message.count = record.bytes.count }
+    }
+    if kind == 5 { message.flags |= MessageFlags.endOfRecord }
+    message.source = kind == 2 ? record.source.encoded : []
+    message.credentials = record.credentials
+    message.files = record.files
+    if peeks {
+      for file in record.files { file.retain() }
+    } else {
+      records.removeFirst()
+      queued -= record.bytes.count
+    }
+    return finished(message)
+  }
+
+  private func finished(_ message: IncomingMessage) -> IncomingMessage {
+    var message = message
+    if !passesCredentials { message.credentials = nil }
+    return message
+  }
+
+  func answer(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64 {
+    let count: Int
+    switch request {
+    case 0x541B: count = kind == 1 ? queued : records.first?.bytes.count ?? 0  // FIONREAD
+    case 0x5411: count = peer?.queued ?? 0  // TIOCOUTQ
+    default: throw .notTerminal
+    }
+    try caller.memory.store(Int32(truncatingIfNeeded: count), at: argument.address)
+    return 0
+  }
+
+  func ownOption(_ level: Int32, _ name: Int32, limit: Int) throws(Errno) -> [UInt8] {
+    guard level == 1 else { throw .noSuchOption }
+    func word(_ value: Int) -> [UInt8] {
+      var bytes: [UInt8] = []
+      bytes.append(little: UInt32(truncatingIfNeeded: value))
+      return bytes
+    }
+    switch name {
+    case 4:
+      let value = failure?.rawValue ?? 0
+      failure = nil
+      return word(Int(value))
+    case 7: return word(sendBuffer)
+    case 8: return word(receiveBuffer)
+    case 16: return word(passesCredentials ? 1 : 0)
+    case 17:
+      return (peerCredentials ?? PeerCredentials(process: 0, user: .max, group: .max)).encoded
+    case 30: return word(backlog != nil ? 1 : 0)
+    case 2, 9, 15, 6, 10, 1: return word(0)
+    case 18: return word(1)
+    case 13: return word(0) + word(0)
+    default: throw .noSuchOption
+    }
+  }
+
+  func setOwnOption(_ level: Int32, _ name: Int32, _ value: [UInt8]) throws(Errno) {
+    guard level == 1 else { throw .noSuchOption }
+    guard value.count >= 4 else { throw .invalid }
+    let number = Int(Int32(bitPattern: value.little32(0)))
+    switch name {
+    // Linux doubles what is asked for, within net.core.wmem_max.
+    case 7, 32: sendBuffer = max(4608, min(number, Self.standardBuffer) * 2)
+    case 8, 33: receiveBuffer = max(2304, min(number, Self.standardBuffer) * 2)
+    case 16: passesCredentials = number != 0
+    case 2, 9, 15, 6, 10, 13, 18, 1: break
+    default: throw .noSuchOption
+    }
+  }
+}
