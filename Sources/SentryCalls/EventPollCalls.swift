@@ -19,11 +19,11 @@ enum EventPollCalls {
     CallRow(232, "epoll_wait", blocksOn: "files, time") { (call, task) throws(Errno) in
       try wait(call, time: milliseconds(call), task)
     },
-    CallRow(281, "epoll_pwait", .part(SignalMask.missing), blocksOn: "files, time") { (call, task) throws(Errno) in
+    CallRow(281, "epoll_pwait", blocksOn: "files, time") { (call, task) throws(Errno) in
       try SignalMask.replace(call.arguments.4.address, size: call.arguments.5.bits, task)
       return try wait(call, time: milliseconds(call), task)
     },
-    CallRow(441, "epoll_pwait2", .part(SignalMask.missing), blocksOn: "files, time") { (call, task) throws(Errno) in
+    CallRow(441, "epoll_pwait2", blocksOn: "files, time") { (call, task) throws(Errno) in
       let time = try CallTime.load(call.arguments.3.address, task)
       try SignalMask.replace(call.arguments.4.address, size: call.arguments.5.bits, task)
       return try wait(call, time: time.map(\.total), task)

@@ -61,7 +61,14 @@ enum ExecCalls {
       LoadPlan.Identity(
         user: who.user, effectiveUser: who.effectiveUser, group: who.group, effectiveGroup: who.effectiveGroup))
     var descriptors: [Int32] = []
-    for file in program.files { descriptors.append(try file.hostDescriptor(writable: false)) }
+    for file in program.files {
+      let descriptor = try file.hostDescriptor(writable: false)
+      descriptors.append(descriptor)
+      if let place = file.path, let name = task.paths.namespace.text(of: place, root: task.paths.namespace.root) {
+        task.kernel.remember(mapped: descriptor, as: name)
+      }
+    }
+    let place = program.files.first?.path
     let title = Array(name.split(separator: 0x2f).last ?? [])
     let text = program.files.first?.path.flatMap { task.paths.namespace.text(of: $0, root: task.paths.root) } ?? name
     try task.kernel.host.execute(
@@ -74,7 +81,7 @@ enum ExecCalls {
         task.descriptors = own
       }
       _ = task.descriptors.closeOnExec()
-      task.didExec(name: title, program: text)
+      task.didExec(name: title, program: text, place: place)
     }
     return .native
   }

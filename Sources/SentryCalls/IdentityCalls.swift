@@ -8,7 +8,7 @@ enum IdentityCalls {
   static let rows: [CallRow] = [
     CallRow(39, "getpid") { (_, task) in .value(Int64(task.group.id)) },
     CallRow(186, "gettid") { (_, task) in .value(Int64(task.id)) },
-    CallRow(110, "getppid") { (_, task) in .value(Int64(task.group.parent?.id ?? 1)) },
+    CallRow(110, "getppid") { (_, task) in .value(Int64(task.group.parentID)) },
     CallRow(102, "getuid") { (_, task) in .value(Int64(task.credentials.user)) },
     CallRow(107, "geteuid") { (_, task) in .value(Int64(task.credentials.effectiveUser)) },
     CallRow(104, "getgid") { (_, task) in .value(Int64(task.credentials.group)) },

@@ -38,7 +38,11 @@ enum MemoryCalls {
     if isShared, call.arguments.2.int32 & PROT_WRITE != 0, !file.isWritable { throw .accessDenied }
     let isWritable = isShared && file.isWritable
     if task.descriptors.isMirrored(number, isWritable: isWritable) { return .native }
-    try task.kernel.host.inject(try file.hostDescriptor(writable: isWritable), as: number, for: task)
+    let descriptor = try file.hostDescriptor(writable: isWritable)
+    try task.kernel.host.inject(descriptor, as: number, for: task)
+    if let place = file.path, let name = task.paths.namespace.text(of: place, root: task.paths.namespace.root) {
+      task.kernel.remember(mapped: descriptor, as: name)
+    }
     task.descriptors.mirror(number, isWritable: isWritable)
     return .native
   }

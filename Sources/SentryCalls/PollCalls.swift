@@ -14,7 +14,7 @@ enum PollCalls {
       return try poll(
         call, time: milliseconds < 0 ? nil : UInt64(milliseconds) * 1_000_000, task)
     },
-    CallRow(271, "ppoll", .part(SignalMask.missing), blocksOn: "files, time") { (call, task) throws(Errno) in
+    CallRow(271, "ppoll", blocksOn: "files, time") { (call, task) throws(Errno) in
       let time = try CallTime.load(call.arguments.2.address, task)
       try SignalMask.replace(call.arguments.3.address, size: call.arguments.4.bits, task)
       let outcome = try poll(call, time: time.map(\.total), task)

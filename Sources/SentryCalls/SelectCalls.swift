@@ -21,7 +21,7 @@ enum SelectCalls {
       if outcome != .blocked { CallTime.storeRest(of: time, address, task, isTimeval: true) }
       return outcome
     },
-    CallRow(270, "pselect6", .part(SignalMask.missing), blocksOn: "files, time") { (call, task) throws(Errno) in
+    CallRow(270, "pselect6", blocksOn: "files, time") { (call, task) throws(Errno) in
       let address = call.arguments.4.address
       let time = try CallTime.load(address, task)
       if !call.arguments.5.address.isNull {

@@ -28,7 +28,7 @@ enum ProcessTexts {
     var text = Array("Name:\t".utf8) + Text.escaped(task.traits.name, [0x0a, 0x5c])
     text += Array("\nUmask:\t0\(String(task.paths.umask, radix: 8))\nState:\t\(state.letter) (\(state.name))\n".utf8)
     text += Array(
-      "Tgid:\t\(group.id)\nNgid:\t0\nPid:\t\(task.id)\nPPid:\t\(group.parent?.id ?? 0)\nTracerPid:\t0\n".utf8)
+      "Tgid:\t\(group.id)\nNgid:\t0\nPid:\t\(task.id)\nPPid:\t\(group.parentID)\nTracerPid:\t0\n".utf8)
     text += Array("Uid:\t\(who.user)\t\(who.effectiveUser)\t\(who.savedUser)\t\(who.fileUser)\n".utf8)
     text += Array("Gid:\t\(who.group)\t\(who.effectiveGroup)\t\(who.savedGroup)\t\(who.fileGroup)\n".utf8)
     let room = max(64, (Int(task.descriptors.numbers.last ?? 0) / 64 + 1) * 64)
@@ -71,7 +71,7 @@ enum ProcessTexts {
     let nice = Int64(task.traits.niceness)
     let start = (group.traits.startTime &- min(kernel.bootTime, group.traits.startTime)) / 10_000_000
     var fields: [String] = [
-      state(task).letter, "\(group.parent?.id ?? 0)", "\(group.processGroup)", "\(group.session)",
+      state(task).letter, "\(group.parentID)", "\(group.processGroup)", "\(group.session)",
     ]
     fields.append("\(terminal.map { $0.index & 0xff | (136 + $0.index >> 8) << 8 } ?? 0)")
     fields.append("\(terminal?.foreground ?? -1)")

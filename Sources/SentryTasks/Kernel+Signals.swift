@@ -69,6 +69,10 @@ extension Kernel {
     let actions = task.group.actions
     let due = all.subtracting(blocked).inOrder.filter { !actions.ignores($0) }
     if due.isEmpty && !isStopping { return }
+    if let mask = task.parked?.mask, due.contains(where: { status.blocked.contains($0) }) {
+      host.end(task, under: mask)
+      return
+    }
     let caught = due.first { actions[$0].isCaught }
     end(task, by: caught.map { actions[$0] })
   }
@@ -106,6 +110,12 @@ extension Kernel {
       } catch {}
     }
     host.end(task, with: -4)
+  }
+
+  /// A call begins to wait with a mask of its own: a signal that it lets through may be pending already.
+  public func masked(_ task: Task) {
+    guard let mask = task.parked?.mask else { return }
+    if !task.pendingSignals.subtracting(mask).isEmpty { watch(task.group) }
   }
 
   /// Looks again in a while, some times: the host's kernel makes the signal pending at a moment that the sentry does not see.
