@@ -53,6 +53,9 @@ enum SocketCalls {
     let (domain, type, number) = (call.arguments.0.int32, call.arguments.1.int32, call.arguments.2.int32)
     guard type & ~(15 | kept) == 0 else { throw .invalid }
     let (kind, flags) = (type & 15, type & O_NONBLOCK)
+    // As Linux looks at the ranges before it looks for a family (__sock_create, net/socket.c).
+    guard (0..<46).contains(domain) else { throw Errno(rawValue: EAFNOSUPPORT) }
+    guard kind < 11 else { throw .invalid }
     let file: SocketFile
     if domain == 1 {
       file = UnixSocketFile(

@@ -7,7 +7,15 @@ import SentryWait
 extension UnixSocketFile {
   func bindName(_ address: [UInt8], _ caller: SocketCaller) throws(Errno) {
     let wanted = try UnixAddress(address)
-    guard self.address == .unnamed else { throw .invalid }
+    guard self.address == .unnamed else {
+      // Linux makes the path before it looks at this: one that is there says so first.
+      if case .path(let path) = wanted {
+        var isThere = true
+        do throws(Errno) { _ = try caller.walk.find(path) } catch { isThere = false }
+        if isThere { throw .addressInUse }
+      }
+      throw .invalid
+    }
     switch wanted {
     case .unnamed:
       let name = try names.unusedName()

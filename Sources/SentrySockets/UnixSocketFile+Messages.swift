@@ -163,7 +163,7 @@ extension UnixSocketFile {
       if flags & MessageFlags.truncated != 0 { message.count = record.bytes.count }
     }
     if kind == 5 { message.flags |= MessageFlags.endOfRecord }
-    message.source = kind == 2 ? record.source.encoded : []
+    message.source = kind == 2 && record.source != .unnamed ? record.source.encoded : []
     message.credentials = record.credentials
     message.files = record.files
     if peeks {

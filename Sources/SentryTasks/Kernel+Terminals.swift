@@ -13,6 +13,8 @@ extension Kernel: JobControl {
       isAdministrator: current.credentials.has(21))
   }
 
+  public func serve(_ task: AnyObject?) { current = task as? Task }
+
   public func callerShuns(_ signal: Int32) -> Bool {
     guard let current else { return true }
     return current.group.actions.ignores(signal) || host.status(current).blocked.contains(signal)

@@ -2,6 +2,9 @@
 public protocol JobControl: AnyObject {
   /// Who makes the call that is being served.
   var caller: JobCaller { get }
+  /// Says whose call is served from now on.
+  /// - Parameter task: of `FileCaller`.
+  func serve(_ task: AnyObject?)
   /// Whether the caller blocks or ignores a signal.
   func callerShuns(_ signal: Int32) -> Bool
   /// Whether nobody of the session outside it could continue it (setpgid(2)).

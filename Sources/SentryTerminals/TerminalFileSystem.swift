@@ -51,6 +51,7 @@ public final class TerminalDirectory: PseudoDirectory {
       return file
     }
     special.addCharacterDevice(major: 5, minor: 0) { (inode, flags, path, caller) throws(Errno) in
+      terminals.jobs?.serve(caller.task)
       guard let session = terminals.jobs?.caller.session, let terminal = terminals.controlling(session: session) else {
         throw .noSuchDevice
       }
@@ -75,7 +76,8 @@ final class TerminalNode: Inode {
   }
 
   override func open(_ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) -> OpenFile {
-    try terminal.terminals.openTerminal(terminal, flags: flags)
+    terminal.terminals.jobs?.serve(caller.task)
+    return try terminal.terminals.openTerminal(terminal, flags: flags)
   }
   override func change(_ change: AttributeChange) throws(Errno) { attributes.apply(change) }
 }
