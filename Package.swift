@@ -30,7 +30,11 @@ let staticLink: [LinkerSetting] = [
 let order = Context.environment["IMMURE_LINK_ORDER"] ?? ""
 let hotLink: [LinkerSetting] = [
   .unsafeFlags(
-    ["-Xlinker", "--Map=\(root)/.deps/immure.map", "-Xlinker", "--no-demangle"]
+    [
+      "-Xlinker", "--Map=\(root)/.deps/immure.map", "-Xlinker", "--no-demangle",
+      // Before glibc's own beginning (Sources/CLinux/start.c).
+      "-Xlinker", "-e", "-Xlinker", "immure_entry",
+    ]
       + (order.isEmpty
         ? []
         : ["-Xlinker", "--symbol-ordering-file=\(root)/\(order)", "-Xlinker", "--no-warn-symbol-ordering"]),

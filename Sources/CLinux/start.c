@@ -7,37 +7,75 @@ static int saved_argc;
 static char **saved_argv;
 static char **saved_environ;
 
+// What runs before glibc has begun may call nothing of it, and the compiler may put no calls of it in.
+#define BEFORE_GLIBC static __attribute__((no_builtin, no_stack_protector))
+
+BEFORE_GLIBC int is(const char *word, const char *wanted) {
+  while (*word && *word == *wanted) word++, wanted++;
+  return *word == *wanted;
+}
+
 // Whether this is a runtime's verb that leaves a process of this image in a container: `immure-WALL create …`, `immure oci run …`.
-static int enters_container(int argc, char **argv) {
-  const char *slash = argc ? strrchr(argv[0], '/') : 0, *name = argc ? (slash ? slash + 1 : argv[0]) : "";
-  if (strncmp(name, "immure-", 7) && !(argc > 1 && !strcmp(argv[1], "oci"))) return 0;
+BEFORE_GLIBC int enters_container(int argc, char **argv) {
+  static const char prefix[] = "immure-";
+  const char *name = argc ? argv[0] : "";
+  for (const char *at = name; *at; at++)
+    if (*at == '/') name = at + 1;
+  int length = 0;
+  while (prefix[length] && name[length] == prefix[length]) length++;
+  if (prefix[length] && !(argc > 1 && is(argv[1], "oci"))) return 0;
   for (int i = 1; i < argc; i++)
-    if (!strcmp(argv[i], "create") || !strcmp(argv[i], "run") || !strcmp(argv[i], "exec")) return 1;
+    if (is(argv[i], "create") || is(argv[i], "run") || is(argv[i], "exec")) return 1;
   return 0;
 }
 
 // What OwnImage.protect does, before Swift's runtime has begun, for it would begin twice. Where this does not succeed, that says why.
-static void protect_image(char **argv, char **envp) {
+BEFORE_GLIBC void protect_image(char **argv, char **envp) {
+#define call(number, a, b, c, d, e) \
+  immure_syscall(number, (unsigned long)(a), (unsigned long)(b), (unsigned long)(c), (unsigned long)(d), (unsigned long)(e), 0)
   struct statfs status;
-  int file = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+  long file = call(SYS_openat, AT_FDCWD, "/proc/self/exe", O_PATH | O_CLOEXEC, 0, 0);
   if (file < 0) return;
-  if (!fstatfs(file, &status) && !(status.f_flags & ST_RDONLY)) {
+  if (!call(SYS_fstatfs, file, &status, 0, 0, 0) && !(status.f_flags & ST_RDONLY)) {
     struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
-    int mount = syscall(SYS_open_tree, file, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH);
+    long mount = call(SYS_open_tree, file, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH, 0, 0);
     if (mount >= 0) {
-      if (!syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &change, sizeof change))
-        syscall(SYS_execveat, mount, "", argv, envp, AT_EMPTY_PATH);
-      close(mount);
+      if (!call(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &change, sizeof change))
+        call(SYS_execveat, mount, "", argv, envp, AT_EMPTY_PATH);
+      call(SYS_close, mount, 0, 0, 0, 0);
     }
   }
-  close(file);
+  call(SYS_close, file, 0, 0, 0, 0);
+#undef call
 }
+
+static int looked_at_image;
+
+// The first instructions of the release's executable (`hotLink` in Package.swift), with the stack as the kernel made it: argc, argv and the
+// environment. glibc looks at the processor when it begins, a quarter of a millisecond in a virtual machine, and would begin twice.
+__attribute__((used, visibility("hidden"), no_builtin, no_stack_protector)) void immure_first(unsigned long *stack) {
+  int argc = (int)stack[0];
+  char **argv = (char **)(stack + 1);
+  looked_at_image = 1;
+  if (enters_container(argc, argv)) protect_image(argv, argv + argc + 1);
+}
+#if defined(__x86_64__)
+// rdx is the dynamic linker's word to _start (the System V ABI's supplement for AMD64, "Process Initialization").
+__asm__(
+    ".text\n.globl immure_entry\n.type immure_entry, @function\n.weak _start\nimmure_entry:\n"
+    "  mov %rdx, %rbx\n  mov %rsp, %rdi\n  call immure_first\n  mov %rbx, %rdx\n  xor %ebx, %ebx\n  jmp _start\n"
+    ".size immure_entry, . - immure_entry\n");
+#elif defined(__aarch64__)
+__asm__(
+    ".text\n.globl immure_entry\n.type immure_entry, %function\n.weak _start\nimmure_entry:\n"
+    "  mov x19, x0\n  mov x0, sp\n  bl immure_first\n  mov x0, x19\n  b _start\n.size immure_entry, . - immure_entry\n");
+#endif
 
 __attribute__((constructor(101))) static void immure_start(int argc, char **argv, char **envp) {
   saved_argc = argc;
   saved_argv = argv;
   saved_environ = envp;
-  if (enters_container(argc, argv)) protect_image(argv, envp);
+  if (!looked_at_image && enters_container(argc, argv)) protect_image(argv, envp);
 }
 
 int immure_argc(void) { return saved_argc; }
