@@ -4,11 +4,12 @@ package import Walls
 
 /// What the parent and the child say to each other while a box is raised, one packet each. The child's end closes at exec.
 package enum SetupChannel {
-  /// To the child: the maps are written; here are the descriptors that were made meanwhile; run the program; or wait until another
-  /// command says so.
+  /// To the child: the maps are written; here are the descriptors that were made meanwhile; here is the filter that was; run the
+  /// program; or wait until another command says so.
   package enum Step: UInt8 {
     case mapped = 77
     case equipped = 67
+    case filter = 70
     case start = 83
     case leave = 76
   }
@@ -24,6 +25,37 @@ package enum SetupChannel {
     let bytes = try PacketSocket.receive(socket, limit: 16, descriptors: &descriptors)
     if bytes != [step.rawValue] { throw SystemError("set-up", "the parent went away", .brokenPipe) }
     return descriptors
+  }
+
+  /// A filter, and descriptors with it: the flags in 4 bytes, then 8 for each instruction, little endian.
+  package static func tell(_ socket: Int32, filter: SeccompFilter?, descriptors: [Int32] = []) throws(SystemError) {
+    var bytes = [Step.filter.rawValue]
+    if let filter {
+      bytes.reserveCapacity(5 + 8 * filter.instructions.count)
+      for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: filter.flags >> shift)) }
+      for instruction in filter.instructions {
+        for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: instruction >> UInt64(8 * shift))) }
+      }
+    }
+    try PacketSocket.send(socket, bytes, descriptors: descriptors)
+  }
+
+  /// Waits for the filter, which may be none. BPF_MAXINSNS (linux/bpf_common.h) bounds it.
+  package static func awaitFilter(_ socket: Int32, descriptors: inout [Int32]) throws(SystemError) -> SeccompFilter? {
+    let bytes = try PacketSocket.receive(socket, limit: 5 + 8 * 4096, descriptors: &descriptors)
+    guard bytes.first == Step.filter.rawValue, bytes.count == 1 || bytes.count % 8 == 5 else {
+      throw SystemError("set-up", "the parent went away", .brokenPipe)
+    }
+    if bytes.count == 1 { return nil }
+    func number(_ offset: Int, _ count: Int) -> UInt64 {
+      var value: UInt64 = 0
+      for index in 0..<count { value |= UInt64(bytes[offset + index]) << UInt64(8 * index) }
+      return value
+    }
+    var filter = SeccompFilter(instructions: [], flags: UInt32(number(1, 4)))
+    filter.instructions.reserveCapacity(bytes.count / 8)
+    for offset in stride(from: 5, to: bytes.count, by: 8) { filter.instructions.append(number(offset, 8)) }
+    return filter
   }
 
   /// Waits for one of the last two steps.

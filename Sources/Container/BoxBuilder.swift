@@ -150,7 +150,7 @@ struct BoxBuilder {
     return devices.with(made: made)
   }
 
-  private var planWithAgent: ConfinementPlan {
+  private func planWithAgent(_ plan: ConfinementPlan) -> ConfinementPlan {
     var plan = plan
     if let agent, let state = bundle.hookState {
       plan.listener = SeccompListenerRoute(
@@ -221,6 +221,13 @@ struct BoxBuilder {
 
   private func enter(_ descriptors: inout Descriptors, _ program: Int32) throws(WallError) {
     let channel = descriptors.channel
+    var plan = plan
+    if bundle.compileFilter != nil {
+      try step("set-up of the sandbox") { () throws(SystemError) in
+        var none: [Int32] = []
+        plan.filter = try SetupChannel.awaitFilter(channel, descriptors: &none)
+      }
+    }
     if bundle.usesInit {
       try step("set-up of the sandbox") { () throws(SystemError) in
         // The channel and the program were made above 10, so that nothing here runs over them.
@@ -253,7 +260,7 @@ struct BoxBuilder {
         // What goes wrong from here on is the business of the command that starts the box.
         descriptors.channel = try StartSocket.wait(descriptors.listener)
       }
-      try Confinement.enter(planWithAgent)
+      try Confinement.enter(planWithAgent(plan))
     }
     // As confined as the program will be: what runs here is the box's own file.
     try runHooks(.startContainer, status: "created")

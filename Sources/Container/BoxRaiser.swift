@@ -163,12 +163,17 @@ struct BoxRaiser {
     descriptors.closeFar()
     var terminal: Int32?
     var remarks: [String] = []
+    var raised = bundle
     let process: ProcessIdentity
     do throws(WallError) {
       if let scope { try enter(scope, child.pid, identity, &notes) }
       try attend(child, trees, identity, parentOpens, moved, descriptors.channel.near.rawValue)
       let makesDevices = host.isRoot && mounts.hasDevices
       try equip(makesDevices ? devices.make(owner: outside(identity)) : nil, descriptors.channel.near.rawValue)
+      if let compile = bundle.compileFilter {
+        raised.filter = try compile()
+        try tell(descriptors.channel.near.rawValue, raised.filter)
+      }
       terminal = try awaitChild(descriptors, &remarks)
       guard let identity = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
@@ -182,7 +187,7 @@ struct BoxRaiser {
       throw error
     }
     return ContainerSandbox(
-      bundle: bundle, child: child, process: process, cgroup: cgroup, unit: scope?.unit, terminal: terminal,
+      bundle: raised, child: child, process: process, cgroup: cgroup, unit: scope?.unit, terminal: terminal,
       channel: bundle.usesInit ? nil : descriptors.channel.near, socket: descriptors.socket?.near,
       setGroups: identity.setGroups, notes: notes, remarks: remarks)
   }
@@ -368,6 +373,14 @@ struct BoxRaiser {
         try SetupChannel.tell(channel, .equipped, descriptors: made)
       }
     } catch  where error.errno == .brokenPipe {
+      // The child has failed already, and says why.
+    } catch {
+      throw WallError("set-up of the sandbox", error)
+    }
+  }
+
+  private func tell(_ channel: Int32, _ filter: SeccompFilter?) throws(WallError) {
+    do throws(SystemError) { try SetupChannel.tell(channel, filter: filter) } catch  where error.errno == .brokenPipe {
       // The child has failed already, and says why.
     } catch {
       throw WallError("set-up of the sandbox", error)

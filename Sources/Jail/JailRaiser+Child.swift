@@ -36,6 +36,7 @@ extension JailRaiser {
     }
     prepared.closeFarEnds()
     do throws(WallError) {
+      try equip(prepared.channel.near.rawValue)
       var remarks: [String] = []
       let terminal = try awaitChild(prepared.channel.near.rawValue, &remarks) ?? prepared.terminal?.near
       guard let process = ProcessIdentity(pid: child.pid) else {
@@ -49,6 +50,21 @@ extension JailRaiser {
       try? child.signal(SIGKILL)
       _ = try? child.wait()
       throw error
+    }
+  }
+
+  /// While the child builds the root: init's program and the filter.
+  private func equip(_ channel: Int32) throws(WallError) {
+    var filter = bundle.filter
+    if let compile = bundle.compileFilter { filter = try compile() }
+    do throws(SystemError) {
+      let program = try GuestInit.image()
+      try SetupChannel.tell(channel, filter: filter, descriptors: [program.rawValue])
+      _ = consume program
+    } catch  where error.errno == .brokenPipe {
+      // The child has failed already, and says why.
+    } catch {
+      throw WallError("set-up of the sandbox", error)
     }
   }
 
@@ -70,7 +86,10 @@ extension JailRaiser {
   private func become(
     _ plan: ConfinementPlan, _ root: JailRoot?, _ holdings: JailHoldings, _ prepared: Prepared
   ) -> Never {
+    // The end of the near ones tells it that the parent died.
+    prepared.closeNearEnds()
     do throws(WallError) {
+      var plan = plan
       try step("set-up of the sandbox") { () throws(SystemError) in
         try Identity.setDumpable(false)
         Identity.setUmask(0)
@@ -83,7 +102,12 @@ extension JailRaiser {
         try SetupChannel.hand(prepared.channel.far.rawValue, terminal: terminal.near.rawValue)
         far = OwnedDescriptor(try terminal.far.duplicate(atLeast: 64))
       }
+      var given: [Int32] = []
       try step("set-up of the sandbox") { () throws(SystemError) in
+        plan.filter = try SetupChannel.awaitFilter(prepared.channel.far.rawValue, descriptors: &given)
+        guard given.count == 1 else { throw SystemError("set-up", "the parent went away", .brokenPipe) }
+        // Above the numbers that are given away.
+        given = [try FileDescriptor(owning: given[0]).duplicate(atLeast: 64).release()]
         try takeStreams(far ?? prepared.terminal?.far)
         try handOver([prepared.socket.far.rawValue] + bundle.preservedDescriptors)
         Identity.setUmask(bundle.configuration.process.user.umask ?? 0o022)
@@ -91,7 +115,7 @@ extension JailRaiser {
         try Confinement.enter(plan)
       }
       let error = Process.execute(
-        descriptor: prepared.program.rawValue, "", arguments: ["init"], environment: [])
+        descriptor: given[0], "", arguments: ["init"], environment: [])
       throw WallError("init of the sandbox", error)
     } catch {
       SetupChannel.report(prepared.channel.far.rawValue, error)
@@ -123,18 +147,16 @@ extension JailRaiser {
   }
 }
 
-/// Sockets, init's program and a terminal, above the numbers that the child gives away.
+/// Sockets and a terminal, above the numbers that the child gives away.
 struct Prepared {
   let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
   let socket: (near: OwnedDescriptor, far: OwnedDescriptor)
-  let program: OwnedDescriptor
   let terminal: (near: OwnedDescriptor, far: OwnedDescriptor)?
 
   /// `hostTerminal`: one of the host's devpts, where the jail has none.
   init(_ streams: Streams, hostTerminal: Bool) throws(SystemError) {
     channel = try OwnedDescriptor.pair(packets: true)
     socket = try OwnedDescriptor.pair(packets: false)
-    program = OwnedDescriptor(try GuestInit.image().duplicate(atLeast: 64))
     if hostTerminal, case .terminal(let size) = streams {
       let pair = try Self.raised(Terminal.openPair())
       try Terminal.setSize(pair.near.rawValue, rows: size.rows, columns: size.columns)
@@ -156,6 +178,12 @@ struct Prepared {
     channel.far.close()
     socket.far.close()
     terminal?.far.close()
-    program.close()
+  }
+
+  /// What only the parent holds from now on.
+  func closeNearEnds() {
+    channel.near.close()
+    socket.near.close()
+    terminal?.near.close()
   }
 }

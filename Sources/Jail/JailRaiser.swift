@@ -112,7 +112,6 @@ struct JailRaiser {
     plan.user.user = user?.id ?? Process.user
     plan.user.group = user?.id ?? Process.group
     plan.setGroups = user != nil
-    plan.filter = bundle.filter
     if bundle.policy.network.value == .none, bundle.policy.processes.seccomp.value != "default" {
       plan.firstFilter = try Self.noNetwork()
     }

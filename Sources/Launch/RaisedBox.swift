@@ -49,9 +49,13 @@ struct RaisedBox {
       configuration.mounts.append(try workspace.prepare(name: plan.options.name, id: record.id, session))
     }
     configuration.mounts += try GeneratedFiles.mounts(plan, folder: folder)
-    let bundle = Bundle(
-      id: record.id, directory: folder, configuration: configuration, root: plan.root, filter: plan.filter,
-      policy: plan.policy)
+    var bundle = Bundle(
+      id: record.id, directory: folder, configuration: configuration, root: plan.root, policy: plan.policy)
+    switch plan.filter {
+    case .unconfined: break
+    case .compiled(let filter): bundle.filter = filter
+    case .later(let compile): bundle.compileFilter = compile
+    }
     let sandbox: any Sandbox
     do throws(WallError) { sandbox = try plan.wall.create(bundle, streams: streams, on: session.host) } catch {
       plan.workspace?.abandon(name: plan.options.name, session)

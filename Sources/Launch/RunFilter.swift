@@ -5,32 +5,42 @@ import Seccomp
 import Walls
 
 /// The seccomp program of a run.
-enum RunFilter {
-  /// Nil where the policy says "unconfined". 32-bit programs may run only where the image is for such a machine.
-  static func make(_ policy: Policy, wall: WallName, platform: Platform?) throws(CommandError) -> SeccompFilter? {
+enum RunFilter: Sendable {
+  case unconfined
+  case compiled(SeccompFilter)
+  /// immure's own profile, which is known to compile.
+  case later(@Sendable () throws(WallError) -> SeccompFilter)
+
+  /// 32-bit programs may run only where the image is for such a machine.
+  static func make(_ policy: Policy, wall: WallName, platform: Platform?) throws(CommandError) -> RunFilter {
     let mask = policy.processes.capabilities?.value ?? CapabilityName.dockerDefaultMask
-    let profile: SeccompProfile
     let name = policy.processes.seccomp.value
     switch name {
-    case "unconfined": return nil
+    case "unconfined": return .unconfined
     case "default":
-      profile = SeccompProfile(
-        DefaultProfile(
-          wall == .jail ? .jail : .container, capabilities: mask,
-          denyNetwork: wall == .jail && policy.network.value == .none,
-          compat32: platform.map { ["386", "arm"].contains($0.architecture) } ?? false))
+      let denyNetwork = wall == .jail && policy.network.value == .none
+      let compat32 = platform.map { ["386", "arm"].contains($0.architecture) } ?? false
+      return .later { () throws(WallError) in
+        let profile = DefaultProfile(
+          wall == .jail ? .jail : .container, capabilities: mask, denyNetwork: denyNetwork, compat32: compat32)
+        do throws(SeccompError) { return try compile(SeccompProfile(profile)) } catch {
+          throw WallError("seccomp profile \(name): \(error)")
+        }
+      }
     default:
-      profile = SeccompProfile(try rules(path: name, capabilities: mask))
+      let profile = SeccompProfile(try rules(path: name, capabilities: mask))
+      do throws(SeccompError) { return .compiled(try compile(profile)) } catch {
+        throw CommandError(125, "seccomp profile \(FormatError.presentable(name)): \(error)")
+      }
     }
-    do throws(SeccompError) {
-      let program = try profile.compile()
-      return SeccompFilter(
-        instructions: program.instructions.map {
-          UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
-        }, flags: program.flags.rawValue)
-    } catch {
-      throw CommandError(125, "seccomp profile \(FormatError.presentable(name)): \(error)")
-    }
+  }
+
+  private static func compile(_ profile: SeccompProfile) throws(SeccompError) -> SeccompFilter {
+    let program = try profile.compile()
+    return SeccompFilter(
+      instructions: program.instructions.map {
+        UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
+      }, flags: program.flags.rawValue)
   }
 
   private static func rules(path: String, capabilities: UInt64) throws(CommandError) -> ProfileRules {

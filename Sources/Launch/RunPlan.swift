@@ -12,7 +12,7 @@ struct RunPlan {
   let policy: Policy
   let configuration: RuntimeConfiguration
   let root: RootFilesystem
-  let filter: SeccompFilter?
+  let filter: RunFilter
   let image: ImageInUse?
   let workspace: WorkspaceRequest?
   let stopSignal: Int32

@@ -90,6 +90,8 @@ public struct Bundle: Sendable {
   public var root: RootFilesystem
   /// Compiled seccomp instructions, each a `struct sock_filter` in 64 bits as the kernel reads them; nil is unconfined.
   public var filter: SeccompFilter?
+  /// Makes the filter where `filter` is nil: a wall calls it while its child is at work.
+  public var compileFilter: (@Sendable () throws(WallError) -> SeccompFilter)?
   /// Where the listener of a filter that notifies is sent; the filter's flags then ask for one.
   public var seccompListener: SeccompListener?
   /// What the code may do; the wall takes from it what the configuration does not say (network sockets, Landlock rules).
