@@ -18,8 +18,7 @@ extension Kernel {
       return
     }
     if signal == 0 { return }
-    // Where a handler would make calls fail with EINTR that the sentry has not seen yet, they are taken in first.
-    if group.actions[signal].isCaught && !group.actions[signal].restarts { host.receiveWaiting() }
+    takeCalls(before: signal, group)
     if let info { try host.queue(group, signal, info) } else { try host.kill(group, signal) }
     sent(signal, to: group)
   }
@@ -27,7 +26,7 @@ extension Kernel {
   /// Sends a signal to one thread.
   public func send(_ signal: Int32, to task: Task, info: SignalInfo? = nil) throws(Errno) {
     if signal == 0 { return }
-    if task.group.actions[signal].isCaught && !task.group.actions[signal].restarts { host.receiveWaiting() }
+    takeCalls(before: signal, task.group)
     if let info { try host.queue(task, signal, info) } else { try host.kill(task, signal) }
     sent(signal, to: task.group)
   }
@@ -37,6 +36,14 @@ extension Kernel {
     for group in members(of: number) {
       do throws(Errno) { try send(signal, to: group) } catch {}
     }
+  }
+
+  /// Where a handler would make calls fail with EINTR that the sentry has not seen yet, they are taken in first. One of them may come
+  /// to sleep though the signal is there, so the process is looked at once more.
+  private func takeCalls(before signal: Int32, _ group: ThreadGroup) {
+    guard group.actions[signal].isCaught, !group.actions[signal].restarts else { return }
+    host.receiveWaiting()
+    watch(group)
   }
 
   private func sent(_ signal: Int32, to group: ThreadGroup) {
