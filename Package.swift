@@ -204,8 +204,8 @@ let coreTests: [Target] = [
   tests(
     "SentryEvents",
     [
-      "SentryCalls", "SentryTasks", "SentryTerminals", "SentryEvents", "SentryPipes", "SentryFiles", "SentryMemory",
-      "SentryWait", "SentryABI", "Linux", "CLinux",
+      "SentryCalls", "SentryTasks", "SentryTerminals", "SentrySockets", "SentryEvents", "SentryPipes", "SentryFiles",
+      "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux",
     ]),
   tests("SentryTasks", ["SentryTasks", "SentrySignals", "SentryABI", "Linux", "CLinux"]),
   // C programs: natively first, then in the sentry.

@@ -31,11 +31,13 @@ public final class EventPollFile: OpenFile {
   private var ready: [EventPollItem] = []
   private let changes = WaitQueue()
   private var sweepAt = 64
+  /// Interests that others have in this one.
+  private var above: [EventPollItem] = []
 
   public init() { super.init(flags: 2) }
 
   public override func released() {
-    for item in items.values { item.leave() }
+    for item in items.values { drop(item) }
     items.removeAll()
     ready.removeAll()
   }
@@ -60,12 +62,13 @@ public final class EventPollFile: OpenFile {
     if interest.events & EventInterest.exclusive != 0 {
       if file is EventPollFile || interest.events & ~EventInterest.exclusiveBits != 0 { throw .invalid }
     }
-    if let inner = file as? EventPollFile, inner.reaches(self) || inner.depth >= 5 { throw .loop }
+    if let inner = file as? EventPollFile, inner.reaches(self) || height + inner.depth > 5 { throw .loop }
     sweep()
     let key = Key(number: number, file: ObjectIdentifier(file))
     if let old = items[key], !old.isClosed { throw .exists }
     let item = EventPollItem(self, file, interest)
     items[key] = item
+    (file as? EventPollFile)?.above.append(item)
     item.join(queue)
     if !item.now.isEmpty { happened(item) }
   }
@@ -90,6 +93,7 @@ public final class EventPollFile: OpenFile {
   }
 
   private func drop(_ item: EventPollItem) {
+    (item.file as? EventPollFile)?.above.removeAll { $0 === item }
     item.isDropped = true
     item.leave()
   }
@@ -145,6 +149,8 @@ public final class EventPollFile: OpenFile {
   private func reaches(_ other: EventPollFile) -> Bool {
     self === other || items.values.contains { ($0.file as? EventPollFile)?.reaches(other) ?? false }
   }
+  /// Epolls that hold this one, one within the other, with itself; `depth` are those that it holds.
+  private var height: Int { 1 + (above.map { $0.poll.height }.max() ?? 0) }
   private var depth: Int {
     1 + (items.values.compactMap { ($0.file as? EventPollFile)?.depth }.max() ?? 0)
   }
@@ -152,7 +158,7 @@ public final class EventPollFile: OpenFile {
 
 /// One interest.
 final class EventPollItem: Waiter {
-  private unowned let poll: EventPollFile
+  fileprivate unowned let poll: EventPollFile
   let file: OpenFile
   var interest: EventInterest
   /// In the list of those that something happened to.

@@ -6,7 +6,19 @@ import SentryFiles
 public final class UnixNames {
   private var sockets: [[UInt8]: UnixSocketFile] = [:]
   private var lastUnnamed: UInt32 = 0
+  private var leaving: [OpenFile] = []
+  private var isLettingGo = false
   public init() {}
+
+  /// Releases files that a socket held. One of them may be a socket that holds others, and so on as deep as a guest likes: they go
+  /// one after the other, not each within the one before.
+  func letGo(_ files: [OpenFile]) {
+    leaving += files
+    if isLettingGo { return }
+    isLettingGo = true
+    while let file = leaving.popLast() { file.release() }
+    isLettingGo = false
+  }
 
   func take(_ name: [UInt8], _ socket: UnixSocketFile) throws(Errno) {
     guard sockets[name] == nil else { throw .addressInUse }

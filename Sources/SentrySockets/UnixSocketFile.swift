@@ -105,13 +105,11 @@ public final class UnixSocketFile: SocketFile {
     }
     boundInode = nil
     let hadData = !records.isEmpty
-    for record in records { for file in record.files { file.release() } }
+    names.letGo(records.flatMap(\.files))
     records.removeAll()
     queued = 0
-    for socket in pending {
-      socket.retain()
-      socket.release()
-    }
+    for socket in pending { socket.retain() }
+    names.letGo(pending)
     pending.removeAll()
     if let peer {
       if kind == 2 {

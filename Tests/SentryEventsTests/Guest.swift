@@ -13,7 +13,7 @@ import SentryWait
   let kernel: Kernel
   let task: Task
   private let start: UnsafeMutableRawPointer
-  private let size = 1 << 20
+  private let size = 16 << 20
   private var used = 0
   private let table = CallTable.all
 
