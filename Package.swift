@@ -190,7 +190,7 @@ let coreTests: [Target] = [
   tests("Options", ["Options", "Formats"]),
   tests("Sentry", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   tests("SentryELF", ["SentryELF", "Formats", "Linux"]),
-  tests("SentryPlatform", ["SentryGuests", "SentryPlatform", "SentryCalls", "Seccomp", "Linux"]),
+  tests("SentryPlatform", ["ChildProcesses", "SentryGuests", "SentryPlatform", "SentryCalls", "Seccomp", "Linux"]),
   // C programs that pass on Linux first and then run in the sentry.
   .target(name: "SentryGuests", dependencies: ["ChildProcesses"], path: "Tests/SentryGuests", swiftSettings: strict),
   // Raises a sentry without the wall around it: guests for other tests.

@@ -48,41 +48,49 @@ extension NotificationPlatform {
     if isProcess { watch(child.group) }
   }
 
-  /// A parent calls again: what it was making exists by now, or never will.
+  /// A parent calls again: the process that it was making exists by now, or never will. A thread is waited for until it calls, or its process
+  /// ends: it holds nothing that its process does not hold.
   func settle(_ parent: Task) {
-    while let index = births.firstIndex(where: { $0.parent === parent }) {
+    while let index = births.firstIndex(where: { $0.parent === parent && !$0.isThread }) {
       let birth = births.remove(at: index)
-      guard let thread = madeThread(birth), let facts = files.facts(thread) else {
+      guard let process = madeProcess(birth), let facts = files.facts(process), !hasKnown(process, facts) else {
         birth.child.leave()
         continue
       }
-      join(birth.child, thread, facts)
+      join(birth.child, process, facts)
     }
   }
 
-  private func madeThread(_ birth: Birth) -> Int32? {
-    if birth.isThread {
-      return files.threads(of: birth.parent.group.hostID).first { byHost[$0] == nil }
-    }
-    if birth.flags & 0x8000 != 0 {
-      // CLONE_PARENT: a child of the parent's parent.
-      return files.children(of: birth.hostParent).last { byHost[$0] == nil }
-    }
-    guard let last = files.lastChild(of: birth.parent.hostID), byHost[last] == nil else { return nil }
+  private func madeProcess(_ birth: Birth) -> Int32? {
+    // With CLONE_PARENT a child of the parent's parent.
+    let last = birth.flags & 0x8000 != 0 ? files.children(of: birth.hostParent).last : files.lastChild(of: birth.parent.hostID)
+    guard let last, byHost[last] == nil else { return nil }
     return last
+  }
+
+  /// Whether it is a process that has told its end already, or of whose end the sentry knows.
+  private func hasKnown(_ process: Int32, _ facts: ProcessFacts) -> Bool {
+    guard let group = kernel.groups[facts.guestID], group.hostID == process else { return false }
+    return leaving.contains(process) || group.traits.hasEnded
   }
 
   /// A process ended by a signal while a child of it was being made: the child is the keeper's now.
   func adoptOrphans(of group: ThreadGroup) {
     while let index = births.firstIndex(where: { $0.parent.group === group }) {
       let birth = births.remove(at: index)
-      let orphan = files.children(of: space.keeper.pid).first { byHost[$0] == nil && !isBeingLaunched($0) }
-      guard !birth.isThread, let orphan, let facts = files.facts(orphan) else {
+      guard !birth.isThread, let (orphan, facts) = unknownOrphan() else {
         birth.child.leave()
         continue
       }
       join(birth.child, orphan, facts)
     }
+  }
+
+  private func unknownOrphan() -> (Int32, ProcessFacts)? {
+    for process in files.children(of: space.keeper.pid).reversed() where byHost[process] == nil {
+      if let facts = files.facts(process), !hasKnown(process, facts), !isBeingLaunched(process) { return (process, facts) }
+    }
+    return nil
   }
 
   private func isBeingLaunched(_ thread: Int32) -> Bool {

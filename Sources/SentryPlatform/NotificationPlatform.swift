@@ -27,10 +27,14 @@ public final class NotificationPlatform: HostThreads {
   /// The keeper's call, where it sleeps in one.
   var idleKeeper: UInt64?
   var orphanEnded = false
+  /// Processes that one of their threads ends (exit_group(2)); others may still call.
+  var leaving: Set<Int32> = []
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
   public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
   /// For a call that no row serves.
   public var unknown: (_ number: Int32, _ task: Task) -> Void = { _, _ in }
+  /// For a thread that nothing is known of, by the guests' number; its process is killed.
+  public var stray: (_ thread: Int32) -> Void = { _ in }
   public private(set) var hasEnded = false
 
   /// - Throws: what the host's epoll says.
@@ -98,9 +102,8 @@ public final class NotificationPlatform: HostThreads {
     if notification.thread == space.keeper.pid { return serveKeeper(notification) }
     if notification.number == StubCall.hello { return load(notification) }
     guard let task = byHost[notification.thread] ?? bind(notification) else {
-      // A thread that no call of a guest's made: there is none but by a fault of the sentry's.
-      _ = systemCall(Int(SYS_kill), word(notification.thread), UInt(SIGKILL))
-      return space.listener.answer(notification.id, value: 0, error: -ENOSYS)
+      // Its process ends this moment by another thread's call: no answer is wanted.
+      return refuse(notification)
     }
     settle(task)
     executions.removeAll { $0.task === task }
@@ -166,6 +169,7 @@ public final class NotificationPlatform: HostThreads {
   ) throws(Errno) { try begin(image, path: path, descriptor: descriptor, for: task, done) }
 
   public override func ending(_ task: Task, wholeGroup: Bool) {
+    if wholeGroup { leaving.insert(task.group.hostID) }
     for each in wholeGroup ? task.group.tasks : [task] {
       settle(each)
       forget(each)
@@ -180,6 +184,16 @@ public final class NotificationPlatform: HostThreads {
   }
 
   // Ends of processes.
+
+  /// A call of a thread that is not known.
+  private func refuse(_ notification: Notification) {
+    // It is gone, or its process ends this moment by another thread's call: nobody waits for an answer.
+    guard let facts = files.facts(notification.thread), !leaving.contains(facts.process) else { return }
+    // No call of a guest's made it: there is none such but by a fault of the sentry's.
+    stray(facts.guestID)
+    _ = systemCall(Int(SYS_kill), word(facts.process), UInt(SIGKILL))
+    space.listener.answer(notification.id, value: 0, error: -ENOSYS)
+  }
 
   /// Learns of the process's end, however it comes.
   func watch(_ group: ThreadGroup) {
@@ -198,6 +212,7 @@ public final class NotificationPlatform: HostThreads {
       watched[descriptor] = nil
       _ = systemCall(Int(SYS_close), word(descriptor))
     }
+    leaving.remove(group.hostID)
     for task in group.tasks { forget(task) }
     adoptOrphans(of: group)
     kernel.ended(group)

@@ -9,7 +9,10 @@ public final class GuestProgram {
     public let error: String
     public var description: String { "status \(status)\n\(output)\(error)" }
   }
-  public struct Failure: Error, CustomStringConvertible { public let description: String }
+  public struct Failure: Error, CustomStringConvertible {
+    public let description: String
+    public init(description: String) { self.description = description }
+  }
 
   /// Why guests cannot run here; nil where they can.
   public static let obstacle: String? = {

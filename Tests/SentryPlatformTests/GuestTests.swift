@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import SentryGuests
 import Testing
@@ -6,12 +7,67 @@ import Testing
 @Suite(
   "Guests", .enabled(if: GuestProgram.canRun, "\(GuestProgram.obstacle ?? "")"), .serialized, .timeLimit(.minutes(3)))
 struct GuestTests {
-  @Test("processes are made, replaced and ended as Linux does", arguments: [[], ["--strict"]])
-  func processes(options: [String]) throws {
-    let program = try GuestProgram("platform/processes")
+  static let policies: [[String]] = [[], ["--strict"]]
+
+  @Test(
+    "processes and threads are made, replaced and ended as Linux does", arguments: ["processes", "threads"], policies)
+  func processes(name: String, options: [String]) throws {
+    let program = try GuestProgram("platform/\(name)")
     let native = try program.natively()
     #expect(native.status == 0, "\(native)")
     let run = try program.inSentry(options: options)
     #expect(run == native, "\(run)")
+  }
+
+  @Test("a hostile program hurts itself alone", arguments: policies)
+  func hostile(options: [String]) throws {
+    let program = try GuestProgram("platform/hostile")
+    let run = try program.inSentry(["sentry"], options: options)
+    #expect(run.status == 0 && run.error.isEmpty, "\(run)")
+    #expect(run.output.split(separator: "\n").count >= 40)
+  }
+
+  @Test("guests hold no descriptor and no power of the host's, and end with the sentry", arguments: [SIGKILL, SIGTERM])
+  func teardown(signal: Int32) throws {
+    let program = try GuestProgram("platform/sleeper")
+    var ends: [Int32] = [-1, -1]
+    #expect(unsafe pipe2(&ends, O_CLOEXEC) == 0)
+    defer { for end in ends where end >= 0 { close(end) } }
+    let output = program.root + "/../sleeper-output"
+    let child = try Child(
+      [GuestProgram.probe, program.root, "/bin/program"], environment: ["PATH": "/bin"], input: .descriptor(ends[0]),
+      output: output, error: output)
+    // It says so once all of its processes and threads sleep.
+    try wait("the guests sleep") { (FileManager.default.contents(atPath: output) ?? Data()).contains(0x0a) }
+    let guests = descendants(of: child.pid)
+    #expect(guests.count == 4, "\(guests)")
+    for guest in guests {
+      let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(guest)/fd")
+      #expect(descriptors == [], "\(guest)")
+      let status = try String(contentsOfFile: "/proc/\(guest)/status", encoding: .utf8)
+      for line in [
+        "Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+      ] {
+        #expect(status.contains(line), "\(guest): \(line)")
+      }
+    }
+    kill(child.pid, signal)
+    #expect(child.wait() == 128 + signal)
+    try wait("the guests are gone") { guests.allSatisfy { kill($0, 0) != 0 } }
+  }
+
+  private func wait(_ what: String, until holds: () -> Bool) throws {
+    let patience = Date(timeIntervalSinceNow: 30)
+    while !holds() {
+      guard Date() < patience else { throw GuestProgram.Failure(description: "not within 30 seconds: \(what)") }
+      usleep(2000)
+    }
+  }
+
+  private func descendants(of process: pid_t) -> [pid_t] {
+    let text = (try? String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)) ?? ""
+    let children = text.split(separator: " ").compactMap { pid_t($0) }
+    return children + children.flatMap { descendants(of: $0) }
   }
 }

@@ -134,6 +134,9 @@ enum SentryProbe {
           try? File.writeAll(2, Array("SentryProbe: \(task.id): call \(number) is not there\n".utf8))
         }
       }
+      world.platform.stray = { thread in
+        try? File.writeAll(2, Array("SentryProbe: nothing is known of thread \(thread)\n".utf8))
+      }
       world.platform.start(
         Launch(
           path: path, arguments: program.map { Array($0.utf8) }, environment: environment.map { Array($0.utf8) },

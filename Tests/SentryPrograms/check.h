@@ -20,7 +20,7 @@ static void check(const char *name, int holds) {
 #define CALL(...) ({ long checked_ = syscall(__VA_ARGS__); checked_ < 0 ? (long)-errno : checked_; })
 
 // The call gives this, else the line tells what it gave.
-static void gives(const char *name, long got, long wanted) {
+__attribute__((unused)) static void gives(const char *name, long got, long wanted) {
   if (got == wanted) return check(name, 1);
   printf("FAIL %s: %ld, wanted %ld\n", name, got, wanted);
   fflush(stdout);
