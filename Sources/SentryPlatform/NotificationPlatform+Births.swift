@@ -63,7 +63,8 @@ extension NotificationPlatform {
 
   private func madeProcess(_ birth: Birth) -> Int32? {
     // With CLONE_PARENT a child of the parent's parent.
-    let last = birth.flags & 0x8000 != 0 ? files.children(of: birth.hostParent).last : files.lastChild(of: birth.parent.hostID)
+    let last =
+      birth.flags & 0x8000 != 0 ? files.children(of: birth.hostParent).last : files.lastChild(of: birth.parent.hostID)
     guard let last, byHost[last] == nil else { return nil }
     return last
   }
@@ -88,7 +89,9 @@ extension NotificationPlatform {
 
   private func unknownOrphan() -> (Int32, ProcessFacts)? {
     for process in files.children(of: space.keeper.pid).reversed() where byHost[process] == nil {
-      if let facts = files.facts(process), !hasKnown(process, facts), !isBeingLaunched(process) { return (process, facts) }
+      if let facts = files.facts(process), !hasKnown(process, facts), !isBeingLaunched(process) {
+        return (process, facts)
+      }
     }
     return nil
   }
