@@ -142,11 +142,20 @@ extension ImageStore {
     guard let lock = try lock(Self.leaseName(image.manifestDigest), exclusive: false) else {
       throw ImageError("the image \(image.name) is locked by another command")
     }
+    try waitForCollector(image)
     for folder in image.folders where !File.exists(folder + "/layer.json") {
       throw ImageError(.notFound, "the image \(image.name) was removed by another command: try again")
     }
     if let files = image.files, !File.exists(files.metadata) { try MakingProgram.run("image-metadata", self, image) }
     return ImageLease(lock)
+  }
+
+  /// One who collects garbage has looked at the leases there were, and does not see one that is taken now. What has a name meanwhile had it
+  /// then, for none is given while he works; else he is waited for.
+  private func waitForCollector(_ image: Image) throws(ImageError) {
+    if try storeLock(exclusive: false, wait: false) != nil { return }
+    for known in try list() where known.manifest == image.manifestDigest { return }
+    _ = try storeLock(exclusive: false, wait: true)
   }
 
   static func leaseName(_ manifest: Digest) -> String { "image-" + manifest.hex }

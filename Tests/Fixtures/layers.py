@@ -16,6 +16,18 @@ def add(name, kind=tarfile.REGTYPE, data=b"", link="", mode=0o644, uid=0, gid=0,
     tar.addfile(info, io.BytesIO(data))
 
 
+def raw(name, size=0, mtime=0):
+    """A header with numbers that TarFile refuses to write, in base 256."""
+    info = tarfile.TarInfo(name)
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    for start, number in (124, size), (136, mtime):
+        wide = number.to_bytes(12, "big", signed=True)
+        block[start:start + 12] = bytes([wide[0] & 0x7F | 0x80 if number >= 0 else 0xFF]) + wide[1:]
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    out.write(block)
+
+
 folder, symlink, hardlink = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 outside = sys.argv[3] if len(sys.argv) > 3 else "/tmp"
 if which == "absolute":
@@ -73,6 +85,32 @@ elif which == "overlay-attribute":
     add("d", folder, **{"trusted.overlay.redirect": "/etc"})
 elif which == "owner":
     add("f", uid=2**32 - 1)
+elif which == "owner-negative":
+    add("f", uid=-5)
+elif which == "size-negative":
+    raw("f", size=-1)
+elif which == "size-huge":
+    raw("f", size=2**62)
+elif which == "parent-is-file":
+    add("p", data=b"a file")
+    add("p/inner", data=b"x")
+elif which == "parent-is-device":
+    add("p", tarfile.CHRTYPE, device=(1, 3))
+    add("p/inner", data=b"x")
+elif which == "times":
+    for name, time in ("old", -(2**33)), ("far", 2**40), ("epoch", 0):
+        raw(name, mtime=time)
+elif which == "time-huge":
+    raw("f", mtime=2**80)
+elif which == "name-huge":
+    out.close()
+    block = tarfile.TarInfo("././@LongLink")
+    block.type, block.size = tarfile.GNUTYPE_LONGNAME, 2**30
+    with gzip.open(target, "wb", compresslevel=1) as file:
+        file.write(block.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(1024):
+            file.write(b"n" * (1 << 20))
+    sys.exit(0)
 elif which == "bomb":
     out.close()
     block = tarfile.TarInfo("zeros")

@@ -1,3 +1,4 @@
+import CLinux
 import Formats
 import Foundation
 import Images
@@ -106,6 +107,31 @@ import Walls
     let gone = #expect(throws: ImageError.self) { _ = try store.lease(image) }
     #expect(gone?.kind == .notFound)
   }
+
+  /// An image that lost its name while somebody was about to use it: who collects garbage did not see the lease, and goes on.
+  @Test func aLeaseTakenTooLateIsNone() async throws {
+    try add("used")
+    let image = try #require(try store.resolve("used"))
+    // The collector, after it has looked at names and leases.
+    _ = try store.removeName("used")
+    let lock = try File.open(store.directory + "/lock", O_RDWR)
+    #expect(try File.lock(lock.rawValue))
+    let status = try File.status("", at: lock.rawValue)
+    let late = Task.detached { [store] in try store.lease(image).descriptor }
+    // A lock that is waited for stands behind an arrow (proc_locks(5)).
+    let ours = String(format: "%02x:%02x:%llu", major(status), minor(status), UInt64(status.st_ino))
+    let waits = {
+      try File.text("/proc/locks").split(separator: "\n").contains { $0.contains("->") && $0.contains(ours) }
+    }
+    while try !waits() { await Task.yield() }
+    try FileManager.default.removeItem(atPath: store.directory + "/layers/" + files("layers")[0])
+    _ = consume lock
+    let gone = await #expect(throws: ImageError.self) { _ = try await late.value }
+    #expect(gone?.kind == .notFound)
+  }
+
+  private func major(_ status: stat) -> UInt64 { UInt64(status.st_dev) >> 8 & 0xFFF }
+  private func minor(_ status: stat) -> UInt64 { UInt64(status.st_dev) & 0xFF | UInt64(status.st_dev) >> 12 & 0xFFF00 }
 
   @Test func sharedLayersStay() throws {
     try add("one", layer: "same")

@@ -28,13 +28,23 @@ struct HostileLayerTests {
   @Test(arguments: [
     "dotdot", "symlink-loop", "hardlink-outside", "hardlink-dotdot", "hardlink-through-symlink", "root-is-symlink",
     "root-is-file",
-    "whiteout-root", "whiteout-dots", "whiteout-device", "overlay-attribute", "owner", "cut", "garbage",
+    "whiteout-root", "whiteout-dots", "whiteout-device", "overlay-attribute", "owner", "owner-negative", "cut",
+    "garbage",
+    "size-negative", "size-huge", "parent-is-file", "parent-is-device", "time-huge", "name-huge",
   ])
   func isRefused(_ layer: String) throws {
     let result = try importing(layer)
     #expect(result.status == 1)
     #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
     #expect(result.error.contains("layer.tar is no root file system"), "\(result.error)")
+    // Which layer, and which of its entries or where: but for what has none.
+    let entry = [
+      "dotdot": "planted\"", "symlink-loop": "\"a/planted\"", "hardlink-outside": "\"f\"",
+      "parent-is-file": "\"p/inner\"",
+      "parent-is-device": "\"p/inner\"", "root-is-symlink": "\".\"", "whiteout-device": "\"w\"", "owner": "\"f\"",
+      "size-huge": "\"f\"", "time-huge": "mtime of f", "owner-negative": "byte 0", "overlay-attribute": "\"d\"",
+    ][layer]
+    #expect(result.error.contains(": layer ") && result.error.contains(entry ?? ""), "\(result.error)")
     #expect(front.entries("layers").isEmpty && front.entries("names").isEmpty)
     // The next command finds nothing to be in its way.
     #expect(try front("rmi", "nothing").status == 1)
@@ -69,6 +79,16 @@ struct HostileLayerTests {
     #expect(result.status == 0, "\(result.error)")
     #expect(try front("rmi", "hostile").status == 0)
     #expect(front.entries("layers").isEmpty && front.entries("incoming").isEmpty)
+  }
+
+  /// Times before 1970 and far after: as they are.
+  @Test func timesOfAnyAge() throws {
+    #expect(try importing("times").status == 0)
+    let layer = try front.onlyLayer()
+    // What the file system of this test cannot keep it shows as its nearest.
+    let times = try front.shell("stat -c %Y '\(layer)'/old '\(layer)'/epoch '\(layer)'/far").split(separator: "\n")
+    #expect(
+      times.count == 3 && times[1] == "0" && (Int64(times[0]) ?? 0) < 0 && (Int64(times[2]) ?? 0) > 1 << 32, "\(times)")
   }
 
   @Test func laterEntriesReplaceEarlierOnes() throws {
