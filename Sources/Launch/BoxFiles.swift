@@ -1,5 +1,6 @@
 import CLinux
 import Formats
+import Images
 import Linux
 import Walls
 
@@ -22,8 +23,11 @@ struct BoxFiles {
         }
       }
       return nil
-    // What nobody mounted no wall here takes.
-    case .image(let image, _): return image.mount.flatMap { contents(of: path, in: $0, limit) }
+    case .image(let image, _):
+      if let mount = image.mount { return contents(of: path, in: mount, limit) }
+      // As below: whatever is the matter, there is nothing to look names up in.
+      guard var unmounted = try? UnmountedImage(image) else { return nil }
+      return (try? unmounted.contents(of: path, limit: limit)) ?? nil
     }
   }
 

@@ -39,12 +39,12 @@ struct HostileLayerTests {
     #expect(result.error.contains("layer.tar is no root file system"), "\(result.error)")
     // Which layer, and which of its entries or where: but for what has none.
     let entry = [
-      "dotdot": "planted\"", "symlink-loop": "\"a/planted\"", "hardlink-outside": "\"f\"",
+      "dotdot": "\"a/../", "symlink-loop": "\"a/planted\"", "hardlink-outside": "\"f\"",
       "parent-is-file": "\"p/inner\"",
       "parent-is-device": "\"p/inner\"", "root-is-symlink": "\".\"", "whiteout-device": "\"w\"", "owner": "\"f\"",
       "size-huge": "\"f\"", "time-huge": "mtime of f", "owner-negative": "byte 0", "overlay-attribute": "\"d\"",
     ][layer]
-    #expect(result.error.contains(": layer ") && result.error.contains(entry ?? ""), "\(result.error)")
+    #expect(result.error.contains(": layer ") && entry.map { result.error.contains($0) } != false, "\(result.error)")
     #expect(front.entries("layers").isEmpty && front.entries("names").isEmpty)
     // The next command finds nothing to be in its way.
     #expect(try front("rmi", "nothing").status == 1)
@@ -154,6 +154,14 @@ struct HostileLayerTests {
       try front.shell("grep ^\(user): /etc/subuid").split(separator: ":").dropFirst().first.flatMap { Int($0) })
     #expect(try front.shell("stat -c %u '\(layer)/ro/secret'") == "\(first + 32)\n")
     #expect(try front.shell("\(command) image inspect kinds").contains("1 device node skipped"))
+    // To look at there is a copy, with the same owners; what it lacks is said.
+    let copy = try front.shell("\(command) image mount kinds 2> notes").trimmingCharacters(in: .newlines)
+    #expect(try front.shell("stat -c '%u %s' '\(copy)/ro/secret'; cat notes").hasPrefix("\(first + 32) 5\n"))
+    #expect(try front.shell("grep -c 'device node skipped' notes") == "1\n")
+    #expect(try front.shell("\(command) image mount").contains("  copy   \(copy)\n"))
+    #expect(
+      try front.shell("\(command) rmi kinds 2>&1 || \(command) image unmount kinds").contains("unmounted kinds:latest"))
+    #expect(front.entries("views").isEmpty && front.entries("incoming").isEmpty)
     // Saved is what came, with the owners and the device that could not be made here.
     try front.shell(
       "\(command) save kinds > saved.tar && tar -xf saved.tar --wildcards '*.tar' && cmp [0-9a-f]*.tar layer.tar")
