@@ -50,10 +50,6 @@ struct ImageLadderTests {
     try FileManager.default.createDirectory(atPath: tree + "/etc", withIntermediateDirectories: true)
     try FileManager.default.createDirectory(atPath: scratch.path + "/images", withIntermediateDirectories: true)
     try "root:x:0:0::/root:/bin/sh\n".write(toFile: tree + "/etc/passwd", atomically: true, encoding: .utf8)
-    try FileManager.default.createSymbolicLink(atPath: tree + "/out", withDestinationPath: "/../../etc")
-    try FileManager.default.createSymbolicLink(atPath: tree + "/circle", withDestinationPath: "circle")
-    try Data(repeating: 7, count: 300_000).write(to: URL(fileURLWithPath: tree + "/large"))
-    try (Data(count: 100_000) + [1]).write(to: URL(fileURLWithPath: tree + "/holes"))
     files = MountableFiles(
       metadata: scratch.path + "/images/abcdef.erofs", devices: [scratch.path + "/images/layer.erofs"])
     let maker = Foundation.Process()
@@ -100,31 +96,6 @@ struct ImageLadderTests {
     }
     close([try mount(ladder(rung))])
     #expect(ladder(rung).survey().hasPrefix("EROFS from \(rung == .file ? "image files" : "loop devices")"))
-  }
-
-  /// A wall without the right to mount reads the same files by itself; a hostile path stays inside, and what is no file is none.
-  @Test func whatNobodyMountedIsRead() throws {
-    var image = try UnmountedImage(ImageMount(metadata: files.metadata, devices: files.devices))
-    let passwd = Array("root:x:0:0::/root:/bin/sh\n".utf8)
-    for path in ["etc/passwd", "/etc/passwd", "../../etc/passwd", "out/passwd", "etc/../etc/./passwd"] {
-      #expect(try image.contents(of: path, limit: 4096) == passwd, "\(path)")
-    }
-    for path in ["etc", "etc/shadow", "etc/passwd/x", ""] {
-      #expect(try image.contents(of: path, limit: 4096) == nil)
-    }
-    #expect(try image.contents(of: "etc/passwd", limit: passwd.count - 1) == nil)
-    #expect(throws: ImageError.self) { _ = try image.contents(of: "circle", limit: 4096) }
-    let large = try #require(try image.contents(of: "large", limit: 1 << 20))
-    #expect(large.count == 300_000 && large.allSatisfy { $0 == 7 })
-    #expect(try image.contents(of: "holes", limit: 1 << 20) == [UInt8](repeating: 0, count: 100_000) + [1])
-    // A device that is not there, and files that are not the store's.
-    var lacking = try UnmountedImage(ImageMount(metadata: files.metadata, devices: []))
-    #expect(throws: ImageError.self) { _ = try lacking.contents(of: "large", limit: 1 << 20) }
-    let open = try File.open(files.metadata, O_RDWR)
-    try File.changeMode(open.rawValue, 0o666)
-    #expect(throws: ImageError.self) {
-      _ = try UnmountedImage(ImageMount(metadata: files.metadata, devices: files.devices))
-    }
   }
 
   @Test func theLastRungMountsNothing() throws {

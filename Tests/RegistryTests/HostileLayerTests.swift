@@ -158,7 +158,7 @@ struct HostileLayerTests {
     let copy = try front.shell("\(command) image mount kinds 2> notes").trimmingCharacters(in: .newlines)
     #expect(try front.shell("stat -c '%u %s' '\(copy)/ro/secret'; cat notes").hasPrefix("\(first + 32) 5\n"))
     #expect(try front.shell("grep -c 'device node skipped' notes") == "1\n")
-    #expect(try front.shell("\(command) image mount").contains("  copy   \(copy)\n"))
+    #expect(try front.shell("\(command) image mount").contains("  copy  \(copy)\n"))
     #expect(
       try front.shell("\(command) rmi kinds 2>&1 || \(command) image unmount kinds").contains("unmounted kinds:latest"))
     #expect(front.entries("views").isEmpty && front.entries("incoming").isEmpty)
