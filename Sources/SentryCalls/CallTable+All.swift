@@ -6,7 +6,7 @@ extension CallTable {
     IdentityCalls.rows, SessionCalls.rows, LimitCalls.rows, MachineCalls.rows, ClockCalls.rows, SignalCalls.rows,
     TimerCalls.rows,
     WaitCalls.rows, ProcessControlCalls.rows, CapabilityCalls.rows, SchedulingCalls.rows,
-    PipeCalls.rows, PollCalls.rows, SelectCalls.rows, IOControlCalls.rows,
+    PipeCalls.rows, SpliceCalls.rows, PollCalls.rows, SelectCalls.rows, IOControlCalls.rows,
     SocketCalls.rows, SocketOptionCalls.rows, MessageCalls.rows,
     EventPollCalls.rows, EventFileCalls.rows, FileWatchCalls.rows,
   ])

@@ -83,10 +83,17 @@ public import Linux
 
   /// As many as there is room for.
   public func append(_ bytes: [UInt8]) -> Int {
+    let wanted = min(bytes.count, free)
+    reserve(count + wanted)
     var done = 0
-    for byte in bytes {
-      if !append(byte) { break }
-      done += 1
+    while done < wanted {
+      let (start, room) = writable(wanted - done)
+      unsafe bytes.withUnsafeBytes { bytes in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: storage[start..<start + room]).copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + room]))
+      }
+      count += room
+      done += room
     }
     return done
   }
@@ -101,17 +108,20 @@ public import Linux
 
   /// Takes the oldest bytes.
   public func take(_ limit: Int, keeps: Bool = false) -> [UInt8] {
-    let bytes = (0..<min(limit, count)).map { self[$0] }
-    if !keeps { drop(bytes.count) }
+    let wanted = max(0, min(limit, count))
+    if wanted == 0 { return [] }
+    let first = unsafe min(wanted, storage.count - head)
+    var bytes = unsafe [UInt8](UnsafeRawBufferPointer(rebasing: storage[head..<head + first]))
+    if wanted > first { unsafe bytes += UnsafeRawBufferPointer(rebasing: storage[0..<wanted - first]) }
+    if !keeps { drop(wanted) }
     return bytes
   }
 
   /// Moves the oldest bytes to another ring.
   public func move(to other: ByteRing, limit: Int, keeps: Bool = false) -> Int {
-    let wanted = min(limit, count, other.free)
-    for index in 0..<wanted { other.append(self[index]) }
-    if !keeps { drop(wanted) }
-    return wanted
+    let moved = other.append(take(min(limit, other.free), keeps: true))
+    if !keeps { drop(moved) }
+    return moved
   }
 
   public func drop(_ bytes: Int) {
@@ -131,7 +141,10 @@ public import Linux
     var size = unsafe max(1024, storage.count)
     while size < wanted { size *= 2 }
     let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
-    for index in 0..<count { unsafe larger[index] = storage[(head + index) % storage.count] }
+    let kept = take(count, keeps: true)
+    unsafe kept.withUnsafeBytes { bytes in
+      unsafe UnsafeMutableRawBufferPointer(rebasing: larger[0..<bytes.count]).copyMemory(from: bytes)
+    }
     unsafe storage.deallocate()
     unsafe storage = larger
     head = 0

@@ -71,22 +71,33 @@ public final class HostStreamFile: OpenFile {
 
   public override func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
     if buffer.remaining == 0 { return 0 }
-    // A pipe that is ready takes PIPE_BUF bytes without blocking; a terminal at least 256 (WAKEUP_CHARS, drivers/tty/n_tty.c).
-    var limit = 65536
-    if isWatched {
-      if readiness.isDisjoint(with: [.writable, .error, .hangup]) { throw .again }
-      limit = isHostTerminal ? 256 : 4096
-    }
+    let limit = try room()
     var copy = buffer
-    let bytes = try copy.take(limit)
+    let count = try send(try copy.take(limit), offset)
+    buffer.skip(count)
+    return count
+  }
+
+  public override func store(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Int {
+    try send(Array(bytes.prefix(try room())), offset)
+  }
+
+  /// What can be written without blocking.
+  private func room() throws(Errno) -> Int {
+    guard isWatched else { return 65536 }
+    if readiness.isDisjoint(with: [.writable, .error, .hangup]) { throw .again }
+    // A pipe that is ready takes PIPE_BUF bytes; a terminal at least 256 (WAKEUP_CHARS, drivers/tty/n_tty.c).
+    return isHostTerminal ? 256 : 4096
+  }
+
+  private func send(_ bytes: [UInt8], _ offset: Int64?) throws(Errno) -> Int {
+    // SAFETY: the kernel reads the bytes of the array, alive across the call.
     let result = unsafe bytes.span.withUnsafeBytes { bytes in
       systemCall(
-        offset == nil ? Int(SYS_write) : Int(SYS_pwrite64), word(descriptor),
-        UInt(bitPattern: bytes.baseAddress),
+        offset == nil ? Int(SYS_write) : Int(SYS_pwrite64), word(descriptor), UInt(bitPattern: bytes.baseAddress),
         UInt(bytes.count), UInt(bitPattern: Int(offset ?? 0)))
     }
     try check(result)
-    buffer.skip(result)
     return result
   }
 

@@ -26,6 +26,20 @@ public final class Pipe {
 
   var canWrite: Bool { ring.free >= Pipe.atomic }
 
+  /// Bytes that the sentry itself has taken out of `ring`, as seen there.
+  public func consumed(_ count: Int) {
+    ring.drop(count)
+    // Packets lose their bounds.
+    packets.removeAll()
+    queue.wake(.writable)
+  }
+
+  /// Bytes that the sentry itself has put into `ring`.
+  public func produced(_ count: Int) {
+    if !packets.isEmpty { packets.append(count) }
+    if count > 0 { queue.wake(.readable) }
+  }
+
   /// F_SETPIPE_SZ: whole pages, a power of two of them.
   /// - Returns: the new capacity in bytes.
   /// - Throws: EBUSY where more lies in it; EPERM beyond the limit; EINVAL.

@@ -103,6 +103,15 @@ public final class PipeFile: OpenFile {
     return count
   }
 
+  public override func store(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Int {
+    if offset != nil { throw .illegalSeek }
+    if pipe.readers == 0 { throw .brokenPipe }
+    if bytes.count <= Pipe.atomic ? pipe.ring.free < bytes.count : pipe.ring.free == 0 { throw .again }
+    let count = pipe.ring.append(bytes)
+    pipe.produced(count)
+    return count
+  }
+
   public override func control(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64
   {
     guard request == 0x541B else { throw .notTerminal }

@@ -149,6 +149,12 @@ public final class HostSocket: SocketFile {
     return count
   }
 
+  public override func store(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Int {
+    if offset != nil { throw .illegalSeek }
+    if domain == HostSocketRules.netlink { throw .invalid }
+    return try transfer(Int(SYS_sendmsg), bytes, [], [], MessageFlags.dontWait | MessageFlags.noSignal)
+  }
+
   /// sendmsg(2) of copies.
   private func transfer(_ number: Int, _ bytes: [UInt8], _ name: [UInt8], _ control: [UInt8], _ flags: Int32)
     throws(Errno)

@@ -112,7 +112,6 @@ open class SocketFile: OpenFile {
     throw .notSupported
   }
   open func receive(_ buffer: inout GuestBuffer, flags: Int32) throws(Errno) -> IncomingMessage { throw .notSupported }
-  /// Bytes that must be there before a blocking receive with MSG_WAITALL answers make no sense for records.
   open func shutdown(_ how: Int32) throws(Errno) { throw .notSupported }
   /// struct sockaddr of its own.
   open func name() throws(Errno) -> [UInt8] { throw .notSupported }

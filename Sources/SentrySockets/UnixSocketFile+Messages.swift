@@ -38,6 +38,19 @@ extension UnixSocketFile {
     return bytes.count
   }
 
+  /// What the sentry itself sends on a stream (sendfile(2), splice(2)).
+  func storeStream(_ bytes: [UInt8]) throws(Errno) -> Int {
+    guard kind == 1 else { throw .invalid }
+    if isWriteShut { throw .brokenPipe }
+    guard let peer else { throw peerCredentials == nil ? .notConnected : .brokenPipe }
+    if peer.isReadShut || peer.isReleased { throw .brokenPipe }
+    let space = sendBuffer - peer.queued
+    if space <= 0 { throw .again }
+    let taken = Array(bytes.prefix(space))
+    peer.append(Record(bytes: taken, credentials: creator, source: address))
+    return taken.count
+  }
+
   private func sendRecord(
     _ buffer: inout GuestBuffer, _ message: OutgoingMessage, _ caller: SocketCaller?, _ credentials: PeerCredentials
   ) throws(Errno) -> Int {

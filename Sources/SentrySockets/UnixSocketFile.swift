@@ -171,4 +171,9 @@ public final class UnixSocketFile: SocketFile {
   public override func setOption(_ level: Int32, _ name: Int32, _ value: [UInt8]) throws(Errno) {
     try setOwnOption(level, name, value)
   }
+
+  public override func store(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Int {
+    if offset != nil { throw .illegalSeek }
+    return try storeStream(bytes)
+  }
 }

@@ -103,6 +103,15 @@ public final class TerminalFile: OpenFile {
     return bytes.count
   }
 
+  public override func store(_ bytes: [UInt8], at offset: Int64?) throws(Errno) -> Int {
+    if offset != nil { throw .illegalSeek }
+    guard terminal.isMasterOpen else { throw .inputOutput }
+    let taken = Array(bytes.prefix(terminal.outputRoom))
+    if taken.isEmpty, !bytes.isEmpty { throw .again }
+    terminal.emit(taken)
+    return taken.count
+  }
+
   public override func control(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64
   {
     guard terminal.isMasterOpen else { throw .inputOutput }
