@@ -34,6 +34,7 @@ let hotLink: [LinkerSetting] = [
       "-Xlinker", "--Map=\(root)/.deps/immure.map", "-Xlinker", "--no-demangle",
       // Before glibc's own beginning (Sources/CLinux/start.c).
       "-Xlinker", "-e", "-Xlinker", "immure_entry",
+      "-Xlinker", "-T", "-Xlinker", "\(root)/Scripts/link-layout.ld",
     ]
       + (order.isEmpty
         ? []

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <malloc.h>
+
 static int saved_argc;
 static char **saved_argv;
 static char **saved_environ;
@@ -71,13 +73,46 @@ __asm__(
     "  mov x19, x0\n  mov x0, sp\n  bl immure_first\n  mov x0, x19\n  b _start\n.size immure_entry, . - immure_entry\n");
 #endif
 
+// Swift's own way to them reads /proc/self/maps before main, and ends the process where there is no /proc. With these two of its functions here
+// (SwiftShims/RuntimeShims.h), a static executable has none of that.
+static char **given_argv;
+static int given_argc;
+__attribute__((weak)) char **_swift_stdlib_getUnsafeArgvArgc(int *count) {
+  *count = given_argv ? given_argc : saved_argc;
+  return given_argv ? given_argv : saved_argv;
+}
+__attribute__((weak)) void _swift_stdlib_overrideUnsafeArgvArgc(char **argv, int argc) {
+  given_argv = argv;
+  given_argc = argc;
+}
+
+// The runtime in a static executable looks for a program that would show where a crash was, beside the executable and around it: eight
+// calls, in every start. It is told that there is none, unless the user says what he wants.
+static char *extended[256];
+static void skip_crash_reporter(char **envp) {
+  int count = 0;
+  for (; envp[count]; count++)
+    if (count == 254 || !strncmp(envp[count], "SWIFT_BACKTRACE=", 16)) return;
+  memcpy(extended, envp, count * sizeof *envp);
+  extended[count] = "SWIFT_BACKTRACE=enable=no,swift-backtrace=/";
+  environ = extended;
+}
+
 __attribute__((constructor(101))) static void immure_start(int argc, char **argv, char **envp) {
   saved_argc = argc;
   saved_argv = argv;
   saved_environ = envp;
   if (!looked_at_image && enters_container(argc, argv)) protect_image(argv, envp);
+  if (looked_at_image) skip_crash_reporter(envp);
+  // A buffer for a file is given back and asked for again, each by a call of its own, where the heap may shrink at every step.
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_TOP_PAD, 256 << 10);
 }
 
 int immure_argc(void) { return saved_argc; }
-char *const *immure_argv(void) { return saved_argv; }
+char *const *immure_argv(void) {
+  // What was said to the runtime, which has read it by now, is for nobody else.
+  if (environ == extended) environ = saved_environ;
+  return saved_argv;
+}
 char *const *immure_environ(void) { return saved_environ; }
