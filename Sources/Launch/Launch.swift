@@ -12,8 +12,8 @@ public enum Launch {
     let arguments = Process.arguments
     // The dialect of an OCI runtime is spoken under names of its own, never guessed from the words: `run`, `ps` and `kill` mean
     // something else in it.
-    if let name = arguments.first?.split(separator: "/").last, let wall = runtimes[String(name)] {
-      return OCIRuntime.main(arguments.dropFirst(), walls: WallList.all, wall: wall)
+    if let path = arguments.first, let runtime = Runtime(path) {
+      return OCIRuntime.main(arguments.dropFirst(), walls: WallList.all, wall: runtime.wall)
     }
     if arguments.count > 1, arguments[1] == "oci" {
       return OCIRuntime.main(arguments.dropFirst(2), walls: WallList.all, wall: nil)
@@ -34,13 +34,21 @@ public enum Launch {
     }
   }
 
-  /// The names of links under which the OCI runtime is called, and the wall that each asks for.
-  private static let runtimes: [String: WallName?] = {
-    var names: [String: WallName?] = [:]
-    names.updateValue(nil, forKey: "immure-oci")
-    for wall in WallName.allCases { names.updateValue(wall, forKey: "immure-\(wall.rawValue)") }
-    return names
-  }()
+  /// A link's name under which the OCI runtime is called, and the wall that it asks for.
+  private struct Runtime {
+    var wall: WallName?
+
+    init?(_ path: String) {
+      let prefix = "immure-"
+      let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+      let name = slash.map { path[path.utf8.index(after: $0)...] } ?? path[...]
+      guard name.hasPrefix(prefix) else { return nil }
+      let word = String(name.dropFirst(prefix.utf8.count))
+      if word == "oci" { return }
+      guard let wall = WallName(rawValue: word) else { return nil }
+      self.wall = wall
+    }
+  }
 
   static func run(_ command: ParsedCommand) -> Int32 {
     do throws(CommandError) {

@@ -308,7 +308,12 @@ public struct Cgroup: Sendable, Equatable {
 
   /// "memory=/sys/fs/cgroup/memory/immure/ID" and so on, a line each; "unified" for version 2.
   public var text: String {
-    places.map { ($0.controller?.rawValue ?? "unified") + "=" + $0.path }.joined(separator: "\n")
+    var text = ""
+    for place in places {
+      if !text.isEmpty { text += "\n" }
+      text += (place.controller?.rawValue ?? "unified") + "=" + place.path
+    }
+    return text
   }
 
   /// From `text`; lines that make no sense are left out.

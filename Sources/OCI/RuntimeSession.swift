@@ -72,9 +72,11 @@ enum RuntimePath {
   /// Against the current folder, without "." and double slashes; ".." stays, for a link may stand before it.
   static func absolute(_ path: String) -> String {
     let whole = path.hasPrefix("/") ? path : currentFolder + "/" + path
-    var parts: [Substring] = []
-    for part in whole.split(separator: "/") where part != "." { parts.append(part) }
-    return "/" + parts.joined(separator: "/")
+    var path = ""
+    for part in whole.utf8.split(separator: UInt8(ascii: "/")) where !part.elementsEqual(".".utf8) {
+      path += "/" + String(Substring(part))
+    }
+    return path.isEmpty ? "/" : path
   }
 
   private static var currentFolder: String {

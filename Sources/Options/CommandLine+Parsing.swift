@@ -130,7 +130,7 @@ public enum CommandLineReading: Sendable {
   case version
 
   /// Reads the words after the command's name. Options of every verb may stand before the verb.
-  public init(_ words: [String], verbs: [Verb] = Verb.all) throws(UsageError) {
+  public init(_ words: [String], verbs given: [Verb]? = nil) throws(UsageError) {
     var rest = words[...]
     var before: [(name: String, value: String)] = []
     loop: while let word = rest.first {
@@ -162,6 +162,11 @@ public enum CommandLineReading: Sendable {
       return
     }
     if first.hasPrefix("-") { throw UsageError(verb: "", "unknown option \(presentable(first))") }
+    if given == nil, let verb = Verb.hot(first) {
+      self = try CommandLineReading.reading(verb, rest.dropFirst(), before)
+      return
+    }
+    let verbs = given ?? Verb.all
     if first == "help" {
       let name = rest.dropFirst().joined(separator: " ")
       if name.isEmpty {

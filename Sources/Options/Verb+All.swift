@@ -10,6 +10,22 @@ extension Verb {
       completion, manual, version,
     ]
 
+  /// The verb of that name where it is a hot one: then no other's options are made.
+  static func hot(_ name: String) -> Verb? {
+    switch name {
+    case "run": run
+    case "exec": exec
+    case "oci create": ociCreate
+    case "oci start": ociStart
+    case "oci run": ociRun
+    case "oci exec": ociExec
+    case "oci state": ociState
+    case "oci kill": ociKill
+    case "oci delete": ociDelete
+    default: nil
+    }
+  }
+
   static let exec = Verb(
     "exec", "SANDBOX COMMAND [ARGUMENT…]", count: 2...(.max), "Run a further program in a running sandbox",
     stopsAtOperand: true,

@@ -40,67 +40,81 @@ extension Verb {
     Option("no-new-keyring", "Keep the caller's session keyring (refused: a container never has the host's keys)"),
   ]
 
+  static let ociCreate = Verb(
+    "oci create", container, count: 1...1, "Make a container of a bundle, all but run its program",
+    groups: [OptionGroup("How", creation)],
+    examples: [Example("immure oci create --bundle /tmp/box box1", "waits for start")])
+
+  static let ociStart = Verb("oci start", container, count: 1...1, "Run the program of a container that was created")
+
+  static let ociRun = Verb(
+    "oci run", container, count: 1...1, "Create a container, start it, wait for its end and delete it",
+    groups: [
+      OptionGroup(
+        "How",
+        creation + [
+          Option("detach", "d", "Do not wait for its end"),
+          Option("keep", "Do not delete it when it ends"),
+          Option("no-subreaper", "Taken: immure never makes itself a subreaper"),
+        ])
+    ])
+
+  static let ociExec = Verb(
+    "oci exec", "CONTAINER [COMMAND [ARGUMENT…]]", count: 1...(.max), "Run a further program in a container",
+    stopsAtOperand: true,
+    groups: [
+      OptionGroup(
+        "How",
+        [
+          Option("process", "p", value: "FILE", "The program as JSON, the specification's `process`"),
+          Option("detach", "d", "Do not wait for its end"),
+          consoleSocket, pidFile, preserve,
+          Option("no-subreaper", "Taken: immure never makes itself a subreaper"),
+          Option("ignore-paused", "Also in a paused container, where it waits until that is resumed"),
+        ]),
+      OptionGroup(
+        "The program, without --process",
+        [
+          Option("tty", "t", "Give it a terminal"),
+          Option("cwd", value: "DIR", "Where it starts"),
+          Option("env", "e", value: "NAME=VALUE", repeats: true, "An environment variable besides the container's"),
+          Option("user", "u", value: "UID[:GID]", "Who it is inside; numbers only"),
+          Option("additional-gids", "g", value: "GID", repeats: true, "A further group"),
+          Option("cap", "c", value: "CAPABILITY", repeats: true, "A capability besides the container's"),
+          Option("no-new-privs", "It can gain no privileges"),
+          Option("apparmor", value: "PROFILE", "Refused: there is no AppArmor here"),
+          Option("process-label", value: "LABEL", "Refused: there is no SELinux here"),
+          Option("cgroup", value: "PATH", "Refused: it joins the container's own groups"),
+        ]),
+    ])
+
+  static let ociState = Verb("oci state", container, count: 1...1, "Print a container's state as JSON")
+
+  static let ociKill = Verb(
+    "oci kill", "CONTAINER [SIGNAL]", count: 1...2,
+    "Send a signal, by its name or number, to a container's first process (TERM)",
+    groups: [OptionGroup("Whom", [Option("all", "a", "Every process of the container")])])
+
+  static let ociDelete = Verb(
+    "oci delete", container, count: 1...1, "Remove a container that has ended, and all it held",
+    groups: [OptionGroup("How", [Option("force", "f", "End it first where it runs; no error where it is not there")])]
+  )
+
   /// Every verb of the OCI runtime, "oci create" and so on.
   public static let oci: [Verb] = [
-    Verb(
-      "oci create", container, count: 1...1, "Make a container of a bundle, all but run its program",
-      groups: [OptionGroup("How", creation)],
-      examples: [Example("immure oci create --bundle /tmp/box box1", "waits for start")]),
-    Verb("oci start", container, count: 1...1, "Run the program of a container that was created"),
-    Verb(
-      "oci run", container, count: 1...1, "Create a container, start it, wait for its end and delete it",
-      groups: [
-        OptionGroup(
-          "How",
-          creation + [
-            Option("detach", "d", "Do not wait for its end"),
-            Option("keep", "Do not delete it when it ends"),
-            Option("no-subreaper", "Taken: immure never makes itself a subreaper"),
-          ])
-      ]),
-    Verb(
-      "oci exec", "CONTAINER [COMMAND [ARGUMENT…]]", count: 1...(.max), "Run a further program in a container",
-      stopsAtOperand: true,
-      groups: [
-        OptionGroup(
-          "How",
-          [
-            Option("process", "p", value: "FILE", "The program as JSON, the specification's `process`"),
-            Option("detach", "d", "Do not wait for its end"),
-            consoleSocket, pidFile, preserve,
-            Option("no-subreaper", "Taken: immure never makes itself a subreaper"),
-            Option("ignore-paused", "Also in a paused container, where it waits until that is resumed"),
-          ]),
-        OptionGroup(
-          "The program, without --process",
-          [
-            Option("tty", "t", "Give it a terminal"),
-            Option("cwd", value: "DIR", "Where it starts"),
-            Option("env", "e", value: "NAME=VALUE", repeats: true, "An environment variable besides the container's"),
-            Option("user", "u", value: "UID[:GID]", "Who it is inside; numbers only"),
-            Option("additional-gids", "g", value: "GID", repeats: true, "A further group"),
-            Option("cap", "c", value: "CAPABILITY", repeats: true, "A capability besides the container's"),
-            Option("no-new-privs", "It can gain no privileges"),
-            Option("apparmor", value: "PROFILE", "Refused: there is no AppArmor here"),
-            Option("process-label", value: "LABEL", "Refused: there is no SELinux here"),
-            Option("cgroup", value: "PATH", "Refused: it joins the container's own groups"),
-          ]),
-      ]),
-    Verb("oci state", container, count: 1...1, "Print a container's state as JSON"),
+    ociCreate,
+    ociStart,
+    ociRun,
+    ociExec,
+    ociState,
     Verb(
       "oci list", "", "List the containers",
       groups: [
         OptionGroup(
           "Listing", [Option("format", "f", value: "table|json", "How to print"), Option("quiet", "q", "Ids only")])
       ]),
-    Verb(
-      "oci kill", "CONTAINER [SIGNAL]", count: 1...2,
-      "Send a signal, by its name or number, to a container's first process (TERM)",
-      groups: [OptionGroup("Whom", [Option("all", "a", "Every process of the container")])]),
-    Verb(
-      "oci delete", container, count: 1...1, "Remove a container that has ended, and all it held",
-      groups: [OptionGroup("How", [Option("force", "f", "End it first where it runs; no error where it is not there")])]
-    ),
+    ociKill,
+    ociDelete,
     Verb("oci pause", container, count: 1...1, "Stop a container's time"),
     Verb("oci resume", container, count: 1...1, "Let a paused container go on"),
     Verb(
@@ -172,7 +186,7 @@ public struct OCICommandLine: Sendable {
       return
     }
     let word = global.operands[0] == "help" ? global.operands[1] : global.operands[0]
-    guard let verb = Verb.oci.first(where: { $0.name == "oci " + word }) else {
+    guard let verb = Verb.hot("oci " + word) ?? Verb.oci.first(where: { $0.name == "oci " + word }) else {
       throw UsageError(verb: "oci", "there is no verb \"\(presentable(word))\"")
     }
     if global.operands[0] == "help" {
