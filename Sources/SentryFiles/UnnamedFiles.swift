@@ -26,6 +26,22 @@ public final class UnnamedFiles {
       unnamed: UnnamedInode(others, attributes, nil), name: Array(name.description.utf8))
   }
 
+  /// What the sandbox was given by the host.
+  /// - Parameter special: st_rdev of a device.
+  public func stream(
+    _ kind: FileKind, permissions: UInt32, special: UInt64, _ opener: @escaping UnnamedInode.Opener
+  ) -> Path {
+    let word: String =
+      switch kind {
+      case .fifo: "pipe"
+      case .socket: "socket"
+      default: "host"
+      }
+    let path = place(pipes, word, kind, permissions, 0, 0, opener)
+    path.inode?.attributes.special = special
+    return path
+  }
+
   private func place(
     _ system: FileSystem, _ word: String, _ kind: FileKind, _ permissions: UInt32, _ user: UInt32, _ group: UInt32,
     _ opener: UnnamedInode.Opener?

@@ -14,9 +14,14 @@ public final class HostStreamFile: OpenFile {
   /// Whether readiness can change: false for regular files and what else epoll refuses.
   private let isWatched: Bool
   private let isSeekable: Bool
+  private var files: UnnamedFiles?
 
   /// - Parameter flags: as the guest shall see them; the access mode is the host's own.
-  public init(owning descriptor: consuming FileDescriptor, flags: Int32, _ events: HostEvents) {
+  /// - Parameter files: where its inode is made.
+  public init(
+    owning descriptor: consuming FileDescriptor, flags: Int32, _ events: HostEvents,
+    in files: UnnamedFiles = UnnamedFiles()
+  ) {
     self.descriptor = descriptor.release()
     self.events = events
     let own = systemCall(Int(SYS_fcntl), word(self.descriptor), UInt(F_GETFL))
@@ -28,6 +33,27 @@ public final class HostStreamFile: OpenFile {
       isWatched = false
     }
     super.init(flags: own < 0 ? flags : flags & ~3 | Int32(truncatingIfNeeded: own & (3 | Int(O_APPEND))))
+    path = place(files, events)
+    self.files = files
+  }
+
+  /// What fstat(2) shows, so that programs know a pipe from a file; opened again it is another name for the same stream.
+  private func place(_ files: UnnamedFiles, _ events: HostEvents) -> Path? {
+    var found = stat()
+    // SAFETY: fstat fills one struct stat.
+    let result = unsafe withUnsafeMutablePointer(to: &found) { pointer in
+      systemCall(Int(SYS_fstat), word(descriptor), UInt(bitPattern: pointer))
+    }
+    guard result == 0, let kind = FileKind(mode: found.st_mode) else { return nil }
+    let path = files.stream(kind, permissions: found.st_mode & 0o777, special: UInt64(found.st_rdev)) {
+      [weak self, weak files] (flags) throws(Errno) in
+      guard let self, let files, self.references > 0 else { throw .noSuchDevice }
+      let copy: FileDescriptor
+      do throws(SystemError) { copy = try FileDescriptor.duplicate(self.descriptor) } catch { throw error.errno }
+      return HostStreamFile(owning: copy, flags: flags, events, in: files)
+    }
+    path.inode?.attributes.size = Int64(found.st_size)
+    return path
   }
 
   public override func released() {

@@ -113,6 +113,7 @@ struct TerminalBridgeTests {
     let reading = HostStreamFile(
       owning: FileDescriptor(owning: ends.first), flags: 0, guest.kernel.hostEvents)
     let number = try guest.task.descriptors.add(reading, closesOnExec: false)
+    #expect(reading.inode?.kind == .fifo)
     #expect(guest.read(number).0 == .blocked)
     try File.writeAll(ends.second, [1, 2, 3])
     let end = guest.kernel.now + 10_000_000_000

@@ -118,7 +118,8 @@ enum SentryProbe {
       for number in 0..<Int32(3) where FileDescriptor.isOpen(number) {
         let copy: FileDescriptor
         do throws(SystemError) { copy = try FileDescriptor.duplicate(number) } catch { throw error.errno }
-        let file = HostStreamFile(owning: copy, flags: number == 0 ? O_RDONLY : O_WRONLY, kernel.hostEvents)
+        let file = HostStreamFile(
+          owning: copy, flags: number == 0 ? O_RDONLY : O_WRONLY, kernel.hostEvents, in: kernel.unnamed)
         try descriptors.set(number, to: file, closesOnExec: false)
       }
       let paths = PathContext(world.namespace)
