@@ -249,6 +249,7 @@ let fuzzers: [Target] =
     fuzzer("FuzzTOML", ["Formats"]),
     fuzzer("FuzzTar", ["Formats"]),
     fuzzer("FuzzEROFS", ["Formats"]),
+    fuzzer("FuzzELF", ["Formats"]),
     fuzzer("FuzzReference", ["Formats"]),
     fuzzer("FuzzChallenge", ["Formats"]),
     fuzzer("FuzzRegistries", ["Formats"]),

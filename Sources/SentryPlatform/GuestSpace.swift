@@ -65,7 +65,12 @@ public struct GuestSpace: ~Copyable {
       let newListener: UInt32 = 1 << 3
       // Linux 5.19: a call that the sentry has taken is not taken back by a signal that is not deadly.
       let waitsKillably: UInt32 = 1 << 5
-      let listener = try Identity.installFilter(instructions, flags: newListener | waitsKillably)
+      let listener: Int32
+      do throws(SystemError) {
+        listener = try Identity.installFilter(instructions, flags: newListener | waitsKillably)
+      } catch  where error.errno == .invalid {
+        throw SystemError("seccomp", "a listener that waits killably (Linux 5.19 has it)", error.errno)
+      }
       report.tell(listener: listener)
     } catch {
       report.tell(error)

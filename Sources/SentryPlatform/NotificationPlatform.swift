@@ -29,6 +29,8 @@ public final class NotificationPlatform: HostThreads {
   var orphanEnded = false
   /// Processes that one of their threads ends (exit_group(2)); others may still call.
   var leaving: Set<Int32> = []
+  /// Processes that ended, so that some time those are dropped of whom nobody will hear again.
+  private var ends: UInt64 = 0
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
   public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
   /// For a call that no row serves.
@@ -185,6 +187,11 @@ public final class NotificationPlatform: HostThreads {
 
   // Ends of processes.
 
+  /// Forgets the processes that somebody waited for in the host's kernel, which tells nobody.
+  private func dropWaitedFor() {
+    for (id, group) in kernel.groups where group.traits.hasEnded && !exists(group) { kernel.groups[id] = nil }
+  }
+
   /// A call of a thread that is not known.
   private func refuse(_ notification: Notification) {
     // It is gone, or its process ends this moment by another thread's call: nobody waits for an answer.
@@ -216,6 +223,8 @@ public final class NotificationPlatform: HostThreads {
     for task in group.tasks { forget(task) }
     adoptOrphans(of: group)
     kernel.ended(group)
+    ends &+= 1
+    if ends % 256 == 0 { dropWaitedFor() }
     // What it leaves, and itself where its parent is gone, is the keeper's to wait for.
     orphanEnded = true
     serveIdleKeeper()

@@ -18,6 +18,7 @@ import Testing
     case registryAnswers = "FuzzRegistryAnswers"
     case runtimeConfiguration = "FuzzRuntimeConfiguration"
     case busMessage = "FuzzBusMessage"
+    case elf = "FuzzELF"
   }
 
   @Test(arguments: Parser.allCases) func bearsTheCorpusAndItsMutations(_ parser: Parser) throws {
@@ -85,6 +86,11 @@ import Testing
           }
         }
         try reader.finish()
+      case .elf:
+        let place = try ELFProgram.programHeaders(bytes.span)
+        let table = bytes[min(Int(place.lowerBound), bytes.count)..<min(Int(place.upperBound), bytes.count)]
+        let program = try ELFProgram(bytes.span, table: Array(table).span)
+        #expect(program.span.upperBound <= 0x8000_0000_0000)
       case .erofs: try readImage(bytes)
       case .layerStream:
         if bytes.starts(with: "ImLayer".utf8) {
