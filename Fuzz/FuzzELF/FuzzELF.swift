@@ -5,7 +5,8 @@ import Glibc
 /// Whatever an executable or a script says of itself: what the reader takes keeps the bounds that those who map it count on.
 func check(_ bytes: [UInt8]) {
   if let line = ScriptLine(Array(bytes.prefix(ScriptLine.limit))) {
-    precondition(!line.interpreter.isEmpty && line.interpreter.count < ScriptLine.limit, "a script without an interpreter")
+    precondition(
+      !line.interpreter.isEmpty && line.interpreter.count < ScriptLine.limit, "a script without an interpreter")
     precondition(line.argument?.isEmpty != true, "an argument of nothing")
   }
   let head = Array(bytes.prefix(ELFProgram.headerSize))
