@@ -77,9 +77,11 @@ enum DataCalls {
     },
   ]
 
+  /// - Throws: EFAULT for what does not lie beneath the end of every process's memory (access_ok, TASK_SIZE of x86-64).
   private static func buffer(_ call: Call, _ task: Task) throws(Errno) -> GuestBuffer {
-    // What would be a negative ssize_t.
-    guard let count = call.arguments.2.size else { throw .invalid }
+    let (start, length) = (call.arguments.1.bits, call.arguments.2.bits)
+    let end: UInt64 = 0x7fff_ffff_f000
+    guard start <= end, length <= end - start, let count = call.arguments.2.size else { throw .badAddress }
     return GuestBuffer(task.memory, call.arguments.1.address, count: count)
   }
 

@@ -9,7 +9,7 @@ extension PathWalk {
   public func make(
     _ kind: FileKind, at path: [UInt8], from start: Path? = nil, permissions: UInt32, special: UInt64 = 0
   ) throws(Errno) -> Path {
-    let landing = try land(path, from: start, followsLast: false)
+    let landing = try land(path, from: start, followsLast: false, forName: true)
     if landing.exists { throw .exists }
     if landing.mustBeDirectory, kind != .directory { throw .noEntry }
     return try make(landing, kind, permissions, special: special)
@@ -41,7 +41,7 @@ extension PathWalk {
   /// symlink(2).
   public func makeLink(_ text: [UInt8], at path: [UInt8], from start: Path? = nil) throws(Errno) {
     guard !text.isEmpty else { throw .noEntry }
-    let landing = try land(path, from: start, followsLast: false)
+    let landing = try land(path, from: start, followsLast: false, forName: true)
     if landing.exists { throw .exists }
     if landing.mustBeDirectory { throw .noEntry }
     let directory = try mayChange(landing.parent)
@@ -52,7 +52,7 @@ extension PathWalk {
 
   /// link(2): one more name for a file.
   public func link(_ source: Path, at path: [UInt8], from start: Path? = nil) throws(Errno) {
-    let landing = try land(path, from: start, followsLast: false)
+    let landing = try land(path, from: start, followsLast: false, forName: true)
     if landing.exists { throw .exists }
     if landing.mustBeDirectory { throw .noEntry }
     guard let inode = source.inode else { throw .noEntry }
@@ -78,7 +78,7 @@ extension PathWalk {
 
   /// unlink(2) and rmdir(2).
   public func remove(_ path: [UInt8], from start: Path? = nil, isDirectory: Bool) throws(Errno) {
-    let landing = try land(path, from: start, followsLast: false)
+    let landing = try land(path, from: start, followsLast: false, forName: true)
     switch landing.last {
     case .name: break
     case .dot: throw isDirectory ? .invalid : .isDirectory
@@ -117,8 +117,8 @@ extension PathWalk {
     _ oldPath: [UInt8], from oldStart: Path? = nil, to newPath: [UInt8], from newStart: Path? = nil,
     flags: RenameFlags = []
   ) throws(Errno) {
-    let old = try land(oldPath, from: oldStart, followsLast: false)
-    let new = try land(newPath, from: newStart, followsLast: false)
+    let old = try land(oldPath, from: oldStart, followsLast: false, forName: true)
+    let new = try land(newPath, from: newStart, followsLast: false, forName: true)
     guard old.parent.mount === new.parent.mount else { throw .crossDevice }
     guard old.last == .name, new.last == .name else {
       throw flags.contains(.noReplace) && new.last != .name ? .exists : .busy

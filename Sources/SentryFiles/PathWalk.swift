@@ -57,7 +57,11 @@ public struct PathWalk {
   }
 
   /// As `find`, but a last name that is not there is no error.
-  public func land(_ path: [UInt8], from start: Path? = nil, followsLast: Bool) throws(Errno) -> Landing {
+  /// - Parameter forName: the last name itself is meant, as mkdir(2), unlink(2) and rename(2) do: also before a slash no link is
+  ///   followed, and a file may stand there.
+  public func land(
+    _ path: [UInt8], from start: Path? = nil, followsLast: Bool, forName: Bool = false
+  ) throws(Errno) -> Landing {
     guard !path.isEmpty else { throw .noEntry }
     let origin = start ?? context.current
     let root = limits.isDisjoint(with: [.inRoot, .beneath]) ? context.root : origin
@@ -107,7 +111,7 @@ public struct PathWalk {
         return Landing(
           parent: parent, last: .name, place: Path(mount: here.mount, dentry: dentry), mustBeDirectory: hasSlash)
       }
-      if inode.kind == .symbolicLink, !isLast || followsLast || hasSlash {
+      if inode.kind == .symbolicLink, !isLast || followsLast || hasSlash && !forName {
         links += 1
         if links > Self.maximumLinks || limits.contains(.noLinks) { throw .loop }
         switch try inode.readLink(caller) {
@@ -140,7 +144,7 @@ public struct PathWalk {
         place = Path(mount: above, dentry: above.root)
       }
       if isLast {
-        if hasSlash, place.inode?.kind != .directory { throw .notDirectory }
+        if hasSlash, !forName, place.inode?.kind != .directory { throw .notDirectory }
         return Landing(parent: parent, last: .name, place: place, mustBeDirectory: hasSlash)
       }
       here = place
