@@ -129,7 +129,7 @@ let house: [Target] = [
     "SentryCalls",
     [
       "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentrySockets", "SentryEvents", "SentryPipes",
-      "SentryFiles",
+      "SentryFileSystems", "SentryFiles",
       "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux",
     ]),
   module(
@@ -205,11 +205,15 @@ let coreTests: [Target] = [
   tests("SentryPlatform", ["ChildProcesses", "SentryGuests", "SentryPlatform", "SentryCalls", "Seccomp", "Linux"]),
   // C programs that pass on Linux first and then run in the sentry.
   .target(name: "SentryGuests", dependencies: ["ChildProcesses"], path: "Tests/SentryGuests", swiftSettings: strict),
+  tests(
+    "SentryFiles",
+    ["ChildProcesses", "SentryFileSystems", "SentryFiles", "SentryMemory", "SentryABI", "Linux", "CLinux"]),
   // Raises a sentry without the wall around it: guests for other tests.
   .executableTarget(
     name: "SentryProbe",
     dependencies: [
-      "SentryPlatform", "SentryProc", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes", "SentryTasks",
+      "SentryPlatform", "SentryProc", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes",
+      "SentryTasks",
       "SentryFiles", "SentryMemory",
       "SentryABI", "Linux", "CLinux",
     ], path: "Tests/SentryProbe", swiftSettings: strict),

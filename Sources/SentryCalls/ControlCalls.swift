@@ -57,6 +57,10 @@ enum ControlCalls {
     case 11: return .zero
     case 1031: return .value(try PipeCalls.capacity(of: file, wanted: argument.int32))
     case 1032: return .value(try PipeCalls.capacity(of: file, wanted: nil))
+    case 1033:
+      try file.addSeals(argument.int32)
+      return .zero
+    case 1034: return .value(Int64(try file.seals()))
     case 1025: return .value(2)
     default: throw .invalid
     }

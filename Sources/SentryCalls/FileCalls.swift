@@ -2,5 +2,6 @@
 enum FileCalls {
   static let rows: [CallRow] =
     OpenCalls.rows + DescriptorCalls.rows + ControlCalls.rows + StatusCalls.rows + DirectoryCalls.rows
-    + AttributeCalls.rows + ExtendedAttributeCalls.rows + DataCalls.rows + SizeCalls.rows + CopyCalls.rows
+    + MemoryFileCalls.rows + AttributeCalls.rows + ExtendedAttributeCalls.rows + DataCalls.rows + SizeCalls.rows
+    + CopyCalls.rows
 }

@@ -202,13 +202,14 @@ final class EROFSNode: Inode {
   private func copied() throws(Errno) -> FileDescriptor {
     let file: FileDescriptor
     do throws(SystemError) { file = try MemoryFile.create("image", executable: true) } catch { throw error.errno }
-    try HostFiles.truncate(file.rawValue, attributes.size)
+    let number = file.rawValue
+    try HostFiles.truncate(number, attributes.size)
     var offset: Int64 = 0
     while offset < attributes.size {
       var length: Int64 = 0
       try pieces(offset, 1 << 20) { (extent, source, count) throws(Errno) in
         // Holes stay holes.
-        if let source { _ = try HostBytes.store(file.rawValue, try source.bytes(extent.offset, count), at: offset) }
+        if let source { _ = try HostBytes.store(number, try source.bytes(extent.offset, count), at: offset) }
         length = Int64(count)
         return false
       }
@@ -217,7 +218,7 @@ final class EROFSNode: Inode {
     }
     try HostFiles.answer(
       systemCall(
-        Int(SYS_fcntl), word(file.rawValue), UInt(F_ADD_SEALS),
+        Int(SYS_fcntl), word(number), UInt(F_ADD_SEALS),
         word(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)))
     return file
   }

@@ -194,6 +194,18 @@ final class MemoryContents {
     return number
   }
 
+  // MARK: Seals: the host's own, whose kernel knows of writable mappings
+
+  func seals() throws(Errno) -> Int32 {
+    Int32(
+      truncatingIfNeeded: try HostFiles.answer(
+        systemCall(Int(SYS_fcntl), word(try becomeFile()), UInt(F_GET_SEALS))))
+  }
+
+  func addSeals(_ seals: Int32) throws(Errno) {
+    try HostFiles.answer(systemCall(Int(SYS_fcntl), word(try becomeFile()), UInt(F_ADD_SEALS), word(seals)))
+  }
+
   /// Shared mappings may have taken pages.
   var currentPages: Int64 {
     if let descriptor = file?.rawValue { settle(descriptor) }

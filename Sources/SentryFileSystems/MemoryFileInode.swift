@@ -11,6 +11,8 @@ final class MemoryFileInode: MemoryInode {
   /// What is below, open while somebody has this file open.
   private var source: OpenFile?
   private var users = 0
+  /// Made by memfd_create(2), the only files that take seals here.
+  var isSealable = false
 
   override init(_ system: MemoryFileSystem, _ attributes: FileAttributes, below: Inode?, isCounted: Bool = false) {
     super.init(system, attributes, below: below, isCounted: isCounted)
@@ -122,6 +124,8 @@ final class MemoryFileInode: MemoryInode {
     return try contents.hostDescriptor(writable: writable)
   }
 
+  func memoryContents() throws(Errno) -> MemoryContents { try contents() }
+
   /// Whoever cannot keep set-id bits takes them from what it writes.
   func loseSetID(_ credentials: Credentials) {
     let bits = attributes.permissions
@@ -187,6 +191,15 @@ final class MemoryOpenFile: OpenFile {
     try file.allocate(mode, offset, length)
   }
   override func synchronize() throws(Errno) {}
+  override func seals() throws(Errno) -> Int32 {
+    guard file.isSealable else { throw .invalid }
+    return try file.memoryContents().seals()
+  }
+  override func addSeals(_ seals: Int32) throws(Errno) {
+    guard file.isSealable else { throw .invalid }
+    guard isWritable else { throw .notPermitted }
+    try file.memoryContents().addSeals(seals)
+  }
   override func bytes(at offset: Int64, count: Int) throws(Errno) -> [UInt8] {
     try file.bytes(at: offset, count: count)
   }

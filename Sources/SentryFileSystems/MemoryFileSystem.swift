@@ -1,4 +1,5 @@
 public import Linux
+import SentryABI
 public import SentryFiles
 
 /// Files in memory: tmpfs, and the writable layer over a read-only tree. A file that came from below is read there until it is
@@ -27,6 +28,27 @@ public final class MemoryFileSystem: FileSystem {
     let root = MemoryDirectory(
       system, system.fresh(NewFile(kind: .directory, permissions: permissions, user: user, group: group)), below: nil)
     return root
+  }
+
+  /// What memfd_create(2) makes: a file without a name in a tree of its own.
+  /// - Parameter tree: the root of a memory file system.
+  /// - Parameter name: as /proc shows it.
+  public static func memoryFile(
+    in tree: Inode, name: [UInt8], permissions: UInt32, takesSeals: Bool, _ caller: FileCaller
+  ) throws(Errno) -> OpenFile {
+    guard let directory = tree as? MemoryDirectory else { throw .invalid }
+    let made = try directory.createUnnamed(
+      NewFile(
+        kind: .regular, permissions: permissions, user: caller.credentials.fileUser,
+        group: caller.credentials.fileGroup))
+    guard let inode = made as? MemoryFileInode else { throw .invalid }
+    inode.isSealable = true
+    let place = Path(unnamed: inode, name: Array("/memfd:".utf8) + name + Array(" (deleted)".utf8))
+    let file = try inode.open(OpenFlags.readWrite, place, caller)
+    file.path = place
+    // F_SEAL_SEAL.
+    if !takesSeals { try file.addSeals(1) }
+    return file
   }
 
   /// A writable layer over a tree that nothing writes to.

@@ -109,6 +109,12 @@ public final class Dentry {
     other.parent?.keep(other)
   }
 
+  /// Its tree is mounted no more: names that nobody uses hold nothing any longer.
+  func forget() {
+    guard !children.isEmpty else { return }
+    inode?.fileSystem.dentries.count -= DentryCache.forget(from: self)
+  }
+
   /// Whether it is `other` or somewhere beneath it.
   func isWithin(_ other: Dentry) -> Bool {
     var at: Dentry? = self
@@ -149,17 +155,25 @@ final class DentryCache {
   /// Beyond it what nobody uses is forgotten.
   private var next = DentryCache.limit
 
-  func added(to directory: Dentry) {
-    count += 1
-    if count <= next { return }
+  /// Forgets what nobody else holds.
+  /// - Returns: how many names.
+  static func forget(from root: Dentry) -> Int {
     // Every directory stands behind the one it is in, so that leaves go first.
-    var list = [directory.root]
+    var list = [root]
     var at = 0
     while at < list.count {
       list += list[at].directories
       at += 1
     }
-    while let last = list.popLast() { count -= last.prune() }
+    var dropped = 0
+    while let last = list.popLast() { dropped += last.prune() }
+    return dropped
+  }
+
+  func added(to directory: Dentry) {
+    count += 1
+    if count <= next { return }
+    count -= Self.forget(from: directory.root)
     // What is in use may be more than the limit; not asked about at every name.
     next = max(Self.limit, count + Self.limit / 2)
   }

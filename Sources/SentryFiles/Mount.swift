@@ -59,6 +59,9 @@ public final class Mount {
     id = 0
   }
 
+  // Names hold their directories and directories their names.
+  deinit { root.forget() }
+
   /// What is mounted on a place of this mount.
   func covering(_ dentry: Dentry) -> Mount? {
     dentry.mounts == 0 ? nil : children[ObjectIdentifier(dentry)]
@@ -74,6 +77,8 @@ public final class MountNamespace {
   /// Opens devices and FIFOs.
   public let special: SpecialFiles
 
+  /// The tree that memfd_create(2) makes its files in: made at the first one.
+  public var memoryFiles: Inode?
   /// Who waits for whom at range locks: kept by the calls.
   public var lockWaits: AnyObject?
   private var lastCookie: UInt32 = 0

@@ -71,6 +71,11 @@ open class OpenFile {
   /// fallocate(2); offset and length are not negative, their sum doesn't overflow.
   open func allocate(_ mode: Int32, _ offset: Int64, _ length: Int64) throws(Errno) { throw .noDevice }
 
+  /// Seals of a memory file (F_GET_SEALS of fcntl(2)).
+  open func seals() throws(Errno) -> Int32 { throw .invalid }
+  /// - Throws: EINVAL for a file that has none, EPERM where no more may be added, EBUSY while it is mapped for writing.
+  open func addSeals(_ seals: Int32) throws(Errno) { throw .invalid }
+
   /// fsync(2) and fdatasync(2).
   open func synchronize() throws(Errno) { throw .invalid }
 
