@@ -8,7 +8,11 @@ public import SentryFiles
 public final class MemoryFileSystem: FileSystem {
   let quota: MemoryQuota
   /// Files from below by their number there: each is one inode here, whatever its names.
-  private var fromBelow: [UInt64: MemoryInode] = [:]
+  private var fromBelow: [UInt64: Known] = [:]
+  /// Directories hold their files; the last to let go of one has it forgotten here.
+  private struct Known {
+    weak var inode: MemoryInode?
+  }
   private let limitText: String
   public override var options: String { limitText }
 
@@ -62,7 +66,7 @@ public final class MemoryFileSystem: FileSystem {
 
   /// The inode here of one below.
   func wrap(_ below: Inode) -> MemoryInode {
-    if let known = fromBelow[below.number] { return known }
+    if let known = fromBelow[below.number]?.inode { return known }
     var attributes = FileAttributes(
       kind: below.kind, permissions: below.attributes.permissions, inode: below.number, device: device)
     let old = below.attributes
@@ -77,8 +81,12 @@ public final class MemoryFileSystem: FileSystem {
     case .symbolicLink: made = MemoryLink(self, attributes, text: nil, below: below)
     default: made = MemoryInode(self, attributes, below: below)
     }
-    fromBelow[below.number] = made
+    fromBelow[below.number] = Known(inode: made)
     return made
+  }
+
+  func forget(_ number: UInt64) {
+    if fromBelow[number]?.inode == nil { fromBelow[number] = nil }
   }
 
   /// Attributes of a new file, whose number no file from below has.
@@ -126,7 +134,7 @@ class MemoryInode: Inode {
     self.isCounted = isCounted
     super.init(system, attributes)
   }
-  deinit { if isCounted { system.quota.removeInode() } }
+  deinit { if isCounted { system.quota.removeInode() } else { system.forget(number) } }
 
   override func change(_ change: AttributeChange) throws(Errno) { attributes.apply(change) }
 

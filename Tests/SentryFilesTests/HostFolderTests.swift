@@ -137,8 +137,11 @@ struct HostFolderTests {
     for number in 0..<1500 { try place.write("f\(number)", "\(number)") }
     let world = World(MemoryFileSystem.overlay(lower: try place.tree(isReadOnly: true), limit: 1 << 20))
     for number in 0..<1500 { _ = try world.inode("/f\(number)") }
-    let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
-    #expect(open < 1400)
+    // Other tests have theirs.
+    let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").filter {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))?.hasPrefix(place.path) == true
+    }
+    #expect(open.count <= 600)
     for number in [0, 1, 700, 1499] { #expect(try world.read("/f\(number)") == "\(number)") }
     // Another file under the name is not taken for the first.
     try place.write("other", "other")

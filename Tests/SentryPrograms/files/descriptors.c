@@ -92,11 +92,12 @@ int main(void) {
     _exit(finish());
   }
   char byte;
-  check("told", read(pipes[0], &byte, 1) == 1);
+  int told = read(pipes[0], &byte, 1) == 1;
   // The child comes to wait; whether it does already changes nothing. What both print would come in any order.
   long inTheWay = set(file, F_SETLK, F_WRLCK, 22, 1), given = set(file, F_SETLK, F_UNLCK, 12, 3);
   int goesOn = write(up[1], "x", 1) == 1, status;
   check("the child's checks", waitpid(child, &status, 0) == child && status == 0);
+  check("told", told);
   gives("the child's is in the way", inTheWay, -EAGAIN);
   gives("a part is given back", given, 0);
   check("went on", goesOn);
