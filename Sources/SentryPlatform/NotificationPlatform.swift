@@ -73,7 +73,7 @@ public final class NotificationPlatform: HostThreads {
       }
     }
     for group in ended { finish(group) }
-    kernel.deadlines.fire(now: kernel.now)
+    if kernel.deadlines.next != nil { kernel.deadlines.fire(now: kernel.now) }
     // What the wait told of may have been taken since, before a signal was sent: to ask for it again would be to sleep.
     if hasCalls, !hasEnded, waiting.isEmpty, let notification = space.listener.next() { handle(notification) }
     while !waiting.isEmpty { handle(waiting.removeFirst()) }
