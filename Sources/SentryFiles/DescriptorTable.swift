@@ -7,6 +7,8 @@ public final class DescriptorTable {
     public var closesOnExec: Bool
   }
   private var entries: [Entry?] = []
+  /// No number below it is free.
+  private var firstFree = 0
   /// RLIMIT_NOFILE's soft limit: numbers are below it.
   public var limit: Int32
   /// Tasks that share it.
@@ -33,6 +35,7 @@ public final class DescriptorTable {
   public func copy() -> DescriptorTable {
     let copy = DescriptorTable(limit: limit)
     copy.entries = entries
+    copy.firstFree = firstFree
     // The host copies its own table.
     copy.mirrors = mirrors
     for entry in entries { entry?.file.retain() }
@@ -51,9 +54,10 @@ public final class DescriptorTable {
   /// - Throws: EMFILE; EINVAL where `least` is beyond the limit (F_DUPFD).
   public func add(_ file: OpenFile, closesOnExec: Bool, atLeast least: Int32 = 0) throws(Errno) -> Int32 {
     guard least >= 0, least < limit else { throw least == 0 ? .tooManyFiles : .invalid }
-    var number = Int(least)
+    var number = max(Int(least), firstFree)
     while number < entries.count, entries[number] != nil { number += 1 }
     guard number < Int(limit) else { throw .tooManyFiles }
+    if Int(least) <= firstFree { firstFree = number + 1 }
     place(file, at: number, closesOnExec)
     return Int32(truncatingIfNeeded: number)
   }
@@ -83,6 +87,7 @@ public final class DescriptorTable {
   public func close(_ number: Int32) throws(Errno) {
     let entry = try entry(number)
     entries[Int(number)] = nil
+    firstFree = min(firstFree, Int(number))
     letGo(entry)
   }
 
@@ -97,6 +102,7 @@ public final class DescriptorTable {
     for number in entries.indices where range.contains(UInt32(truncatingIfNeeded: number)) {
       let entry = entries[number]
       entries[number] = nil
+      firstFree = min(firstFree, number)
       if let entry { letGo(entry) }
     }
   }
@@ -110,6 +116,7 @@ public final class DescriptorTable {
     for number in entries.indices {
       guard let entry = entries[number], entry.closesOnExec else { continue }
       entries[number] = nil
+      firstFree = min(firstFree, number)
       letGo(entry)
       closed.append(Int32(truncatingIfNeeded: number))
     }

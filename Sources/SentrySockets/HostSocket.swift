@@ -246,13 +246,26 @@ public final class HostSocket: SocketFile {
 
   public override func control(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64
   {
+    try Self.control(descriptor, request, argument, caller)
+  }
+
+  /// Questions about interfaces, which sockets of any family answer.
+  static func askInterface(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64 {
+    let result = try checked(systemCall(Int(SYS_socket), 2, UInt(2 | O_CLOEXEC), 0))
+    let descriptor = FileDescriptor(owning: Int32(truncatingIfNeeded: result))
+    return try control(descriptor.rawValue, request, argument, caller)
+  }
+
+  private static func control(
+    _ descriptor: Int32, _ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller
+  ) throws(Errno) -> Int64 {
     guard let size = HostSocketRules.requests[request] else { throw .notTerminal }
     var bytes = try caller.memory.bytes(argument.address, count: size)
     // SAFETY: the kernel reads and fills as many bytes as the request says, and the array has them.
     let result = unsafe bytes.withUnsafeMutableBytes { bytes in
       systemCall(Int(SYS_ioctl), word(descriptor), UInt(request), UInt(bitPattern: bytes.baseAddress))
     }
-    try Self.checked(result)
+    try checked(result)
     try caller.memory.store(bytes, at: argument.address)
     return Int64(result)
   }

@@ -199,6 +199,7 @@ extension UnixSocketFile {
     switch request {
     case 0x541B: count = kind == 1 ? queued : records.first?.bytes.count ?? 0  // FIONREAD
     case 0x5411: count = peer?.queued ?? 0  // TIOCOUTQ
+    case 0x8910...0x8942: return try HostSocket.askInterface(request, argument, caller)
     default: throw .notTerminal
     }
     try caller.memory.store(Int32(truncatingIfNeeded: count), at: argument.address)

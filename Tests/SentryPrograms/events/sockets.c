@@ -233,8 +233,36 @@ static void internet(void) {
   close(u); close(v);
 }
 
+static void interfaces(void) {
+  struct { char name[16]; int index; char rest[20]; } r = {"lo", -1, ""};
+  int u = socket(AF_UNIX, SOCK_DGRAM, 0);
+  gives("an interface's index, by a unix socket", CALL(SYS_ioctl, u, 0x8933, &r), 0);
+  gives("of the loopback", r.index, 1);
+  strcpy(r.name, "absent0");
+  gives("of none", CALL(SYS_ioctl, u, 0x8933, &r), -ENODEV);
+  close(u);
+}
+
+// The lowest free number, whatever was closed in between.
+static void numbers(void) {
+  int d[40];
+  for (int i = 0; i < 40; i++) d[i] = dup(1);
+  int first = d[0];
+  close(d[20]);
+  close(d[5]);
+  gives("the lowest", dup(1), d[5]);
+  gives("at least", fcntl(1, F_DUPFD, d[10]), d[20]);
+  check("the next", dup(1) > d[39]);
+  close(dup(1) - 1);
+  for (int i = 0; i < 40; i++) close(d[i]);
+  gives("all free again", dup(1), first);
+  close(first);
+}
+
 int main(void) {
   pairs();
+  interfaces();
+  numbers();
   large();
   rights();
   names();
