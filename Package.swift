@@ -177,19 +177,20 @@ let front: [Target] = [
 ]
 
 let coreTests: [Target] = [
-  tests("Formats", ["Formats"]),
-  tests("Linux", ["Linux", "CLinux"]),
-  tests("Seccomp", ["Seccomp", "Formats", "Linux"]),
+  tests("Formats", ["ChildProcesses", "Formats"]),
+  tests("Linux", ["ChildProcesses", "Linux", "CLinux"]),
+  tests("Seccomp", ["ChildProcesses", "Seccomp", "Formats", "Linux"]),
   tests("Policy", ["Policy", "Formats"]),
   tests("Walls", ["Walls", "Policy", "Linux", "CLinux", "Formats"]),
   tests(
-    "Network", ["BoxNetwork", "Walls", "Policy", "Linux", "Formats"], exclude: ["rig.sh", "serve.py", "ask.py"]),
+    "Network", ["ChildProcesses", "BoxNetwork", "Walls", "Policy", "Linux", "Formats"],
+    exclude: ["rig.sh", "serve.py", "ask.py"]),
   // A start forks, which a test process with its threads must not.
   .executableTarget(
     name: "NetworkProbe", dependencies: ["BoxNetwork", "Walls", "Policy", "Linux"], path: "Tests/NetworkProbe",
     swiftSettings: strict),
-  tests("Trees", ["Trees", "Linux", "CLinux", "Formats"]),
-  tests("Workspace", ["Workspace", "Trees", "Walls", "Policy", "Linux", "Formats"]),
+  tests("Trees", ["ChildProcesses", "Trees", "Linux", "CLinux", "Formats"]),
+  tests("Workspace", ["ChildProcesses", "Workspace", "Trees", "Walls", "Policy", "Linux", "Formats"]),
   // Ends itself in the middle of an application.
   .executableTarget(
     name: "WorkspaceProbe", dependencies: ["Workspace", "Trees", "Linux"], path: "Tests/WorkspaceProbe",
@@ -199,7 +200,7 @@ let coreTests: [Target] = [
   tests("Confinement", ["Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]),
   tests("Trace", ["ChildProcesses", "Trace", "Policy", "Seccomp", "Linux", "Formats"]),
   tests("Images", ["ChildProcesses", "Images", "Walls", "Linux", "CLinux", "Formats"]),
-  tests("Options", ["Options", "Formats"]),
+  tests("Options", ["ChildProcesses", "Options", "Formats"]),
   tests("Sentry", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   tests("SentryELF", ["SentryELF", "Formats", "Linux"]),
   tests("SentryPlatform", ["ChildProcesses", "SentryGuests", "SentryPlatform", "SentryCalls", "Seccomp", "Linux"]),
@@ -226,7 +227,7 @@ let coreTests: [Target] = [
   tests("SentryTasks", ["SentryTasks", "SentrySignals", "SentryABI", "Linux", "CLinux"]),
   // C programs: natively first, then in the sentry.
   tests("SentryPrograms", ["ChildProcesses"]),
-  tests("OCI", ["OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
+  tests("OCI", ["ChildProcesses", "OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
   tests("OCIEscape", ["ChildProcesses"]),
   // Processes that tests start and wait for.
@@ -234,12 +235,12 @@ let coreTests: [Target] = [
   // Other people's daemons drive the built command.
   tests("Engine", ["ChildProcesses"], exclude: ["world.sh", "cri.py"]),
   // podman from Debian, with immure-oci as its runtime.
-  tests("Podman", ["Linux", "CLinux"]),
+  tests("Podman", ["ChildProcesses"]),
   // Debian's kernels under emulation, with the built command in them.
   tests("Kernel", ["Linux"]),
   tests("House", []),
   // Real executables from the outside, every wall: built first, found through IMMURE_BIN.
-  tests("Command", ["Walls", "Policy", "Linux", "Formats"]),
+  tests("Command", ["ChildProcesses", "Walls", "Policy", "Linux", "Formats"]),
 ]
 let frontTests: [Target] = [
   tests("Registry", ["Registry", "Images", "Walls", "Linux", "CLinux", "Formats"])

@@ -5,10 +5,17 @@ public import Foundation
 public struct Child {
   public let pid: pid_t
 
-  /// `input` is a path or a descriptor; `output` and `error` are paths of files, made where they are not there; `folder` is where it
-  /// stands, as the one who asks if nil.
+  /// `output` and `error` are paths of files.
   public init(
     _ words: [String], environment: [String: String], folder: String? = nil, input: Input, output: String, error: String
+  ) throws {
+    try self.init(
+      words, environment: environment, folder: folder, input: input, output: .path(output), error: .path(error))
+  }
+
+  /// `folder` is where it stands, as the one who asks if nil.
+  public init(
+    _ words: [String], environment: [String: String], folder: String? = nil, input: Input, output: Output, error: Output
   ) throws {
     // SAFETY: what is passed lives until posix_spawn returned; the texts of strdup are freed after it, the null at the end too.
     var actions = unsafe posix_spawn_file_actions_t()
@@ -18,8 +25,15 @@ public struct Child {
     case .path(let path): unsafe posix_spawn_file_actions_addopen(&actions, 0, path, O_RDONLY, 0)
     case .descriptor(let number): unsafe posix_spawn_file_actions_adddup2(&actions, number, 0)
     }
-    unsafe posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-    unsafe posix_spawn_file_actions_addopen(&actions, 2, error, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    for (number, output) in [output, error].enumerated() {
+      switch output {
+      case .path(let path):
+        unsafe posix_spawn_file_actions_addopen(
+          &actions, Int32(number) + 1, path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+      case .descriptor(let descriptor):
+        unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number) + 1)
+      }
+    }
     unsafe posix_spawn_file_actions_addclosefrom_np(&actions, 3)
     if let folder { unsafe posix_spawn_file_actions_addchdir_np(&actions, folder) }
     var argv: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
@@ -44,6 +58,12 @@ public struct Child {
   }
 
   public enum Input {
+    case path(String)
+    case descriptor(Int32)
+  }
+
+  public enum Output {
+    /// A file, made where it is not there; what is written goes to its end.
     case path(String)
     case descriptor(Int32)
   }

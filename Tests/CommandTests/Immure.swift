@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -18,12 +19,7 @@ struct Immure {
     "wants root and a folder in IMMURE_BIN with immure and immure-front, as `make test` has"
   static var isRoot: Bool { geteuid() == 0 }
 
-  /// What a command printed and how it ended.
-  struct Result {
-    let status: Int32
-    let output: String
-    let error: String
-  }
+  typealias Result = Finished
 
   /// A throw-away state root, removed when the test is over.
   final class Root {
@@ -45,7 +41,7 @@ struct Immure {
   /// Runs `immure --root ROOT ARGUMENTS` to its end, at most `seconds` long.
   @discardableResult
   func callAsFunction(
-    _ arguments: String..., input: String? = nil, environment: [String: String]? = nil, folder: String? = nil,
+    _ arguments: String..., input: Finished.Input = "", environment: [String: String]? = nil, folder: String? = nil,
     seconds: Int = 60
   ) throws -> Result {
     try Immure.run(
@@ -54,7 +50,7 @@ struct Immure {
 
   /// Runs the command to its end; one that takes longer than `seconds` is killed and ends with 137.
   static func run(
-    _ arguments: [String], input: String? = nil, environment: [String: String]? = nil, folder: String? = nil,
+    _ arguments: [String], input: Finished.Input = "", environment: [String: String]? = nil, folder: String? = nil,
     seconds: Int = 60
   ) throws -> Result {
     try command(
@@ -63,36 +59,10 @@ struct Immure {
 
   /// Runs any command to its end, killed after `seconds`.
   static func command(
-    _ words: [String], input: String? = nil, environment: [String: String]? = nil, folder: String? = nil,
+    _ words: [String], input: Finished.Input = "", environment: [String: String]? = nil, folder: String? = nil,
     seconds: Int = 60
   ) throws -> Result {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-s", "KILL", "\(seconds)"] + words
-    if let environment { process.environment = environment }
-    process.currentDirectoryURL = URL(fileURLWithPath: folder ?? "/")
-    let output = Pipe()
-    // A file, not a second pipe: reading both would want a second thread, and waiting tests may hold all of Dispatch's.
-    let errors = NSTemporaryDirectory() + "immure-test-stderr-\(UUID().uuidString)"
-    defer { try? FileManager.default.removeItem(atPath: errors) }
-    try Data().write(to: URL(fileURLWithPath: errors))
-    process.standardOutput = output
-    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
-    if let input {
-      let pipe = Pipe()
-      process.standardInput = pipe
-      try process.run()
-      pipe.fileHandleForWriting.write(Data(input.utf8))
-      try pipe.fileHandleForWriting.close()
-    } else {
-      process.standardInput = FileHandle.nullDevice
-      try process.run()
-    }
-    let outputData = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
-    return Result(
-      status: status, output: String(decoding: outputData, as: UTF8.self),
-      error: String(decoding: try Data(contentsOf: URL(fileURLWithPath: errors)), as: UTF8.self))
+    try Finished.run(
+      words, environment: environment, folder: folder ?? "/", input: input, seconds: seconds, killsAtOnce: true)
   }
 }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -5,11 +6,6 @@ private let isUsable = Immure.isBuilt && Immure.isRoot
 private let python = FileManager.default.isExecutableFile(atPath: "/usr/bin/python3")
 
 /// A child may have SIGTERM blocked, as the thread that started it had.
-private func end(_ process: Process) {
-  kill(process.processIdentifier, SIGKILL)
-  process.waitUntilExit()
-}
-
 /// The jail wall from the outside, as root. What is said to be held is looked at by a canary outside the box.
 @Suite(.enabled(if: isUsable, "wants root, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
 struct JailTests {
@@ -73,12 +69,9 @@ struct JailTests {
   }
 
   @Test func otherProcessesAreNeitherSeenNorSignalled() throws {
-    let canary = Process()
-    canary.executableURL = URL(fileURLWithPath: "/bin/sleep")
-    canary.arguments = ["60"]
-    try canary.run()
-    defer { end(canary) }
-    let result = try jail("sh", "-c", "ls -d /proc/\(canary.processIdentifier); kill -9 \(canary.processIdentifier)")
+    let canary = try Helper(["sleep", "600"])
+    defer { canary.end() }
+    let result = try jail("sh", "-c", "ls -d /proc/\(canary.pid); kill -9 \(canary.pid)")
     #expect(result.status != 0)
     #expect(!result.output.contains("/proc/"))
     #expect(canary.isRunning)
@@ -107,17 +100,12 @@ struct JailTests {
   @Test(.enabled(if: python, "wants python3 to make sockets"), arguments: ["none", "host"])
   func abstractSocketsOfTheHostAreOutOfReach(network: String) throws {
     let name = "immure-canary-\(UUID().uuidString)"
-    let listener = Process()
-    listener.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-    listener.arguments = [
-      "-c",
-      "import socket,time; s=socket.socket(socket.AF_UNIX); s.bind('\\0\(name)'); s.listen(); print('ready', flush=True); time.sleep(60)",
-    ]
-    let output = Pipe()
-    listener.standardOutput = output
-    try listener.run()
-    defer { end(listener) }
-    #expect(output.fileHandleForReading.availableData.isEmpty == false)
+    let listener = try Helper([
+      "python3", "-c",
+      "import signal,socket; s=socket.socket(socket.AF_UNIX); s.bind('\\0\(name)'); s.listen(); print('ready', flush=True); signal.pause()",
+    ])
+    defer { listener.end() }
+    #expect(listener.line() == "ready")
     let script = "import socket; socket.socket(socket.AF_UNIX).connect('\\0\(name)')"
     let result = try jail("python3", "-c", script, options: ["--network", network])
     #expect(result.status == 1)
@@ -146,19 +134,12 @@ struct JailTests {
   @Test func whatAKilledCommandLeftIsEndedByRemoval() throws {
     let mark = "\(Int.random(in: 100_000...900_000))"
     let name = "killed\(mark)"
-    let command = Process()
-    command.executableURL = URL(fileURLWithPath: Immure.path)
-    command.arguments =
-      ["--root", immure.root.path, "run", "--wall", "jail", "--name", name, "--"]
-      + ["sh", "-c", "setsid sleep \(mark) & echo ready; exec sleep \(mark)"]
-    let output = Pipe()
-    command.standardOutput = output
-    command.currentDirectoryURL = URL(fileURLWithPath: "/")
-    try command.run()
+    let command = try Helper(
+      [Immure.path, "--root", immure.root.path, "run", "--wall", "jail", "--name", name, "--"]
+        + ["sh", "-c", "setsid sleep \(mark) & echo ready; exec sleep \(mark)"], folder: "/")
     // "ready" comes when both run.
-    #expect(output.fileHandleForReading.availableData.isEmpty == false)
-    kill(command.processIdentifier, SIGKILL)
-    command.waitUntilExit()
+    #expect(command.line() == "ready")
+    command.end()
     #expect(try Immure.command(["pgrep", "-f", "slee[p] \(mark)"]).output != "")
     #expect(try immure("rm", "-f", name).status == 0)
     #expect(try Immure.command(["pgrep", "-f", "slee[p] \(mark)"]).output == "")
@@ -221,18 +202,13 @@ struct JailTests {
     let folder = above + "/immure-sockets-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let listener = Process()
-    listener.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-    listener.arguments = [
-      "-c",
-      "import os,socket,time; s=socket.socket(socket.AF_UNIX); s.bind('s'); os.chmod('s', 0o777); s.listen(); print('ready', flush=True); time.sleep(60)",
-    ]
-    listener.currentDirectoryURL = URL(fileURLWithPath: folder)
-    let output = Pipe()
-    listener.standardOutput = output
-    try listener.run()
-    defer { end(listener) }
-    #expect(output.fileHandleForReading.availableData.isEmpty == false)
+    let listener = try Helper(
+      [
+        "python3", "-c",
+        "import os,signal,socket; s=socket.socket(socket.AF_UNIX); s.bind('s'); os.chmod('s', 0o777); s.listen(); print('ready', flush=True); signal.pause()",
+      ], folder: folder)
+    defer { listener.end() }
+    #expect(listener.line() == "ready")
     let script = "import os,socket; os.stat('s'); socket.socket(socket.AF_UNIX).connect('s')"
     let result = try jail("python3", "-c", script, folder: folder)
     #expect(result.status == 1)
@@ -242,10 +218,8 @@ struct JailTests {
   @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"), "wants script(1)"))
   func itsTerminalIsItsOwn() throws {
     let command = "\(Immure.path) --root \(immure.root.path) run -it --quiet --wall jail -- sh -c 'tty; ls /dev/pts'"
-    let result = try Immure.command(["script", "-qec", command, "/dev/null"])
-    // script(1) echoes the end of its own input somewhere.
-    let words = result.output.replacingOccurrences(of: "^@", with: "").split(whereSeparator: \.isWhitespace)
-    #expect(words == ["/dev/pts/0", "0", "ptmx"], "\(result.output)")
+    let result = try Immure.command(["script", "-qec", command, "/dev/null"], input: .silence)
+    #expect(result.output.split(whereSeparator: \.isWhitespace) == ["/dev/pts/0", "0", "ptmx"], "\(result.output)")
   }
 
   @Test func itIsPausedCountedAndEnded() throws {
@@ -292,19 +266,19 @@ struct JailTests {
 
   @Test func aContinueSignalIsPassedOnOnce() throws {
     let name = "continued\(UUID().uuidString.prefix(6))"
-    let command = Process()
-    command.executableURL = URL(fileURLWithPath: Immure.path)
-    command.arguments = ["--root", immure.root.path, "run", "--wall", "jail", "--name", name, "--", "sleep", "60"]
-    command.currentDirectoryURL = URL(fileURLWithPath: "/")
-    try command.run()
+    let command = try Helper(
+      [Immure.path, "--root", immure.root.path, "run", "--wall", "jail", "--name", name, "--", "sleep", "600"],
+      folder: "/")
     // Running once it is listed so.
+    let deadline = Date(timeIntervalSinceNow: 60)
     var isRunning = false
-    for _ in 0..<200 where !isRunning { isRunning = try immure("ps", "--format", "json").output.contains("running") }
+    while !isRunning && Date() < deadline {
+      isRunning = try immure("ps", "--format", "json").output.contains("running")
+    }
     #expect(isRunning)
-    kill(command.processIdentifier, SIGCONT)
-    kill(command.processIdentifier, SIGTERM)
-    command.waitUntilExit()
-    #expect(command.terminationStatus == 143)
+    command.signal(SIGCONT)
+    command.signal(SIGTERM)
+    #expect(command.wait() == 143)
   }
 
   @Test func networkUserIsRefusedByName() throws {

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -17,9 +18,8 @@ extension EngineTests {
     try run("--memory-limit", "16777216", command: "x=a; while :; do x=$x$x; done", status: 137)
     try run("--cgroup", "/own/group", command: "grep -c :/own/group /proc/self/cgroup >/dev/null")
     try run("--env", "A=b", "--cwd", "/tmp", command: "pwd; echo $A", output: "/tmp\nb")
-    let shown = try world.run(
-      "script", "-qec",
-      "ctr run --rm -t --runc-binary /usr/local/bin/immure-oci \(Image.name) one sh -c 'tty; exit 5'", "/dev/null")
+    let shown = try world.atTerminal(
+      "ctr run --rm -t --runc-binary /usr/local/bin/immure-oci \(Image.name) one sh -c 'tty; exit 5'")
     #expect(shown.status == 5 && shown.output.contains("/dev/pts/0"), "\(shown.output)\(shown.error)")
 
     expect(
@@ -36,8 +36,7 @@ extension EngineTests {
     expect(try exec("wait", "until [ -e /up ]; do sleep 0.1; done; echo up; exit 4"), 4, "up")
     let absent = try world.run("ctr", "tasks", "exec", "--exec-id", "absent", "box", "nosuch")
     #expect(absent.status != 0 && absent.error.contains("executable file not found in $PATH"), "\(absent.error)")
-    let further = try world.run(
-      "script", "-qec", "ctr tasks exec -t --exec-id tty box sh -c 'tty; exit 6'", "/dev/null")
+    let further = try world.atTerminal("ctr tasks exec -t --exec-id tty box sh -c 'tty; exit 6'")
     #expect(further.status == 6 && further.output.contains("/dev/pts/0"), "\(further.output)\(further.error)")
     #expect(try world.run("ctr", "tasks", "ps", "box").output.split(separator: "\n").count >= 3)
     #expect(try world.run("ctr", "tasks", "metrics", "box").output.contains("pids"))

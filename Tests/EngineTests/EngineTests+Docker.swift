@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -139,11 +140,11 @@ extension EngineTests {
       docker run --rm -it --name shown -v /run/mark:/mark -v /run/inside:/inside \(Image.name) sh /inside
       """
     try world.shell("cat >/run/outside <<'E'\n\(outside)\nE\n")
-    let shown = try world.run("script", "-qec", "bash /run/outside", "/dev/null")
+    let shown = try world.atTerminal("bash /run/outside")
     #expect(shown.status == 5 && shown.output.contains("/dev/pts/0"), "\(shown.output)\(shown.error)")
 
     expect(try world.run("docker", "run", "-d", "--init", "--name", "box", Image.name, "sleep", "1000"))
-    let further = try world.run("script", "-qec", "docker exec -it box sh -c 'tty; exit 6'", "/dev/null")
+    let further = try world.atTerminal("docker exec -it box sh -c 'tty; exit 6'")
     #expect(further.status == 6 && further.output.contains("/dev/pts/0"), "\(further.output)\(further.error)")
     // With --init a signal ends a program that has no handler for it.
     expect(try world.run("docker", "stop", "-t", "60", "box"))

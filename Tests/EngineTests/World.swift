@@ -29,13 +29,7 @@ final class World: @unchecked Sendable {
     return nil
   }()
 
-  struct Result {
-    let status: Int32
-    let output: String
-    let error: String
-    /// Without the end of the last line.
-    var line: String { output.trimmingCharacters(in: .whitespacesAndNewlines) }
-  }
+  typealias Result = Finished
 
   /// Outside and inside the same.
   let folder: String
@@ -111,7 +105,7 @@ final class World: @unchecked Sendable {
 
   /// Runs a command in the world to its end; one that takes longer than `seconds` is killed.
   @discardableResult
-  func run(_ words: String..., input: String = "", seconds: Int = 90) throws -> Result {
+  func run(_ words: String..., input: Finished.Input = "", seconds: Int = 90) throws -> Result {
     try run(words: words, input: input, seconds: seconds)
   }
 
@@ -121,7 +115,12 @@ final class World: @unchecked Sendable {
     try run(words: ["bash", "-c", line], input: "", seconds: seconds)
   }
 
-  private func run(words: [String], input: String, seconds: Int) throws -> Result {
+  /// The same at a terminal of script(1)'s, at which nobody types.
+  func atTerminal(_ line: String, seconds: Int = 90) throws -> Result {
+    try run(words: ["script", "-qec", line, "/dev/null"], input: .silence, seconds: seconds)
+  }
+
+  private func run(words: [String], input: Finished.Input, seconds: Int) throws -> Result {
     try Self.command(
       [
         "nsenter", "--target", first, "--mount", "--net", "--cgroup", "--uts", "--ipc", "--pid", "--", "env", "-i",
@@ -143,19 +142,9 @@ final class World: @unchecked Sendable {
 
   private static let environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"]
 
-  static func command(_ words: [String], input: String = "") throws -> Result {
-    // Files, not pipes: what a container keeps open must not keep the test waiting.
-    let files = NSTemporaryDirectory() + "engine-io-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: files) }
-    try input.write(toFile: files + "/0", atomically: false, encoding: .utf8)
-    let child = try Child(
-      words, environment: environment, input: .path(files + "/0"), output: files + "/1", error: files + "/2")
-    let status = child.wait()
-    func text(_ name: String) throws -> String {
-      String(decoding: try Data(contentsOf: URL(fileURLWithPath: files + name)), as: UTF8.self)
-    }
-    return Result(status: status, output: try text("/1"), error: try text("/2"))
+  static func command(_ words: [String], input: Finished.Input = "") throws -> Result {
+    // The world's own timeout ends what hangs in it, and ours what hangs at its door.
+    try Finished.run(words, environment: environment, input: input, seconds: 180)
   }
 }
 
@@ -171,4 +160,9 @@ struct InOneWorld: SuiteTrait, TestScoping {
     }
     #expect(try world.end() == [], "control groups that nobody is in any more")
   }
+}
+
+extension Finished {
+  /// Without the end of the last line.
+  var line: String { output.trimmingCharacters(in: .whitespacesAndNewlines) }
 }

@@ -1,4 +1,5 @@
 import CLinux
+import ChildProcesses
 import Formats
 import Foundation
 import Images
@@ -52,14 +53,11 @@ struct ImageLadderTests {
     try "root:x:0:0::/root:/bin/sh\n".write(toFile: tree + "/etc/passwd", atomically: true, encoding: .utf8)
     files = MountableFiles(
       metadata: scratch.path + "/images/abcdef.erofs", devices: [scratch.path + "/images/layer.erofs"])
-    let maker = Foundation.Process()
-    maker.executableURL = URL(fileURLWithPath: "/usr/bin/mkfs.erofs")
-    maker.arguments = ["--quiet", "--chunksize=4096", "--blobdev=\(files.devices[0])", files.metadata, tree]
-    maker.standardOutput = FileHandle.nullDevice
-    maker.standardError = FileHandle.nullDevice
-    try maker.run()
-    maker.waitUntilExit()
-    try #require(maker.terminationStatus == 0)
+    let made = try Finished.run(
+      [
+        "/usr/bin/mkfs.erofs", "--quiet", "--chunksize=4096", "--blobdev=\(files.devices[0])", files.metadata, tree,
+      ])
+    try #require(made.status == 0, "\(made.error)")
     for file in [files.metadata] + files.devices {
       let open = try File.open(file, O_RDWR)
       let size = UInt64(try File.status("", at: open.rawValue).st_size)

@@ -1,4 +1,5 @@
 import CLinux
+import ChildProcesses
 import Foundation
 import Linux
 import Testing
@@ -118,14 +119,8 @@ import Testing
     guard unsafe mkdir(folder, 0o755) == 0 else { return }
     defer { unsafe rmdir(folder) }
     func reads(_ device: String) throws -> Bool {
-      let shell = Process()
-      shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-      shell.arguments = ["-c", "echo $$ > '\(folder)/cgroup.procs' && exec head -c 1 \(device)"]
-      shell.standardOutput = FileHandle.nullDevice
-      shell.standardError = FileHandle.nullDevice
-      try shell.run()
-      shell.waitUntilExit()
-      return shell.terminationStatus == 0
+      try Finished.run(["/bin/sh", "-c", "echo $$ > '\(folder)/cgroup.procs' && exec head -c 1 \(device) > /dev/null"])
+        .status == 0
     }
     let deny = Rule(allow: false, text: "a *:* rwm")
     // The shell's own output goes to /dev/null.

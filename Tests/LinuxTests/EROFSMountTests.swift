@@ -1,4 +1,5 @@
 import CLinux
+import ChildProcesses
 import Foundation
 import Linux
 import Testing
@@ -38,14 +39,11 @@ struct EROFSMountTests {
     try FileManager.default.createDirectory(atPath: folder + "/tree", withIntermediateDirectories: true)
     try String(repeating: "content ", count: 4096).write(
       toFile: folder + "/tree/file", atomically: true, encoding: .utf8)
-    let maker = Foundation.Process()
-    maker.executableURL = URL(fileURLWithPath: "/usr/bin/mkfs.erofs")
-    maker.arguments = ["--quiet", "--chunksize=4096", "--blobdev=\(data)", metadata, folder + "/tree"]
-    maker.standardOutput = FileHandle.nullDevice
-    maker.standardError = FileHandle.nullDevice
-    try maker.run()
-    maker.waitUntilExit()
-    try #require(maker.terminationStatus == 0)
+    let made = try Finished.run(
+      [
+        "/usr/bin/mkfs.erofs", "--quiet", "--chunksize=4096", "--blobdev=\(data)", metadata, folder + "/tree",
+      ])
+    try #require(made.status == 0, "\(made.error)")
     // A loop device has whole blocks only.
     for file in [metadata, data] {
       let open = try File.open(file, O_RDWR)

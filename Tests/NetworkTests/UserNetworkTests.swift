@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -31,25 +32,16 @@ struct UserNetworkTests {
     // The user that the rig becomes may not be able to look into the build's folder.
     let probe = folder + "/probe"
     try FileManager.default.copyItem(atPath: tools + "/NetworkProbe", toPath: probe)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments =
+    let output = try Finished.run(
       [
-        "-s", "KILL", "45", "unshare", "-n", "-m", "--propagation", "private", "sh", own + "/rig.sh", probe, folder,
-        "\(user)", mode,
-      ] + arguments
-    process.environment = [
-      "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SERVE": own + "/serve.py",
-      "ASK": own + "/ask.py", "LC_ALL": "C",
-      "LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? "",
-    ]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
+        "unshare", "-n", "-m", "--propagation", "private", "sh", own + "/rig.sh", probe, folder, "\(user)", mode,
+      ] + arguments,
+      environment: [
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SERVE": own + "/serve.py",
+        "ASK": own + "/ask.py", "LC_ALL": "C",
+        "LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? "",
+      ], isMerged: true, seconds: 45, killsAtOnce: true
+    ).output
     var seen = Seen(output: output)
     var isPublished = false
     for line in output.split(separator: "\n") {

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -108,10 +109,11 @@ struct CredentialTests {
     let bundle = try rig.bundle(["/attack", "type"])
     for words in [["run", "--bundle", bundle, rig.newID()], ["exec", id, "/attack", "type"]] {
       let line = rig.words(words).joined(separator: " ")
-      let result = try Rig.command(["/usr/bin/script", "-qec", line, "/dev/null"], seconds: 30)
+      let result = try Rig.command(["/usr/bin/script", "-qec", line, "/dev/null"], input: .silence, seconds: 30)
       #expect(result.output.contains("refused") && !result.output.contains("ESCAPED"), "\(result.output)")
     }
-    let control = try Rig.command(["/usr/bin/script", "-qec", rig.attack + " type", "/dev/null"], seconds: 30)
+    let control = try Rig.command(
+      ["/usr/bin/script", "-qec", rig.attack + " type", "/dev/null"], input: .silence, seconds: 30)
     #expect(control.output.contains("ESCAPED typed") || control.output.contains("Input/output"), "\(control.output)")
   }
 

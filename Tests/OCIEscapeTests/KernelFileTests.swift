@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -101,7 +102,7 @@ struct KernelFileTests {
   /// `run` on a terminal that script(1) makes.
   private func terminal(_ rig: Rig, _ bundle: String) throws -> Rig.Result {
     let words = rig.words(["run", "--bundle", bundle, rig.newID()]).joined(separator: " ")
-    return try Rig.command(["/usr/bin/script", "-qec", words, "/dev/null"], seconds: 30)
+    return try Rig.command(["/usr/bin/script", "-qec", words, "/dev/null"], input: .silence, seconds: 30)
   }
 
   /// CVE-2019-16884: a volume of the image's at /proc, or at a file of it, so that what is written there by the runtime goes nowhere.

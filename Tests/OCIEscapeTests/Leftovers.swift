@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 
 /// What a container could leave on the machine.

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -41,7 +42,7 @@ struct RaceTests {
       try #require(try FileManager.default.contentsOfDirectory(atPath: outside + "/in") == [])
     }
     _ = FileManager.default.createFile(atPath: stop, contents: nil)
-    #expect(Rig.eventually { !racer.isRunning })
+    #expect(Rig.eventually { racer.hasEnded })
     let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
     #expect(!mounts.contains(rig.path), "a mount came to the host")
   }

@@ -27,21 +27,14 @@ final class Rig {
     return FileManager.default.contents(atPath: output)
   }()
 
-  struct Result {
-    let status: Int32
-    let output: String
-    let error: String
-    var json: [String: Any] {
-      (try? JSONSerialization.jsonObject(with: Data(output.utf8))) as? [String: Any] ?? [:]
-    }
-  }
+  typealias Result = Finished
 
   let path: String
   let program: String
   /// The attacker's tools, for use outside of a container.
   let attack: String
   private var containers: [String] = []
-  private var helpers: [Foundation.Process] = []
+  private var helpers: [Child] = []
 
   /// - Parameter ownsProgram: whether nobody else runs the same file, so that no other command's running it keeps it from being written.
   init(ownsProgram: Bool = false) throws {
@@ -61,7 +54,10 @@ final class Rig {
 
   deinit {
     // timeout(1) leads a group of its own, in which its command is.
-    for helper in helpers where helper.isRunning { kill(-helper.processIdentifier, SIGKILL) }
+    for helper in helpers {
+      kill(-helper.pid, SIGKILL)
+      _ = helper.wait()
+    }
     for id in containers { _ = try? run("delete", "--force", id) }
     try? FileManager.default.removeItem(atPath: path)
   }
@@ -123,7 +119,7 @@ final class Rig {
   func words(_ arguments: [String]) -> [String] { [program, "--root", path + "/state"] + arguments }
 
   @discardableResult
-  func run(_ arguments: String..., input: String? = nil, seconds: Int = 60) throws -> Result {
+  func run(_ arguments: String..., input: Finished.Input = "", seconds: Int = 60) throws -> Result {
     try Self.command(words(arguments), input: input, seconds: seconds)
   }
 
@@ -173,38 +169,17 @@ final class Rig {
   }
 
   /// A process beside the test, with its output in a file; ended with the test, or by itself after two minutes.
-  func helper(_ command: [String], output: String) throws -> Foundation.Process {
-    let process = Foundation.Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-s", "KILL", "120"] + command
-    _ = FileManager.default.createFile(atPath: output, contents: nil)
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    helpers.append(process)
-    return process
+  func helper(_ command: [String], output: String) throws -> Child {
+    let child = try Child(
+      ["/usr/bin/timeout", "-s", "KILL", "120"] + command, environment: ProcessInfo.processInfo.environment,
+      input: .path("/dev/null"), output: output, error: "/dev/null")
+    helpers.append(child)
+    return child
   }
 
   /// Runs a command to its end; one that takes longer than `seconds` is killed.
-  static func command(_ words: [String], input: String? = nil, seconds: Int = 60) throws -> Result {
-    // Files, not pipes: what a container keeps open must not keep the test waiting.
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("escape-io-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let source = folder.appendingPathComponent("0")
-    let output = folder.appendingPathComponent("1")
-    let error = folder.appendingPathComponent("2")
-    try Data((input ?? "").utf8).write(to: source)
-    _ = FileManager.default.createFile(atPath: output.path, contents: nil)
-    _ = FileManager.default.createFile(atPath: error.path, contents: nil)
-    let child = try Child(
-      ["/usr/bin/timeout", "-k", "2", "\(seconds)"] + words, environment: ProcessInfo.processInfo.environment,
-      input: .path(source.path), output: output.path, error: error.path)
-    return Result(
-      status: child.wait(),
-      output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
-      error: String(decoding: try Data(contentsOf: error), as: UTF8.self))
+  static func command(_ words: [String], input: Finished.Input = "", seconds: Int = 60) throws -> Result {
+    try Finished.run(words, input: input, seconds: seconds)
   }
 }
 
@@ -236,5 +211,12 @@ extension [String: Any] {
         linux[key] = [["containerID": 0, "hostID": 700_000, "size": 65_536]]
       }
     }
+  }
+}
+
+extension Finished {
+  var json: [String: Any] {
+    // No object is none: what is looked for in it is missed.
+    (try? JSONSerialization.jsonObject(with: Data(output.utf8))) as? [String: Any] ?? [:]
   }
 }

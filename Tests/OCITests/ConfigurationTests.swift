@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -104,7 +105,7 @@ struct ConfigurationTests {
     #expect(try oci.run("update", "--pids-limit", "77", id).status == 0)
     #expect(try limit("pids", "pids.max") == "77\n")
     let text = #"{"pids":{"limit":88},"devices":[{"allow":false,"access":"rwm"}]}"#
-    #expect(try oci.run("update", "--resources", "-", id, input: text).status == 0)
+    #expect(try oci.run("update", "--resources", "-", id, input: .text(text)).status == 0)
     #expect(try limit("pids", "pids.max") == "88\n")
     let refused = try oci.run(
       "update", "-r", "-", id, input: #"{"devices":[{"allow":true,"type":"c","major":10,"minor":200,"access":"rwm"}]}"#)

@@ -1,4 +1,5 @@
 import CLinux
+import ChildProcesses
 import Foundation
 import Linux
 import Testing

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Linux
 import Testing
@@ -284,18 +285,15 @@ struct FieldTests {
     let oci = try OCI()
     let id = oci.newID()
     let socket = oci.path + "/agent"
-    let agent = Process()
-    agent.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/seccomp-agent.py").path
-    agent.arguments = ["timeout", "-k", "2", "60", "python3", script, socket, "3"]
     let told = oci.path + "/told"
-    _ = FileManager.default.createFile(atPath: told, contents: nil)
-    agent.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: told))
-    try agent.run()
+    let agent = try Child(
+      ["python3", script, socket, "3"], environment: ProcessInfo.processInfo.environment, input: .path("/dev/null"),
+      output: told, error: told)
     defer {
-      agent.terminate()
-      agent.waitUntilExit()
+      kill(agent.pid, SIGKILL)
+      _ = agent.wait()
     }
     let deadline = Date(timeIntervalSinceNow: 30)
     while !FileManager.default.fileExists(atPath: socket), Date() < deadline { usleep(10_000) }

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Linux
 import Testing
@@ -13,14 +14,7 @@ final class OCI {
     "wants root, busybox-static, and a folder in IMMURE_BIN with immure: `make test` has them"
 
   /// What a command printed and how it ended.
-  struct Result {
-    let status: Int32
-    let output: String
-    let error: String
-    var json: [String: Any] {
-      (try? JSONSerialization.jsonObject(with: Data(output.utf8))) as? [String: Any] ?? [:]
-    }
-  }
+  typealias Result = Finished
 
   let path: String
   /// The program under the name of a runtime.
@@ -80,7 +74,7 @@ final class OCI {
   }
 
   @discardableResult
-  func run(_ arguments: String..., input: String? = nil, seconds: Int = 60) throws -> Result {
+  func run(_ arguments: String..., input: Finished.Input = "", seconds: Int = 60) throws -> Result {
     try Self.command([program, "--root", path + "/state"] + arguments, input: input, seconds: seconds)
   }
 
@@ -120,31 +114,16 @@ final class OCI {
   }
 
   /// Runs a command to its end; one that takes longer than `seconds` is killed.
-  static func command(_ words: [String], input: String? = nil, environment: [String: String]? = nil, seconds: Int = 60)
-    throws -> Result
-  {
-    let process = Foundation.Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-k", "2", "\(seconds)"] + words
-    if let environment { process.environment = environment }
-    // Files, not pipes: what a container keeps open must not keep the test waiting.
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("oci-io-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let source = folder.appendingPathComponent("0")
-    let output = folder.appendingPathComponent("1")
-    let error = folder.appendingPathComponent("2")
-    try Data((input ?? "").utf8).write(to: source)
-    _ = FileManager.default.createFile(atPath: output.path, contents: nil)
-    _ = FileManager.default.createFile(atPath: error.path, contents: nil)
-    process.standardInput = try FileHandle(forReadingFrom: source)
-    process.standardOutput = try FileHandle(forWritingTo: output)
-    process.standardError = try FileHandle(forWritingTo: error)
-    try process.run()
-    process.waitUntilExit()
-    return Result(
-      status: process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus,
-      output: String(decoding: try Data(contentsOf: output), as: UTF8.self),
-      error: String(decoding: try Data(contentsOf: error), as: UTF8.self))
+  static func command(
+    _ words: [String], input: Finished.Input = "", environment: [String: String]? = nil, seconds: Int = 60
+  ) throws -> Result {
+    try Finished.run(words, environment: environment, input: input, seconds: seconds)
+  }
+}
+
+extension Finished {
+  var json: [String: Any] {
+    // No object is none: what is looked for in it is missed.
+    (try? JSONSerialization.jsonObject(with: Data(output.utf8))) as? [String: Any] ?? [:]
   }
 }

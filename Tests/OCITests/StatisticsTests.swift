@@ -1,3 +1,4 @@
+import ChildProcesses
 import Formats
 import Foundation
 import Linux

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Options
 import Testing
@@ -165,23 +166,7 @@ struct TableTests {
 
   /// Runs a program to its end, at most 20 seconds long.
   static func run(_ words: [String], input: String) throws -> (status: Int32, output: String, error: String) {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "immure-options-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    // Files instead of pipes: nothing can fill up.
-    let names = ["in", "out", "err"].map { folder.appending(path: $0) }
-    for name in names { try Data(name == names[0] ? Data(input.utf8) : Data()).write(to: name) }
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/timeout")
-    process.arguments = ["-s", "KILL", "20"] + words
-    process.standardInput = try FileHandle(forReadingFrom: names[0])
-    process.standardOutput = try FileHandle(forWritingTo: names[1])
-    process.standardError = try FileHandle(forWritingTo: names[2])
-    try process.run()
-    process.waitUntilExit()
-    return (
-      process.terminationStatus, String(decoding: try Data(contentsOf: names[1]), as: UTF8.self),
-      String(decoding: try Data(contentsOf: names[2]), as: UTF8.self)
-    )
+    let result = try Finished.run(words, input: .text(input), seconds: 20, killsAtOnce: true)
+    return (result.status, result.output, result.error)
   }
 }

@@ -1,6 +1,5 @@
-import CLinux
+import ChildProcesses
 import Foundation
-import Linux
 import Testing
 
 /// podman with `immure-oci` as its runtime, its storage and state in a folder that goes with the test. The image `tiny` is busybox as a
@@ -19,11 +18,7 @@ final class Podman {
   static let whyNot: Comment =
     "wants root, podman, conmon, script, busybox-static, and a folder in IMMURE_BIN with immure: `make test` has them"
 
-  struct Result {
-    let status: Int32
-    let output: String
-    let error: String
-  }
+  typealias Result = Finished
 
   let path: String
   /// Where a user other than root keeps containers; nil for root.
@@ -136,7 +131,7 @@ final class Podman {
   }
 
   @discardableResult
-  func call(_ arguments: String..., input: String? = nil, seconds: Int = 60) throws -> Result {
+  func call(_ arguments: String..., input: Finished.Input = "", seconds: Int = 60) throws -> Result {
     try Self.command(words(arguments), input: input, seconds: seconds)
   }
 
@@ -145,41 +140,10 @@ final class Podman {
   func shown(_ arguments: String...) throws -> Result {
     let quoted = words(arguments).map { "'" + $0.replacingOccurrences(of: "'", with: "'\\''") + "'" }.joined(
       separator: " ")
-    return try Self.command(["/usr/bin/script", "-qec", quoted, "/dev/null"], input: nil, isSilent: true)
+    return try Self.command(["/usr/bin/script", "-qec", quoted, "/dev/null"], input: .silence)
   }
 
-  /// Runs a command to its end; one that takes longer than `seconds` is killed. Its input is what is given, or, silent, a pipe into which
-  /// nothing comes and that does not end. Not with Foundation's Process: it waits until nobody has
-  /// a descriptor any more that every child inherits, and conmon lives as long as its container.
-  static func command(_ words: [String], input: String? = nil, isSilent: Bool = false, seconds: Int = 60) throws
-    -> Result
-  {
-    // Files, not pipes: what a container keeps open must not keep the test waiting.
-    let folder = FileManager.default.temporaryDirectory.path + "/podman-io-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    for (name, text) in [("0", input ?? ""), ("1", ""), ("2", "")] where !(isSilent && name == "0") {
-      try text.write(toFile: folder + "/" + name, atomically: false, encoding: .utf8)
-    }
-    if isSilent {
-      // SAFETY: the text of the path lives across the call.
-      let made = unsafe mkfifo(folder + "/0", 0o600)
-      try #require(made == 0)
-    }
-    let status = try wait(["/usr/bin/timeout", "-k", "2", "\(seconds)"] + words, folder)
-    return Result(
-      status: status, output: String(decoding: try File.contents(folder + "/1"), as: UTF8.self),
-      error: String(decoding: try File.contents(folder + "/2"), as: UTF8.self))
-  }
-
-  private static func wait(_ words: [String], _ folder: String) throws -> Int32 {
-    // For writing too: a named pipe then has a writer, and does not end.
-    let input = try File.open(folder + "/0", O_RDWR)
-    let output = try File.open(folder + "/1", O_WRONLY)
-    let error = try File.open(folder + "/2", O_WRONLY)
-    let child = try Linux.Process.spawn(
-      words[0], arguments: words, environment: Linux.Process.environment,
-      descriptors: [input.rawValue, output.rawValue, error.rawValue])
-    return try child.wait()?.code ?? -1
+  static func command(_ words: [String], input: Finished.Input = "", seconds: Int = 60) throws -> Result {
+    try Finished.run(words, input: input, seconds: seconds)
   }
 }

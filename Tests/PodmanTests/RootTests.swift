@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -6,7 +7,7 @@ struct RootTests {
   @Test("run: streams, statuses, terminals, ids, limits, mounts")
   func run() throws {
     let podman = try Podman()
-    func run(_ words: String..., input: String? = nil) throws -> Podman.Result {
+    func run(_ words: String..., input: Finished.Input = "") throws -> Podman.Result {
       try Podman.command(podman.words(["run", "--rm", "--network", "none"] + words), input: input)
     }
     let info = try podman.call("info", "--format", "{{.Host.OCIRuntime.Path}}")

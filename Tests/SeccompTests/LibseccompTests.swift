@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Seccomp
 import Testing
@@ -20,20 +21,9 @@ enum Libseccomp {
   struct Failure: Error { var status: Int32 }
 
   static func run(_ mode: String, _ input: String) throws -> [UInt8] {
-    let process = Process()
-    process.executableURL = URL(filePath: python)
-    process.arguments = [script, mode]
-    let (stdin, stdout) = (Pipe(), Pipe())
-    process.standardInput = stdin
-    process.standardOutput = stdout
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    try stdin.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-    try stdin.fileHandleForWriting.close()
-    let output = [UInt8](stdout.fileHandleForReading.readDataToEndOfFile())
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw Failure(status: process.terminationStatus) }
-    return output
+    let result = try Finished.run([python, script, mode], input: .text(input), seconds: 300)
+    guard result.status == 0 else { throw Failure(status: result.status) }
+    return Array(result.bytes)
   }
 
   static func text(_ rules: ProfileRules) -> String {

@@ -30,31 +30,17 @@ struct Command {
     }
   }
 
-  struct Result: Equatable {
-    var status: Int32
-    var output: String
-    var error: String
-  }
+  typealias Result = Finished
 
   /// Runs words in a folder to their end, which comes after `seconds`.
   static func run(_ words: [String], in place: Place, environment: [String: String] = [:], seconds: Int = 60) throws
     -> Result
   {
-    // Files, not pipes: reading two pipes would want two threads.
-    let files = NSTemporaryDirectory() + "immure-trace-io-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: files) }
-    let child = try Child(
-      ["/usr/bin/timeout", "-k", "5", "\(seconds)"] + words,
+    try Finished.run(
+      words,
       environment: [
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
-      ].merging(environment, uniquingKeysWith: { $1 }),
-      folder: place.folder, input: .path("/dev/null"), output: files + "/1", error: files + "/2")
-    let status = child.wait()
-    func text(_ name: String) throws -> String {
-      String(decoding: try Data(contentsOf: URL(fileURLWithPath: files + name)), as: UTF8.self)
-    }
-    return Result(status: status, output: try text("/1"), error: try text("/2"))
+      ].merging(environment, uniquingKeysWith: { $1 }), folder: place.folder, seconds: seconds)
   }
 
   /// Traces words and reads what was seen.

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 import Trees
@@ -5,16 +6,9 @@ import Trees
 /// Room on the disk, held against du(1).
 struct DiskUseTests {
   private func shell(_ text: String) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-euc", text]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let data = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0)
-    return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    let result = try Finished.run(["/bin/sh", "-euc", text])
+    try #require(result.status == 0, "\(result.error)")
+    return result.output.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
   /// Files with holes, with several names, links, odd names, folders in folders.

@@ -1,4 +1,5 @@
 import CLinux
+import ChildProcesses
 import Foundation
 import Linux
 import Testing
@@ -18,17 +19,9 @@ struct TreeTests {
     }
     @discardableResult
     func shell(_ script: String) throws -> String {
-      let process = Foundation.Process()
-      process.executableURL = URL(fileURLWithPath: "/bin/sh")
-      process.arguments = ["-ec", script]
-      process.currentDirectoryURL = URL(fileURLWithPath: path)
-      let output = Pipe()
-      process.standardOutput = output
-      try process.run()
-      let data = output.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      #expect(process.terminationStatus == 0, "\(script)")
-      return String(decoding: data, as: UTF8.self)
+      let result = try Finished.run(["/bin/sh", "-ec", script], folder: path)
+      #expect(result.status == 0, "\(script): \(result.error)")
+      return result.output
     }
     /// Through a file, so that neither half waits for the other.
     func copy(_ source: TreeSource, _ target: TreeTarget) throws -> (sent: TransferReport, got: TransferReport) {
@@ -168,11 +161,7 @@ struct TreeTests {
       """
     try Data(script.utf8).write(to: URL(fileURLWithPath: scratch.path + "/flip.py"))
     try Data().write(to: URL(fileURLWithPath: scratch.path + "/go"))
-    let flipper = Foundation.Process()
-    flipper.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-    flipper.arguments = ["flip.py"]
-    flipper.currentDirectoryURL = URL(fileURLWithPath: scratch.path)
-    try flipper.run()
+    let flipper = try Helper(["python3", "flip.py"], folder: scratch.path)
     for round in 0..<1000 {
       _ = try scratch.copy("src", "dst")
       if round % 100 == 0 {
@@ -180,7 +169,7 @@ struct TreeTests {
       }
     }
     try FileManager.default.removeItem(atPath: scratch.path + "/go")
-    flipper.waitUntilExit()
+    #expect(flipper.wait() == 0)
     #expect(try scratch.shell("cat secret/file; ls secret; grep -rl secret dst || true") == "secretfile\n")
   }
 

@@ -1,3 +1,4 @@
+import ChildProcesses
 import Foundation
 import Testing
 
@@ -61,18 +62,8 @@ final class Scratch {
   /// Runs a program to its end; stdout and stderr together.
   @discardableResult
   func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-    let process = Foundation.Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = arguments
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let output = pipe.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
-    return (status, String(decoding: output, as: UTF8.self))
+    let result = try Finished.run(arguments, isMerged: true, seconds: 300)
+    return (result.status, result.output)
   }
 
   /// An executable of this package, beside the test's own.
