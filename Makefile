@@ -39,8 +39,8 @@ build-tests: packages-test guest
 test: build-tests ## Build, and run every suite within its budget; SUITES="PolicyTests …" for some
 	@Scripts/test.sh $(SUITES)
 
-test-all: build-tests ## The same with nothing sampled; writes docs/test-results.md
-	@Scripts/test-all.sh
+test-all: packages-kernels build-tests ## The same with nothing sampled, and test-kernels; writes docs/test-results.md
+	@Scripts/test-all.sh $(SUITES)
 
 test-kernels: packages-kernels build ## Debian's stock kernels with systemd, emulated; writes docs/kernels.md
 	@Scripts/test-kernels.sh $(BIN)

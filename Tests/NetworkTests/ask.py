@@ -1,25 +1,26 @@
-"""Asks each target and prints "TARGET RESULT": what was answered, or "refused" and why. Several at once: a silent one is slow."""
+"""Asks each target and prints "TARGET RESULT": what was answered, or "refused" and why. Several at once: a silent one is slow.
+One after a "+" is to answer, and has the time that a busy machine takes."""
 import hashlib, os, socket, struct, sys, threading
 
-def tcp(address, port, device=None):
+def tcp(address, port, wait, device=None):
     with socket.socket() as one:
-        one.settimeout(3)
+        one.settimeout(wait)
         if device:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
         one.connect((address, port))
         return one.recv(100).decode().strip()
 
-def udp(address, port):
+def udp(address, port, wait):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.settimeout(3)
+        one.settimeout(wait)
         one.connect((address, port))
         one.send(b"question")
         return one.recv(100).decode()
 
-def big(address, port):
+def big(address, port, wait):
     """A megabyte there and back, and the end of it."""
     data = os.urandom(1 << 20)
-    with socket.create_connection((address, port), 10) as one:
+    with socket.create_connection((address, port), wait) as one:
         reader = one.makefile("rb")
         reader.readline()
         one.sendall(b"echo\n")
@@ -38,12 +39,12 @@ def checksum(data):
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
 
-def frame(address, port):
+def frame(address, port, wait):
     """A SYN of our own making, put on the wire past all routes (packet(7)); an answer is a SYN+ACK."""
     device = b"eth0"
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as one:
         one.bind((device.decode(), 0x0800))
-        one.settimeout(2)
+        one.settimeout(wait)
         source = one.getsockname()[4]
         gateway = next(l.split()[3] for l in open("/proc/net/arp") if l.startswith("198.18.0.1 "))
         peer = bytes.fromhex(gateway.replace(":", ""))
@@ -59,26 +60,27 @@ def frame(address, port):
             if packet[9] == 6 and packet[12:16] == socket.inet_aton(address) and packet[33] & 0x12 == 0x12:
                 return "SYN+ACK"
 
-def ask(target, results):
+def ask(target, wait, results):
     kind, address, port = target.split(":")
     try:
         if kind == "device":
-            results[target] = tcp(address, int(port), b"eth0")
+            results[target] = tcp(address, int(port), wait, b"eth0")
         else:
-            results[target] = {"tcp": tcp, "udp": udp, "big": big, "frame": frame}[kind](address, int(port))
+            results[target] = {"tcp": tcp, "udp": udp, "big": big, "frame": frame}[kind](address, int(port), wait)
     except Exception as error:
         results[target] = f"refused {error}"
 
 results = {}
 threads = []
 # Frames last: the neighbour table knows the gateway then.
-for target in sorted(sys.argv[1:], key=lambda t: t.startswith("frame")):
+targets = {word.removeprefix("+"): 30 if word.startswith("+") else 3 for word in sys.argv[1:]}
+for target in sorted(targets, key=lambda t: t.startswith("frame")):
     if target.startswith("frame"):
         for thread in threads:
             thread.join()
-    threads.append(threading.Thread(target=ask, args=(target, results)))
+    threads.append(threading.Thread(target=ask, args=(target, targets[target], results)))
     threads[-1].start()
 for thread in threads:
     thread.join()
-for target in sys.argv[1:]:
+for target in targets:
     print(target, results[target], flush=True)

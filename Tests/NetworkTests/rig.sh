@@ -28,7 +28,7 @@ wait_for_namespace() { while [ "$(readlink "/proc/$1/ns/net")" = "$own" ]; do :;
 
 ip link set lo up
 ip link add up0 type veth peer name up1
-unshare -n sleep 50 & uplink=$!; children="$children $uplink"
+unshare -n sleep 150 & uplink=$!; children="$children $uplink"
 wait_for_namespace "$uplink"
 ip link set up1 netns "$uplink"
 ip addr add 10.77.0.2/24 dev up0
@@ -63,7 +63,7 @@ if [ "$user" != 0 ]; then
   mount --bind devices/net /dev/net
   chown "$user" box
 fi
-$as unshare -U -r -n sleep 50 & box=$!; children="$children $box"
+$as unshare -U -r -n sleep 150 & box=$!; children="$children $box"
 wait_for_namespace "$box"
 
 mkfifo hold
@@ -74,17 +74,19 @@ while ! grep -q '^ready$' report; do kill -0 "$network" 2>/dev/null || break; do
 cat report
 grep -q '^ready$' report || exit 0
 
+private=; [ "${1:-}" = private ] && private=+
 nsenter -n -t "$box" python3 "$ASK" \
-  tcp:9.9.9.9:80 tcp:10.77.0.1:80 tcp:10.77.0.2:1235 tcp:127.0.0.1:1234 tcp:169.254.169.254:80 tcp:192.168.5.5:80 \
-  tcp:172.16.3.3:80 tcp:100.64.0.9:80 tcp:198.18.0.1:1234 tcp:198.18.0.2:1234 udp:198.18.0.3:53 udp:10.77.1.53:53 \
-  device:10.77.0.1:80 device:169.254.169.254:80 device:10.77.0.2:1235 frame:10.77.0.1:80 frame:9.9.9.9:80
+  +tcp:9.9.9.9:80 ${private}tcp:10.77.0.1:80 tcp:10.77.0.2:1235 tcp:127.0.0.1:1234 tcp:169.254.169.254:80 \
+  ${private}tcp:192.168.5.5:80 ${private}tcp:172.16.3.3:80 ${private}tcp:100.64.0.9:80 tcp:198.18.0.1:1234 \
+  tcp:198.18.0.2:1234 +udp:198.18.0.3:53 udp:10.77.1.53:53 device:10.77.0.1:80 device:169.254.169.254:80 \
+  device:10.77.0.2:1235 frame:10.77.0.1:80 +frame:9.9.9.9:80
 
 if [ $# -gt 0 ] && [ "$1" != private ]; then
   mkfifo inner
   nsenter -n -t "$box" python3 "$SERVE" inner 0.0.0.0:8080 udp:0.0.0.0:5353 9>&- & children="$children $!"
   read -r _ < inner
   echo published
-  python3 "$ASK" tcp:127.0.0.1:18080 tcp:10.77.0.2:18081 udp:127.0.0.1:15353 big:127.0.0.1:18080
-  nsenter -n -t "$uplink" python3 "$ASK" tcp:10.77.0.2:18081 tcp:10.77.0.2:18080
+  python3 "$ASK" +tcp:127.0.0.1:18080 +tcp:10.77.0.2:18081 +udp:127.0.0.1:15353 +big:127.0.0.1:18080
+  nsenter -n -t "$uplink" python3 "$ASK" +tcp:10.77.0.2:18081 tcp:10.77.0.2:18080
 fi
 stop_network
