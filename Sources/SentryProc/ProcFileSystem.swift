@@ -46,17 +46,20 @@ final class ProcRoot: PseudoDirectory {
   override func lookup(_ name: [UInt8], _ caller: FileCaller) throws(Errno) -> Inode? {
     if let id = Text.number(name) {
       // A thread's number leads to its directory too, though none lists it.
-      guard let task = system.kernel.tasks[id] ?? system.kernel.groups[id]?.tasks.first else { return nil }
+      guard let task = system.kernel.shown(id), !system.kernel.isGone(task.group)
+      else { return nil }
       return ProcessDirectory(system, Subject(task), isThread: false)
     }
     return try fixed.lookup(name, caller)
   }
 
+  override func create(_ name: [UInt8], _ file: NewFile) throws(Errno) -> Inode { throw .noEntry }
+
   override func list(_ caller: FileCaller) throws(Errno) -> [DirectoryEntry] {
     var entries = try fixed.list(caller)
     let first = Int64(entries.count) + 3
     for id in system.kernel.groups.keys.sorted() {
-      guard let task = system.kernel.groups[id]?.tasks.first else { continue }
+      guard let task = system.kernel.shown(id), !system.kernel.isGone(task.group) else { continue }
       entries.append(
         DirectoryEntry(name: Text.number(id), inode: Subject(task).number(0), kind: .directory, next: first + Int64(id))
       )
@@ -80,7 +83,9 @@ struct Subject {
 
   /// - Throws: ESRCH where it has ended.
   func task() throws(Errno) -> Task {
-    guard let task = kernel.tasks[id], task.group.traits.startTime == began else { throw .noProcess }
+    guard let task = kernel.shown(id), task.group.traits.startTime == began, !kernel.isGone(task.group) else {
+      throw .noProcess
+    }
     return task
   }
 
@@ -105,7 +110,7 @@ struct Subject {
 
   /// Whom its files belong to (task_dump_owner, fs/proc/base.c).
   var owner: (user: UInt32, group: UInt32) {
-    guard let task = kernel.tasks[id], task.group.traits.isDumpable else { return (0, 0) }
+    guard let task = kernel.shown(id), task.group.traits.isDumpable else { return (0, 0) }
     return (task.credentials.effectiveUser, task.credentials.effectiveGroup)
   }
 }

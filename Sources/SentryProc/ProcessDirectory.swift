@@ -119,6 +119,8 @@ final class ProcessDirectory: PseudoDirectory {
     return inode(entry)
   }
 
+  override func create(_ name: [UInt8], _ file: NewFile) throws(Errno) -> Inode { throw .noEntry }
+
   private func live() throws(Errno) -> Task {
     do throws(Errno) { return try subject.task() } catch { throw .noEntry }
   }
@@ -160,7 +162,7 @@ final class CommandFile: PseudoFile {
   override func store(_ bytes: [UInt8], at offset: Int64, _ caller: FileCaller) throws(Errno) {
     let task = try subject.task()
     guard let other = caller.task as? Task, other.group === task.group else { throw .invalid }
-    task.traits.name = [UInt8](bytes.prefix { $0 != 0 && $0 != 0x0a }.prefix(15))
+    task.traits.name = [UInt8](bytes.prefix { $0 != 0 }.prefix(15))
   }
 }
 

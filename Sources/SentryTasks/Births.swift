@@ -37,6 +37,7 @@ extension Task {
     descriptors.leave()
     if kernel.tasks[id] === self { kernel.tasks[id] = nil }
     group.tasks.removeAll { $0 === self }
+    if group.tasks.isEmpty { group.remains = self }
   }
 
   /// execve(2) from a thread that did not lead: it takes the process's number, all others have ended.

@@ -8,12 +8,29 @@ extension Kernel {
   public func group(_ id: Int32, of caller: Task) throws(Errno) -> ThreadGroup {
     if id == 0 { return caller.group }
     if let group = groups[id] {
-      if !group.traits.hasEnded || host.exists(group) { return group }
-      groups[id] = nil
-      throw .noProcess
+      if isGone(group) { throw .noProcess }
+      return group
     }
     if let task = tasks[id] { return task.group }
     throw .noProcess
+  }
+
+  /// Whether its parent has waited for the process: it may learn of the end before the sentry does.
+  public func isGone(_ group: ThreadGroup) -> Bool { group.hostID > 0 && !host.exists(group) }
+
+  /// Lets go of processes that ended and were waited for.
+  func forgetGone() {
+    for (id, group) in groups where group.traits.hasEnded && isGone(group) {
+      group.remains = nil
+      groups[id] = nil
+    }
+  }
+
+  /// The thread of that number; of a process that is a zombie, its last.
+  public func shown(_ id: Int32) -> Task? {
+    if let task = tasks[id] { return task }
+    guard let group = groups[id] else { return nil }
+    return group.tasks.first ?? group.remains
   }
 
   /// Those of a process group that have not ended.

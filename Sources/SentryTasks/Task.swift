@@ -110,6 +110,8 @@ public final class ThreadGroup {
   public var limits = Limits()
   /// What getppid(2) gives: a process whose parent is none of the guests has the sandbox's first for one.
   public var parentID: Int32 { parent?.id ?? (id == 1 ? 0 : 1) }
+  /// The last of its threads, once it has left: a zombie is shown by it.
+  public internal(set) var remains: Task?
   /// The program's file, which /proc/PID/exe leads to.
   public var executable: Path?
   /// Woken when a signal may have become pending (signalfd(2)).
