@@ -344,29 +344,33 @@ class HostInode: Inode {
 
   // MARK: Extended attributes: those of users, which alone a folder's owner may have
 
-  private func readable() throws(Errno) -> FileDescriptor {
+  /// A descriptor that is no O_PATH one, as fgetxattr(2) and its kin want it, open until `body` is done.
+  private func withReadable<Result>(_ body: (Int32) throws(Errno) -> Result) throws(Errno) -> Result {
     guard kind == .regular || kind == .directory else { throw .notPermitted }
-    return try HostFiles.reopen(try descriptor().rawValue, O_RDONLY)
+    let file = try HostFiles.reopen(try descriptor().rawValue, O_RDONLY)
+    return try body(file.rawValue)
   }
   private static func isForUsers(_ name: [UInt8]) -> Bool { name.starts(with: Array("user.".utf8)) }
 
   override func extendedAttribute(_ name: [UInt8]) throws(Errno) -> [UInt8] {
     guard Self.isForUsers(name), kind == .regular || kind == .directory else { throw .noData }
-    return try HostFiles.extendedAttribute(try readable().rawValue, name)
+    return try withReadable { (file) throws(Errno) in try HostFiles.extendedAttribute(file, name) }
   }
   override func extendedAttributeNames() throws(Errno) -> [[UInt8]] {
     guard kind == .regular || kind == .directory else { return [] }
-    return try HostFiles.extendedAttributeNames(try readable().rawValue).filter(Self.isForUsers)
+    return try withReadable { (file) throws(Errno) in try HostFiles.extendedAttributeNames(file) }.filter(
+      Self.isForUsers)
   }
   override func setExtendedAttribute(
     _ name: [UInt8], _ value: [UInt8], creates: Bool, replaces: Bool
   ) throws(Errno) {
     guard Self.isForUsers(name) else { throw .notSupported }
-    try HostFiles.setExtendedAttribute(try readable().rawValue, name, value, (creates ? 1 : 0) | (replaces ? 2 : 0))
+    let flags: UInt = (creates ? 1 : 0) | (replaces ? 2 : 0)
+    try withReadable { (file) throws(Errno) in try HostFiles.setExtendedAttribute(file, name, value, flags) }
   }
   override func removeExtendedAttribute(_ name: [UInt8]) throws(Errno) {
     guard Self.isForUsers(name) else { throw .notSupported }
-    try HostFiles.removeExtendedAttribute(try readable().rawValue, name)
+    try withReadable { (file) throws(Errno) in try HostFiles.removeExtendedAttribute(file, name) }
   }
 }
 

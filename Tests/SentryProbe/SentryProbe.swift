@@ -92,6 +92,8 @@ enum SentryProbe {
         _ = try walk.make(
           .characterDevice, at: Array("/dev/\(name)".utf8), permissions: 0o666, special: Device.number(5, minor))
       }
+      let shared = try walk.make(.directory, at: Array("/dev/shm".utf8), permissions: 0o1777)
+      try namespace.mount(MemoryFileSystem.tree(limit: 64 << 20), on: shared)
       let terminals = try walk.make(.directory, at: Array("/dev/pts".utf8), permissions: 0o755)
       let mount = try namespace.mount(TerminalDirectory.tree(kernel.terminals), on: terminals)
       kernel.terminals.mounted = Path(mount: mount, dentry: mount.root)
