@@ -138,6 +138,13 @@ let house: [Target] = [
       "SentryCalls", "SentryELF", "SentryTasks", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Seccomp",
       "CGuest", "Linux", "CLinux",
     ]),
+  module(
+    "Sentry",
+    [
+      "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTerminals", "SentryProc", "SentryTasks", "SentryPlatform",
+      "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
+      "Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats",
+    ]),
   module("Images", ["Walls", "Trees", "Linux", "Formats"]),
   module("Trace", ["Seccomp", "Linux", "Formats"]),
   module("Options", ["Formats"], pure: true),
@@ -145,7 +152,7 @@ let house: [Target] = [
   module(
     "Launch",
     [
-      "OCI", "Options", "Images", "Jail", "Container", "Confinement", "Guest", "Supervision", "Workspace",
+      "OCI", "Options", "Images", "Jail", "Container", "Sentry", "Confinement", "Guest", "Supervision", "Workspace",
       "BoxNetwork", "Trace", "Walls", "Policy", "Seccomp", "Trees", "Linux", "Formats",
     ]),
   .executableTarget(

@@ -127,7 +127,7 @@ extension Confinement {
   }
 
   /// A folder that has no name any more: nothing can be made in it.
-  static func emptyDirectory() throws(SystemError) -> FileDescriptor {
+  package static func emptyDirectory() throws(SystemError) -> FileDescriptor {
     var last = SystemError("mkdir", "/tmp", .noEntry)
     for parent in [Process.environment("TMPDIR") ?? "/tmp", "/tmp", "/var/tmp", "/dev/shm", "/run"] {
       for attempt in 0..<16 {

@@ -32,7 +32,36 @@ extension InitMessage {
   }
 }
 
+extension InitMessage {
+  /// Init's side: waits for the message; nil where the other end is gone without one.
+  public static func receive(from socket: Int32) throws(InitSocketError) -> InitMessage? {
+    var bytes: [UInt8] = []
+    var size = headerSize
+    while bytes.count < size {
+      let piece: [UInt8]
+      do throws(SystemError) { piece = try File.read(socket, atMost: size - bytes.count) } catch { throw .system(error) }
+      if piece.isEmpty { return nil }
+      bytes += piece
+      if bytes.count == headerSize { size += Int(min(bytes.span.word(at: 4), UInt32(limit))) }
+    }
+    do throws(InitProtocolError) { return try InitMessage(decoding: bytes.span) } catch { throw .malformed(error) }
+  }
+}
+
 extension InitReply {
+  /// Init's side: says it. EPIPE when the other end is gone, and no SIGPIPE.
+  public func send(to socket: Int32) throws(SystemError) {
+    let bytes = encoded()
+    // SAFETY: the kernel reads within the array, which the closure keeps alive.
+    let sent = unsafe bytes.withUnsafeBytes { buffer in
+      retrying {
+        systemCall(
+          Int(SYS_sendto), word(socket), UInt(bitPattern: buffer.baseAddress), UInt(buffer.count), UInt(MSG_NOSIGNAL))
+      }
+    }
+    try checked("send", "\(socket)", sent)
+  }
+
   /// Waits for init's next word at the other end of `socket`; nil when init is gone without one. Without `wait` nil also when
   /// nothing has come: after init's end that is what it said last.
   public static func receive(from socket: Int32, wait: Bool = true) throws(InitSocketError) -> InitReply? {

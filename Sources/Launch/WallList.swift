@@ -1,6 +1,7 @@
 import Container
 import Jail
 import Policy
+import Sentry
 import Walls
 
 /// Every wall that can be raised, in the order they are tried without --wall. A new wall is one line here.
@@ -8,6 +9,7 @@ enum WallList {
   static let all: [any Wall] = [
     ContainerWall(),
     JailWall(),
+    SentryWall(),
   ]
 
   /// For messages: "container and jail".

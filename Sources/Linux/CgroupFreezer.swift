@@ -31,7 +31,13 @@ public struct CgroupFreezer: Sendable, Equatable {
   /// Stops them; `processes` lists those that belong to the box now, and is asked again until none is outside the
   /// group, for
   /// they may fork meanwhile.
-  public func freeze(_ processes: () throws(SystemError) -> [Int32]) throws(SystemError) {
+  ///
+  /// A task that waits, killably, for another one of the group to answer its system call (seccomp_unotify(2)) is not frozen before it
+  /// gets its answer, which it does not get while that one is frozen: with `whenNoneRuns` the box counts as stopped once no task of it
+  /// is running, as each that comes back from a call is frozen before its next instruction.
+  public func freeze(
+    whenNoneRuns: Bool = false, _ processes: () throws(SystemError) -> [Int32]
+  ) throws(SystemError) {
     while true {
       let inside = Set(try members())
       let outside = try processes().filter { !inside.contains($0) }
@@ -45,6 +51,7 @@ public struct CgroupFreezer: Sendable, Equatable {
     try set(frozen: true)
     let deadline = Clock.monotonicNanoseconds() + 10_000_000_000
     while try !isFrozen() {
+      if whenNoneRuns, try !hasRunningTask() { return }
       if Clock.monotonicNanoseconds() > deadline {
         try set(frozen: false)
         throw SystemError("freeze", path, .timedOut)
@@ -64,6 +71,19 @@ public struct CgroupFreezer: Sendable, Equatable {
   private func set(frozen: Bool) throws(SystemError) {
     if isUnified { return try File.writeExisting(path + "/cgroup.freeze", frozen ? "1" : "0") }
     try File.writeExisting(path + "/freezer.state", frozen ? "FROZEN" : "THAWED")
+  }
+
+  /// Whether a thread of the group has the state R (proc_pid_stat(5)).
+  private func hasRunningTask() throws(SystemError) -> Bool {
+    for pid in try members() {
+      // Whoever is gone does not run.
+      for task in (try? File.names(inDirectory: "/proc/\(pid)/task")) ?? [] {
+        let text = (try? File.text("/proc/\(pid)/task/\(task)/stat")) ?? ""
+        // The name, in parentheses, may hold anything.
+        if let end = text.lastIndex(of: ")"), text[end...].dropFirst(2).first == "R" { return true }
+      }
+    }
+    return false
   }
 
   private func members() throws(SystemError) -> [Int32] {

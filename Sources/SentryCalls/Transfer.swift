@@ -40,6 +40,7 @@ public enum Transfer {
     guard file.isWritable else { throw .badDescriptor }
     if file.isTerminal { task.kernel.current = task }
     if let moved = task.parked?.moved, moved > 0 { buffer.skip(moved) }
+    try bound(&buffer, by: file, at: offset, task)
     let blocks = !nonBlocking && !file.isNonBlocking
     while true {
       do throws(Errno) {
@@ -57,5 +58,20 @@ public enum Transfer {
         throw error
       }
     }
+  }
+
+  /// RLIMIT_FSIZE (generic_write_check_limits of fs/read_write.c): a write that begins at the limit gets SIGXFSZ and EFBIG, one that
+  /// would go past it is cut.
+  private static func bound(
+    _ buffer: inout GuestBuffer, by file: OpenFile, at offset: Int64?, _ task: Task
+  ) throws(Errno) {
+    guard buffer.remaining > 0, let attributes = file.inode?.attributes, attributes.kind == .regular else { return }
+    let limit = Int64(clamping: task.group.limits[Limits.fileSize].soft)
+    let start = file.flags & OpenFlags.append != 0 ? attributes.size : offset ?? file.position
+    if start >= limit {
+      task.raise(Signal.fileSize)
+      throw .fileTooBig
+    }
+    buffer.cut(to: Int(clamping: limit - max(0, start)))
   }
 }

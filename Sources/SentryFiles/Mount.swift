@@ -41,7 +41,7 @@ public struct MountFlags: OptionSet, Sendable {
 /// A tree attached at a place of another one (the kernel's `mount`).
 public final class Mount {
   public let root: Dentry
-  public let flags: MountFlags
+  public fileprivate(set) var flags: MountFlags
   /// As /proc/PID/mountinfo numbers it; 0 for one that no path leads to.
   public let id: Int32
   /// What it is mounted on; nil for the root of the namespace.
@@ -124,6 +124,9 @@ public final class MountNamespace {
     mounts.append(mount)
     return mount
   }
+
+  /// Other flags for a mount (MS_REMOUNT with MS_BIND).
+  public func remount(_ mount: Mount, flags: MountFlags) { mount.flags = flags }
 
   /// umount2(2) of the uppermost mount whose root is `path`.
   /// - Throws: EINVAL where it's no mount; EBUSY where others are mounted in it, or it is the root.

@@ -69,6 +69,9 @@ public struct GuestBuffer: Sendable {
     }
   }
 
+  /// Moves at most so many bytes more.
+  public mutating func cut(to count: Int) { remaining = min(remaining, max(0, count)) }
+
   /// Gives bytes to the guest.
   /// - Returns: how many it took: fewer where the buffer is full.
   /// - Throws: EFAULT where not even the first one could be stored; what was moved before stays moved.

@@ -50,7 +50,8 @@ public final class Terminals {
     return Path(mount: mounted.mount, dentry: Dentry(root: node, name: Array("/dev/pts/\(terminal.index)".utf8)))
   }
 
-  func setControlling(_ terminal: Terminal, _ caller: JobCaller) {
+  /// Makes it the controlling terminal of the caller's session (TIOCSCTTY).
+  public func setControlling(_ terminal: Terminal, _ caller: JobCaller) {
     terminal.session = caller.session
     terminal.foreground = caller.processGroup
     controlling[caller.session] = terminal

@@ -1,5 +1,5 @@
 /// The walls that the table is run for. A new wall is one word here.
-let contractWalls = ["container", "jail"]
+let contractWalls = ["container", "jail", "sentry"]
 
 /// One operation of the contract as a shell script (see `Station.script`), and what it must come to.
 struct Operation: Sendable {

@@ -1,0 +1,83 @@
+import Formats
+import Linux
+import Walls
+
+/// What a command outside asks of a running sentry: a further program. One packet, with descriptors: where replies go (guest/init's words,
+/// docs/guest-init.md) and from where signals come (four bytes each), the message that names the program (a sealed memory file), then
+/// the far end of a terminal or the three streams.
+struct ExecRequest: Equatable {
+  var user: UInt32
+  var group: UInt32
+  var groups: [UInt32]
+  /// Effective, permitted, inheritable, bounding, ambient.
+  var capabilities: [UInt64]
+  var limits: [ResourceLimit]
+  var hasTerminal: Bool
+
+  static let magic: UInt32 = 0x3158_4d49
+  /// Most groups (NGROUPS_MAX is 65536; a packet holds fewer) and most limits.
+  static let maximum = 1024
+
+  init(_ process: ProcessConfiguration, hasTerminal: Bool) {
+    user = process.user.user
+    group = process.user.group
+    groups = process.user.additionalGroups
+    let sets = process.capabilities
+    capabilities = [sets.effective, sets.permitted, sets.inheritable, sets.bounding, sets.ambient]
+    limits = process.rlimits
+    self.hasTerminal = hasTerminal
+  }
+
+  var encoded: [UInt8] {
+    var bytes: [UInt8] = []
+    func add(_ value: UInt64, _ size: Int) {
+      for index in 0..<size { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
+    }
+    for word in [Self.magic, user, group, hasTerminal ? 1 : 0, UInt32(groups.count), UInt32(limits.count)] {
+      add(UInt64(word), 4)
+    }
+    for set in capabilities { add(set, 8) }
+    for id in groups { add(UInt64(id), 4) }
+    for limit in limits {
+      add(UInt64(UInt32(bitPattern: limit.kind)), 4)
+      add(limit.soft, 8)
+      add(limit.hard, 8)
+    }
+    return bytes
+  }
+
+  /// - Returns: nil for bytes that are not a whole request.
+  init?(decoding bytes: [UInt8]) {
+    var at = 0
+    func word(_ size: Int) -> UInt64? {
+      guard bytes.count - at >= size else { return nil }
+      var value: UInt64 = 0
+      for index in 0..<size { value |= UInt64(bytes[at + index]) << UInt64(8 * index) }
+      at += size
+      return value
+    }
+    func half() -> UInt32? { word(4).map { UInt32(truncatingIfNeeded: $0) } }
+    guard half() == Self.magic, let user = half(), let group = half(), let terminal = half(), terminal <= 1,
+      let groupCount = half(), groupCount <= Self.maximum, let limitCount = half(), limitCount <= Self.maximum
+    else { return nil }
+    self.user = user
+    self.group = group
+    hasTerminal = terminal == 1
+    capabilities = []
+    groups = []
+    limits = []
+    for _ in 0..<5 {
+      guard let set = word(8) else { return nil }
+      capabilities.append(set)
+    }
+    for _ in 0..<groupCount {
+      guard let id = half() else { return nil }
+      groups.append(id)
+    }
+    for _ in 0..<limitCount {
+      guard let kind = half(), let soft = word(8), let hard = word(8) else { return nil }
+      limits.append(ResourceLimit(kind: Int32(bitPattern: kind), soft: soft, hard: hard))
+    }
+    if at != bytes.count { return nil }
+  }
+}

@@ -1,0 +1,118 @@
+import CLinux
+import Formats
+import Guest
+import Linux
+import Walls
+
+/// Further programs: new processes of the sentry's, asked for on its socket in the sandbox's folder.
+struct SentryExecution: Execution {
+  let sandbox: SentrySandbox
+  let directory: String
+
+  static let socketName = "control"
+
+  func execute(_ process: ProcessConfiguration, streams: Streams, _ options: ExecutionOptions) throws(WallError)
+    -> any BoxProcess
+  {
+    let what = "exec in sandbox \(sandbox.id)"
+    if options.listener != nil { throw WallError("\(what): the sentry has no seccomp listeners for guests") }
+    if !options.preservedDescriptors.isEmpty {
+      throw WallError("\(what): the sentry takes no descriptors but 0, 1 and 2")
+    }
+    let message = InitMessage(
+      arguments: process.arguments, environment: process.environment, workingDirectory: process.workingDirectory,
+      umask: process.user.umask, terminal: process.terminal)
+    let replies: (near: OwnedDescriptor, far: OwnedDescriptor)
+    var terminal: OwnedDescriptor?
+    do throws(SystemError) {
+      let text: [UInt8]
+      do throws(InitProtocolError) { text = try message.encoded() } catch {
+        throw SystemError("exec", "\(error)", .invalid)
+      }
+      let file = try MemoryFile.sealed("message", text.span)
+      replies = try OwnedDescriptor.pair(packets: false)
+      var given = [replies.far.rawValue, file.rawValue]
+      var far: OwnedDescriptor?
+      switch streams {
+      case .descriptors(let input, let output, let error): given += [input, output, error]
+      case .terminal(let size):
+        let ends = try Terminal.openPair().release()
+        far = OwnedDescriptor(FileDescriptor(owning: ends.second))
+        terminal = OwnedDescriptor(FileDescriptor(owning: ends.first))
+        try Terminal.setSize(ends.first, rows: size.rows, columns: size.columns)
+        given.append(ends.second)
+      }
+      let folder = try File.open(directory, File.directoryOnly)
+      let socket = try PacketSocket.connect(Self.socketName, in: folder.rawValue)
+      try PacketSocket.send(
+        socket.rawValue, ExecRequest(process, hasTerminal: terminal != nil).encoded, descriptors: given)
+      far?.close()
+      replies.far.close()
+      _ = consume file
+    } catch  where [Errno.connectionRefused, .noEntry, .brokenPipe].contains(error.errno) {
+      throw WallError(.gone, "sandbox \(sandbox.id): it has ended")
+    } catch {
+      throw WallError(what, error)
+    }
+    try Self.awaitStart(replies.near.rawValue, message, what)
+    return SentryExecutedProcess(sandbox.process, replies.near, terminal)
+  }
+
+  private static func awaitStart(_ replies: Int32, _ message: InitMessage, _ what: String) throws(WallError) {
+    let reply: InitReply?
+    do throws(InitSocketError) { reply = try InitReply.receive(from: replies) } catch {
+      throw WallError("\(what): \(error)")
+    }
+    switch reply {
+    case .started: return
+    case .failed(let failure):
+      guard failure.step == .execute else { throw WallError(failure.describe(message)) }
+      throw WallError(failure.isNotFound ? .notFound : .notExecutable, failure.describe(message))
+    case .exited, nil: throw WallError(.gone, "\(what): the sentry ended before the program ran")
+    }
+  }
+}
+
+/// A program that was executed in the sandbox. The host knows no process of its own for it but the guest's, which the sentry alone can name:
+/// `process` is the sentry's.
+final class SentryExecutedProcess: BoxProcess {
+  let process: ProcessIdentity
+  private let replies: OwnedDescriptor
+  private let near: OwnedDescriptor?
+  private var ending: Ending?
+
+  init(_ sentry: ProcessIdentity, _ replies: OwnedDescriptor, _ terminal: OwnedDescriptor?) {
+    process = sentry
+    self.replies = replies
+    near = terminal
+  }
+
+  /// Readable when the sentry says how it ended, or is gone.
+  var exitDescriptor: Int32 { replies.rawValue }
+  var terminal: Int32? { near?.rawValue }
+
+  func signal(_ number: Int32) throws(WallError) {
+    do throws(SystemError) {
+      try File.writeAll(replies.rawValue, [UInt8(truncatingIfNeeded: number), 0, 0, 0])
+    } catch  where error.errno == .brokenPipe {
+      throw WallError(.gone, "the program has ended")
+    } catch {
+      throw WallError("signal", error)
+    }
+  }
+
+  func collect() throws(WallError) -> Ending {
+    if let ending { return ending }
+    var status = ExitStatus.signaled(SIGKILL)
+    do throws(InitSocketError) {
+      if case .exited(let told) = try InitReply.receive(from: replies.rawValue) {
+        status = ExitStatus(waitStatus: told)
+      }
+    } catch {
+      throw WallError("exec: \(error)")
+    }
+    let ending = Ending(status: status)
+    self.ending = ending
+    return ending
+  }
+}

@@ -1,0 +1,182 @@
+import CLinux
+import Formats
+import Guest
+import Linux
+import SentryABI
+import SentryFiles
+import SentryMemory
+import SentryPipes
+import SentryPlatform
+import SentryTasks
+import SentryTerminals
+import SentryWait
+
+/// The programs that a command outside asked for: the sandbox's own, and those of `exec`.
+final class SentryPrograms {
+  /// What a program is to be, whoever asks.
+  struct Request {
+    let message: InitMessage
+    let credentials: Credentials
+    let limits: [ResourceLimit]
+    let streams: ProgramStreams
+    let tell: (InitReply) -> Void
+  }
+  enum ProgramStreams {
+    /// Descriptors that become the program's files: input, output, error.
+    case host([Int32])
+    case terminal(TerminalBridge)
+  }
+  struct Failure: Error {
+    let errno: Errno
+    let step: InitReply.Step
+  }
+
+  private struct Program {
+    let group: ThreadGroup
+    let bridge: TerminalBridge?
+    let ended: (Int32) -> Void
+  }
+  private let kernel: Kernel
+  private let platform: NotificationPlatform
+  private let namespace: MountNamespace
+  private var programs: [Program] = []
+
+  init(_ kernel: Kernel, _ platform: NotificationPlatform, _ namespace: MountNamespace) {
+    self.kernel = kernel
+    self.platform = platform
+    self.namespace = namespace
+    platform.reaped = { [unowned self] process, status in reaped(process, status) }
+  }
+
+  private func reaped(_ process: Int32, _ status: Int32) {
+    guard let index = programs.firstIndex(where: { $0.group.id == process }) else { return }
+    let program = programs.remove(at: index)
+    program.bridge?.flush()
+    program.ended(status)
+  }
+
+  /// Starts a program; its beginning or what prevents it is told by the request's `tell`.
+  /// - Parameter ended: called with the wait status once it has ended; not where it never began.
+  /// - Returns: the process it will be; nil where it cannot begin, which was told.
+  func start(_ request: Request, ended: @escaping (Int32) -> Void) -> ThreadGroup? {
+    do throws(Failure) { return try launch(request, ended) } catch {
+      request.tell(.failed(InitReply.Failure(errno: error.errno, step: error.step)))
+      return nil
+    }
+  }
+
+  private func launch(_ request: Request, _ ended: @escaping (Int32) -> Void) throws(Failure) -> ThreadGroup {
+    let message = request.message
+    let group = ThreadGroup(kernel: kernel, id: 0, parent: nil, session: 0, processGroup: 0)
+    group.limits.take(request.limits)
+    let paths = PathContext(namespace, umask: message.umask ?? 0o022)
+    let descriptors = DescriptorTable(limit: Int32(clamping: group.limits[Limits.descriptors].soft))
+    let task = Task(
+      kernel: kernel, id: 0, hostID: 0, group: group, memory: GuestMemory(process: 0), descriptors: descriptors,
+      paths: paths, credentials: request.credentials)
+    group.tasks = [task]
+    try hold(.directory) { () throws(Errno) in
+      let place = try task.walk.find(Array(message.workingDirectory.utf8))
+      guard place.inode?.kind == .directory else { throw .notDirectory }
+      paths.current = place
+    }
+    var bridge: TerminalBridge?
+    try hold(.descriptors) { () throws(Errno) in
+      switch request.streams {
+      case .host(let numbers): try give(numbers, to: descriptors)
+      case .terminal(let terminal):
+        bridge = terminal
+        try give(terminal, to: descriptors)
+      }
+    }
+    var path: [UInt8] = []
+    try hold(.execute) { () throws(Errno) in
+      path = try Self.search(message.arguments[0], message.environment, task)
+    }
+    programs.append(Program(group: group, bridge: bridge, ended: ended))
+    platform.start(
+      Launch(
+        path: path, arguments: message.arguments.map { Array($0.utf8) },
+        environment: message.environment.map { Array($0.utf8) }, task: task,
+        started: { [unowned self] error in began(group, bridge, request, error) }))
+    return group
+  }
+
+  private func began(_ group: ThreadGroup, _ bridge: TerminalBridge?, _ request: Request, _ error: Errno?) {
+    if let error {
+      programs.removeAll { $0.group === group }
+      return request.tell(.failed(InitReply.Failure(errno: error, step: .execute)))
+    }
+    // What the host's kernel counts it must bound too. A limit that the sandbox's own is below already stays that.
+    for kind in [Limits.cpu, Limits.data, Limits.addressSpace, Limits.lockedMemory, Limits.stack] {
+      do throws(Errno) { try kernel.host.limit(group, kind, group.limits[kind]) } catch {}
+    }
+    if let bridge {
+      kernel.terminals.setControlling(
+        bridge.terminal,
+        JobCaller(process: group.id, session: group.id, processGroup: group.id, isAdministrator: false))
+    }
+    request.tell(.started)
+  }
+
+  private func give(_ numbers: [Int32], to descriptors: DescriptorTable) throws(Errno) {
+    for (index, number) in numbers.enumerated() {
+      let copy: FileDescriptor
+      do throws(SystemError) { copy = try FileDescriptor.duplicate(number, atLeast: 64) } catch { throw error.errno }
+      let file = HostStreamFile(owning: copy, flags: index == 0 ? O_RDONLY : O_WRONLY, kernel.hostEvents)
+      _ = try descriptors.add(file, closesOnExec: false)
+    }
+  }
+
+  private func give(_ bridge: TerminalBridge, to descriptors: DescriptorTable) throws(Errno) {
+    for _ in 0..<3 {
+      let file = try kernel.terminals.openTerminal(bridge.terminal, flags: O_RDWR | O_NOCTTY)
+      file.path = kernel.terminals.path(of: bridge.terminal)
+      _ = try descriptors.add(file, closesOnExec: false)
+    }
+  }
+
+  private func hold(_ step: InitReply.Step, _ body: () throws(Errno) -> Void) throws(Failure) {
+    do throws(Errno) { try body() } catch { throw Failure(errno: error, step: step) }
+  }
+
+  /// As execvp(3) looks for a program in the guest's PATH.
+  private static func search(_ name: String, _ environment: [String], _ task: Task) throws(Errno) -> [UInt8] {
+    let bytes = Array(name.utf8)
+    if bytes.isEmpty { throw .noEntry }
+    if bytes.contains(UInt8(ascii: "/")) {
+      try task.walk.openProgram(bytes).letGo()
+      return bytes
+    }
+    let path = environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/local/bin:/usr/bin:/bin"
+    var failure = Errno.noEntry
+    for folder in path.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false) {
+      let candidate = (folder.isEmpty ? [UInt8(ascii: ".")] : Array(folder)) + [UInt8(ascii: "/")] + bytes
+      do throws(Errno) {
+        try task.walk.openProgram(candidate).letGo()
+        return candidate
+      } catch  where error == .accessDenied {
+        failure = error
+      } catch {
+        // Not there: the next folder may have it.
+      }
+    }
+    throw failure
+  }
+}
+
+extension OpenFile {
+  /// Opened only to see that it can be.
+  fileprivate func letGo() {
+    retain()
+    release()
+  }
+}
+
+extension Limits {
+  fileprivate mutating func take(_ limits: [ResourceLimit]) {
+    for limit in limits where limit.kind >= 0 && limit.kind < Limits.count {
+      self[limit.kind] = Pair(soft: limit.soft, hard: limit.hard)
+    }
+  }
+}

@@ -1,0 +1,202 @@
+import CLinux
+import Confinement
+import Formats
+import Linux
+import Policy
+import SentryABI
+import SentryFileSystems
+import SentryFiles
+import Walls
+
+/// The tree that guests see: the root by the source that the wall was given, with a writable layer in the sentry's memory, and the
+/// configuration's mounts by file systems of the sentry's own or host folders.
+struct SentryWorld {
+  let bundle: Bundle
+  let mounts: MountPlan
+  /// Where writes to the root go.
+  let scratch: Scratch
+  /// Descriptors of the host's trees, by the plan's numbers.
+  let trees: [Int32]
+  /// What mounts of the kernel's own kinds are here: proc, sysfs, devpts.
+  let kernelFileSystem: (String) throws(Errno) -> Inode?
+
+  /// - Parameter root: the root's tree, read-only but where the configuration has a folder of its own.
+  func make(root: Int32, special: SpecialFiles) throws(WallError) -> MountNamespace {
+    let namespace = try step("root filesystem") { () throws(Errno) in
+      let inode: Inode
+      switch scratch {
+      case .memory(let limit):
+        inode = MemoryFileSystem.overlay(lower: try HostFolder.tree(root, isReadOnly: true), limit: limit)
+      case .none where keepsWrites: inode = try HostFolder.tree(root, isReadOnly: false)
+      // Places to mount on are made all the same.
+      case .none, .directory:
+        inode = MemoryFileSystem.overlay(lower: try HostFolder.tree(root, isReadOnly: true), limit: 4 << 20)
+      }
+      return MountNamespace(root: inode, special: special)
+    }
+    for item in mounts.items { try mount(item, in: namespace) }
+    try cover(namespace)
+    if isReadOnly { namespace.remount(namespace.root.mount, flags: .readOnly) }
+    return namespace
+  }
+
+  /// A configuration's own folder, with writes that stay (`immure-oci`).
+  private var keepsWrites: Bool {
+    if case .directory(_, let readOnly) = bundle.root { return !readOnly && !bundle.configuration.rootReadOnly }
+    return false
+  }
+
+  private var isReadOnly: Bool {
+    if bundle.configuration.rootReadOnly { return true }
+    if case .directory(_, let readOnly) = bundle.root { return readOnly }
+    return scratch == .none
+  }
+
+  private func mount(_ item: MountPlan.Item, in namespace: MountNamespace) throws(WallError) {
+    try step("mount \(item.destination)") { () throws(Errno) in
+      let path = Array(item.destination.utf8)
+      var flags = MountFlags(item.options.attributes)
+      let inode: Inode
+      switch item.source {
+      case .tree(let index):
+        inode = try HostFolder.tree(trees[index], isReadOnly: flags.contains(.readOnly))
+        flags.insert(.noDevices)
+      case .lent(let index):
+        inode = try HostFolder.tree(trees[index], isReadOnly: true)
+        flags.formUnion([.readOnly, .noDevices])
+      case .devices:
+        let tree = MemoryFileSystem.tree(limit: 64 << 10, permissions: 0o755)
+        try MemoryDevices.addNodes(to: tree)
+        try addDeviceNames(to: tree)
+        inode = tree
+        // Its nodes are the sentry's own.
+        flags.remove(.noDevices)
+      case .fileSystem("tmpfs"): inode = try memory(item.options)
+      // Message queues: none yet, and nothing in them.
+      case .fileSystem("mqueue"): inode = MemoryFileSystem.tree(limit: 0)
+      case .fileSystem(let kind):
+        guard let made = try kernelFileSystem(kind) else { return }
+        inode = made
+        if kind == "devpts" { flags.remove(.noDevices) }
+      case .overlay: throw .notSupported
+      }
+      let place = try self.place(path, isDirectory: inode.kind == .directory, in: namespace)
+      try namespace.mount(inode, on: place, flags: flags)
+    }
+  }
+
+  /// The terminals' nodes and the usual links (runtime-spec config-linux.md, "Default Devices"; "/dev symbolic links").
+  private func addDeviceNames(to directory: Inode) throws(Errno) {
+    let terminal = NewFile(
+      kind: .characterDevice, permissions: 0o666, user: 0, group: 0, special: Device.number(5, 0))
+    _ = try directory.create(Array("tty".utf8), terminal)
+    for (name, target) in [
+      ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+      ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
+    ] {
+      _ = try directory.createLink(
+        Array(name.utf8), to: Array(target.utf8), NewFile(kind: .symbolicLink, permissions: 0o777, user: 0, group: 0))
+    }
+  }
+
+  /// Options as tmpfs(5) spells them.
+  private func memory(_ options: MountOptions) throws(Errno) -> Inode {
+    var (limit, permissions, user, group) = (UInt64(1) << 30, UInt32(0o1777), UInt32(0), UInt32(0))
+    for option in options.data {
+      let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { throw .invalid }
+      switch parts[0] {
+      case "size": limit = try Self.bytes(parts[1])
+      case "mode":
+        guard let mode = UInt32(parts[1], radix: 8) else { throw .invalid }
+        permissions = mode
+      case "uid":
+        guard let id = UInt32(parts[1]) else { throw .invalid }
+        user = id
+      case "gid":
+        guard let id = UInt32(parts[1]) else { throw .invalid }
+        group = id
+      case "nr_inodes", "nr_blocks": break
+      default: throw .invalid
+      }
+    }
+    return MemoryFileSystem.tree(limit: limit, permissions: permissions, user: user, group: group)
+  }
+
+  private static func bytes(_ text: String) throws(Errno) -> UInt64 {
+    let units: [Character: UInt64] = ["k": 1 << 10, "m": 1 << 20, "g": 1 << 30]
+    let unit = text.last.flatMap { units[Character($0.lowercased())] }
+    guard let number = UInt64(unit == nil ? text : String(text.dropLast())) else { throw .invalid }
+    let (product, overflows) = number.multipliedReportingOverflow(by: unit ?? 1)
+    if overflows { throw .invalid }
+    return product
+  }
+
+  /// What a policy hides, and the paths that a configuration masks, is covered by something empty.
+  private func cover(_ namespace: MountNamespace) throws(WallError) {
+    let hidden = bundle.policy.files.filter { $0.value.access == .hidden }.map(\.value.destination)
+    // The sentry's /proc and /sys have nothing of the host's to mask.
+    let masked = bundle.configuration.maskedPaths.filter { !$0.hasPrefix("/proc/") && !$0.hasPrefix("/sys/") }
+    for path in hidden + masked {
+      try step("hidden path \(path)") { () throws(Errno) in
+        let place: Path
+        do throws(Errno) {
+          place = try walk(namespace).find(Array(path.utf8))
+        } catch  where error == .noEntry || error == .notDirectory {
+          return
+        }
+        let cover: Inode =
+          place.inode?.kind == .directory
+          ? MemoryFileSystem.tree(limit: 0, permissions: 0o555)
+          : try MemoryFileSystem.tree(limit: 4096).create(
+            Array("empty".utf8), NewFile(kind: .regular, permissions: 0o444, user: 0, group: 0))
+        try namespace.mount(cover, on: place, flags: .readOnly)
+      }
+    }
+  }
+
+  private func walk(_ namespace: MountNamespace) -> PathWalk {
+    PathWalk(PathContext(namespace, umask: 0), FileCaller(credentials: .all))
+  }
+
+  /// A place to mount on; what is missing of it is made.
+  private func place(_ path: [UInt8], isDirectory: Bool, in namespace: MountNamespace) throws(Errno) -> Path {
+    let walk = walk(namespace)
+    do throws(Errno) { return try walk.find(path) } catch  where error == .noEntry {}
+    var made: [UInt8] = []
+    let names = path.split(separator: UInt8(ascii: "/"))
+    for (index, name) in names.enumerated() {
+      made += [UInt8(ascii: "/")] + name
+      do throws(Errno) { _ = try walk.find(made) } catch  where error == .noEntry {
+        let kind: FileKind = index + 1 < names.count || isDirectory ? .directory : .regular
+        try walk.make(kind, at: made, permissions: kind == .directory ? 0o755 : 0o644)
+      }
+    }
+    return try walk.find(path)
+  }
+
+  private func step<Value>(_ what: String, _ body: () throws(Errno) -> Value) throws(WallError) -> Value {
+    do throws(Errno) { return try body() } catch { throw WallError("\(what): \(error)") }
+  }
+}
+
+extension MountFlags {
+  /// MS_* for the attributes of mount_setattr(2).
+  init(_ attributes: MountAttributes) {
+    self = []
+    if attributes.contains(.readOnly) { insert(.readOnly) }
+    if attributes.contains(.noSetUserID) { insert(.noSetID) }
+    if attributes.contains(.noDevices) { insert(.noDevices) }
+    if attributes.contains(.noExecute) { insert(.noExecution) }
+  }
+}
+
+extension Credentials {
+  /// The sentry's own while it builds: nothing is forbidden.
+  fileprivate static var all: Credentials {
+    var credentials = Credentials()
+    credentials.effective = .max
+    credentials.permitted = .max
+    return credentials
+  }
+}
