@@ -1,4 +1,5 @@
 import CLinux
+import Confinement
 import Linux
 import Walls
 
@@ -85,31 +86,5 @@ extension ContainerSandbox {
     let status = try File.text("/proc/\(process.pid)/status")
     let line = status.split(separator: "\n").first { $0.hasPrefix("NSpid:") }
     return line?.split(whereSeparator: { $0 == "\t" || $0 == " " }).last == "1"
-  }
-}
-
-/// Sums over processes, for want of a group that counts: /proc/PID/stat (proc_pid_stat(5)).
-struct ProcessSums {
-  var cpuMicroseconds: UInt64 = 0
-  var memoryBytes: UInt64 = 0
-
-  init(_ pids: [Int32]) {
-    for pid in pids {
-      // One that has ended meanwhile counts in its parent's "children" fields.
-      guard let text = try? File.text("/proc/\(pid)/stat") else { continue }
-      add(text)
-    }
-  }
-
-  init(stat text: String) { add(text) }
-
-  private mutating func add(_ text: String) {
-    guard let close = text.utf8.lastIndex(of: UInt8(ascii: ")")) else { return }
-    let fields = text[text.index(after: close)...].split(separator: " ")
-    guard fields.count > 21 else { return }
-    // Fields 14 to 17 are CPU time in ticks of 10 ms, own and of reaped children; 24 is resident pages.
-    let ticks = (11...14).reduce(0) { $0 + (UInt64(fields[$1]) ?? 0) }
-    cpuMicroseconds += ticks * 10_000
-    memoryBytes += (UInt64(fields[21]) ?? 0) * 4096
   }
 }

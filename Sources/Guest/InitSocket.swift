@@ -39,7 +39,9 @@ extension InitMessage {
     var size = headerSize
     while bytes.count < size {
       let piece: [UInt8]
-      do throws(SystemError) { piece = try File.read(socket, atMost: size - bytes.count) } catch { throw .system(error) }
+      do throws(SystemError) { piece = try File.read(socket, atMost: size - bytes.count) } catch {
+        throw .system(error)
+      }
       if piece.isEmpty { return nil }
       bytes += piece
       if bytes.count == headerSize { size += Int(min(bytes.span.word(at: 4), UInt32(limit))) }
@@ -49,18 +51,8 @@ extension InitMessage {
 }
 
 extension InitReply {
-  /// Init's side: says it. EPIPE when the other end is gone, and no SIGPIPE.
-  public func send(to socket: Int32) throws(SystemError) {
-    let bytes = encoded()
-    // SAFETY: the kernel reads within the array, which the closure keeps alive.
-    let sent = unsafe bytes.withUnsafeBytes { buffer in
-      retrying {
-        systemCall(
-          Int(SYS_sendto), word(socket), UInt(bitPattern: buffer.baseAddress), UInt(buffer.count), UInt(MSG_NOSIGNAL))
-      }
-    }
-    try checked("send", "\(socket)", sent)
-  }
+  /// Init's side: says it. EPIPE when the other end is gone; SIGPIPE must be blocked or ignored.
+  public func send(to socket: Int32) throws(SystemError) { try File.writeAll(socket, encoded()) }
 
   /// Waits for init's next word at the other end of `socket`; nil when init is gone without one. Without `wait` nil also when
   /// nothing has come: after init's end that is what it said last.

@@ -35,6 +35,17 @@ enum SentryFilter {
       ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
     Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
     Row(["sysinfo", "sched_getaffinity", "getcpu"], "load and processors, as guests ask for them"),
+    Row(["accept4", "recvmsg", "sendmsg"], "what commands outside ask; the guests' internet sockets"),
+    Row(
+      [
+        "socket", "bind", "listen", "connect", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown",
+      ], "the guests' internet sockets, in the sentry's own network namespace"),
+    Row(["memfd_create", "fcntl", "ftruncate", "fallocate"], "files in memory, and their seals"),
+    Row(["mmap", "munmap", "mremap", "mprotect", "madvise", "brk"], "the sentry's own memory, never executable"),
+    Row(
+      ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
+    Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
+    Row(["sysinfo", "sched_getaffinity", "getcpu"], "load and processors, as guests ask for them"),
     Row(["sendto", "accept4", "recvmsg"], "what commands outside ask and are told"),
     Row(["sendmsg"], "the last word of the set-up"),
     Row(["rt_sigreturn", "futex", "getrandom", "clock_gettime", "exit_group"], "the sentry's own"),

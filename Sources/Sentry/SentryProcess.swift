@@ -48,6 +48,10 @@ struct SentryProcess {
       try Identity.setUser(identity.builder.user)
       try Mount.makeAllPrivate()
       try takeStreams()
+      try Namespaces.raiseLoopback()
+      // Guests' sockets are the sentry's, which has no capability: which port is whose is for its own rules. A /proc that may not be written
+      // leaves ports below 1024 unbound.
+      try? File.writeExisting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
     }
     if !parentOpens {
       try trees.open()

@@ -51,7 +51,7 @@ final class SentryPrograms {
   private func reaped(_ process: Int32, _ status: Int32) {
     guard let index = programs.firstIndex(where: { $0.group.id == process }) else { return }
     let program = programs.remove(at: index)
-    program.bridge?.flush()
+    program.bridge?.close()
     program.ended(status)
   }
 
@@ -112,8 +112,7 @@ final class SentryPrograms {
       do throws(Errno) { try kernel.host.limit(group, kind, group.limits[kind]) } catch {}
     }
     if let bridge {
-      kernel.terminals.setControlling(
-        bridge.terminal,
+      bridge.control(
         JobCaller(process: group.id, session: group.id, processGroup: group.id, isAdministrator: false))
     }
     request.tell(.started)
@@ -130,8 +129,7 @@ final class SentryPrograms {
 
   private func give(_ bridge: TerminalBridge, to descriptors: DescriptorTable) throws(Errno) {
     for _ in 0..<3 {
-      let file = try kernel.terminals.openTerminal(bridge.terminal, flags: O_RDWR | O_NOCTTY)
-      file.path = kernel.terminals.path(of: bridge.terminal)
+      let file = try bridge.open(flags: O_RDWR)
       _ = try descriptors.add(file, closesOnExec: false)
     }
   }

@@ -195,33 +195,38 @@ final class SentrySandbox: Sandbox {
     directory.isEmpty ? nil : SentryExecution(sandbox: self, directory: directory)
   }
   var pausing: (any Pausing)? { cgroup.map { SentryPausing(id: id, group: $0) } }
-  var measurement: (any Measurement)? { SentryMeasurement(id: id, cgroup: cgroup) }
-  var listing: (any ProcessListing)? { cgroup.map { SentryListing(id: id, group: $0) } }
+  var measurement: (any Measurement)? { SentryMeasurement(listing: members) }
+  var listing: (any ProcessListing)? { members }
+  private var members: SentryListing { SentryListing(id: id, sentry: process, group: cgroup) }
 }
 
-/// What the sentry and its guests use together.
+/// What the sentry and its guests use together: by its groups, else by adding up the processes.
 struct SentryMeasurement: Measurement {
-  let id: String
-  let cgroup: Cgroup?
+  let listing: SentryListing
+  var cgroup: Cgroup? { listing.group }
 
   func measure() throws(WallError) -> Usage {
+    let pids = try listing.processes()
     var usage = Usage()
-    guard let cgroup else { return usage }
-    usage.memoryBytes = cgroup.number(.memory, legacy: "memory.usage_in_bytes", unified: "memory.current")
-    usage.memoryPeakBytes = cgroup.number(.memory, legacy: "memory.max_usage_in_bytes", unified: "memory.peak")
-    usage.cpuMicroseconds = cgroup.cpuMicroseconds()
-    usage.processes = cgroup.number(.pids, legacy: "pids.current", unified: "pids.current")
+    usage.processes = UInt64(pids.count)
+    let sums = ProcessSums(pids)
+    usage.memoryBytes =
+      cgroup?.number(.memory, legacy: "memory.usage_in_bytes", unified: "memory.current") ?? sums.memoryBytes
+    usage.memoryPeakBytes = cgroup?.number(.memory, legacy: "memory.max_usage_in_bytes", unified: "memory.peak")
+    usage.cpuMicroseconds = cgroup?.cpuMicroseconds() ?? sums.cpuMicroseconds
     return usage
   }
 }
 
-/// The sentry and its guests as the host numbers them.
+/// The sentry and its guests as the host numbers them: all are the sentry's children and theirs.
 struct SentryListing: ProcessListing {
   let id: String
-  let group: Cgroup
+  let sentry: ProcessIdentity
+  let group: Cgroup?
 
   func processes() throws(WallError) -> [Int32] {
-    do throws(SystemError) { return try group.processes() } catch { throw WallError("list \(id)", error) }
+    if sentry.isAlive { return [sentry.pid] + ProcessTable.descendants(of: sentry.pid) }
+    return []
   }
 }
 

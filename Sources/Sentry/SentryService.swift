@@ -41,7 +41,7 @@ final class SentryService {
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue)
-        if let host = process.terminal { bridge = try TerminalBridge(host: host, kernel) }
+        if let host = process.terminal { bridge = try Self.bridge(FileDescriptor(owning: host), kernel) }
       } catch {
         throw SystemError("epoll", "", error)
       }
@@ -54,7 +54,18 @@ final class SentryService {
     MemoryDevices.add(to: special)
     Pipe.serve(special)
     TerminalDirectory.serve(special, kernel.terminals)
-    if let bridge { signals.resized = { [unowned bridge] in bridge.resize() } }
+    if let bridge { signals.resized = { [unowned bridge] in bridge.copySize() } }
+  }
+
+  /// Joins a terminal of the host's, which is made raw, to a new one of the guests'.
+  private static func bridge(_ host: consuming FileDescriptor, _ kernel: Kernel) throws(Errno) -> TerminalBridge {
+    do throws(SystemError) {
+      try Linux.Terminal.setAttributes(host.rawValue, try Linux.Terminal.attributes(host.rawValue).raw)
+      try FileDescriptor.setNonBlocking(host.rawValue, true)
+    } catch {
+      throw error.errno
+    }
+    return try TerminalBridge(kernel.terminals, owning: host, kernel.hostEvents)
   }
 
   /// Builds the guests' tree over the host's.
@@ -122,7 +133,7 @@ final class SentryService {
         do throws(SystemError) { far = try FileDescriptor.duplicate(asked.streams[0].rawValue, atLeast: 64) } catch {
           throw error.errno
         }
-        streams = .terminal(try TerminalBridge(host: far.release(), kernel))
+        streams = .terminal(try Self.bridge(far, kernel))
       }
       let request = SentryPrograms.Request(
         message: asked.message, credentials: Credentials(asked.request), limits: asked.request.limits,

@@ -62,26 +62,3 @@ public final class MasterFile: OpenFile {
     try terminal.control(request, argument, caller, isMaster: true)
   }
 }
-
-/// For the sentry itself where it stands at the master, between the guests' terminal and one of the host's.
-extension MasterFile {
-  /// What the terminal put out, at most `limit` bytes; nothing where there is none.
-  public func takeOutput(_ limit: Int) -> [UInt8] {
-    let bytes = terminal.output.take(limit)
-    if !bytes.isEmpty { terminal.queue.wake(.writable) }
-    return bytes
-  }
-
-  /// Types bytes.
-  /// - Returns: how many there was room for.
-  public func type(_ bytes: ArraySlice<UInt8>) -> Int {
-    guard terminal.hasInputRoom else { return 0 }
-    let room = terminal.isCanonical ? 256 : min(terminal.input.free, 4096)
-    let taken = bytes.prefix(room)
-    terminal.receive([UInt8](taken))
-    return taken.count
-  }
-
-  /// Lets the terminal be opened (unlockpt(3)).
-  public func unlock() { terminal.isLocked = false }
-}

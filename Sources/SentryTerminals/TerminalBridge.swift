@@ -45,6 +45,9 @@ public final class TerminalBridge: Waiter {
     return file
   }
 
+  /// Makes it the controlling terminal of a session that has none, whose first process group is in its foreground.
+  public func control(_ caller: JobCaller) { terminal.terminals.setControlling(terminal, caller) }
+
   /// Takes the host's window size over: at the start, and when the host's SIGWINCH says that it changed.
   public func copySize() {
     var size = winsize()
@@ -73,6 +76,8 @@ public final class TerminalBridge: Waiter {
   public override func wake(_ events: PollEvents) {
     // Moving wakes the queues that it stands in.
     if isMoving || hasEnded { return }
+    // A terminal that is not the sentry's own controlling one tells of a new size by no signal.
+    copySize()
     move()
   }
 

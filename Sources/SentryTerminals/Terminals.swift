@@ -50,8 +50,7 @@ public final class Terminals {
     return Path(mount: mounted.mount, dentry: Dentry(root: node, name: Array("/dev/pts/\(terminal.index)".utf8)))
   }
 
-  /// Makes it the controlling terminal of the caller's session (TIOCSCTTY).
-  public func setControlling(_ terminal: Terminal, _ caller: JobCaller) {
+  func setControlling(_ terminal: Terminal, _ caller: JobCaller) {
     terminal.session = caller.session
     terminal.foreground = caller.processGroup
     controlling[caller.session] = terminal
