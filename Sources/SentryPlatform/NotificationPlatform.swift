@@ -189,7 +189,7 @@ public final class NotificationPlatform: HostThreads {
 
   /// Forgets the processes that somebody waited for in the host's kernel, which tells nobody.
   private func dropWaitedFor() {
-    for (id, group) in kernel.groups where group.traits.hasEnded && !exists(group) { kernel.groups[id] = nil }
+    kernel.forgetGone()
   }
 
   /// A call of a thread that is not known.

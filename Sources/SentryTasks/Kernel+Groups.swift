@@ -19,7 +19,7 @@ extension Kernel {
   public func isGone(_ group: ThreadGroup) -> Bool { group.hostID > 0 && !host.exists(group) }
 
   /// Lets go of processes that ended and were waited for.
-  func forgetGone() {
+  public func forgetGone() {
     for (id, group) in groups where group.traits.hasEnded && isGone(group) {
       group.remains = nil
       groups[id] = nil

@@ -138,8 +138,6 @@ extension Kernel {
     let wasOrphaned = isOrphaned(group.processGroup)
     group.traits.hasEnded = true
     group.timers.drop()
-    ends &+= 1
-    if ends % 32 == 0 { forgetGone() }
     if group.id == group.session { terminals.sessionEnded(group.session) }
     if let parent = group.parent { watchForChild(parent) }
     let heir = heir(of: group)

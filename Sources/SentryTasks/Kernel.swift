@@ -28,7 +28,6 @@ public final class Kernel {
   public var mappedNames: [HostFile: [UInt8]] = [:]
   /// Processes made since the sandbox began.
   public var births: UInt64 = 0
-  var ends: UInt64 = 0
   /// Whose call is served, for files that ask who calls (terminals); set before they are used.
   public weak var current: Task?
   public init() {
