@@ -10,6 +10,7 @@ enum HostBytes {
     var guest = buffer
     defer { buffer = guest }
     let size = min(piece, guest.remaining)
+    // SAFETY: all slices lie within the allocation, which lives until the closure returns.
     return try unsafe withUnsafeTemporaryAllocation(byteCount: max(size, 1), alignment: 16) {
       (bytes) throws(Errno) -> Int in
       var done = 0

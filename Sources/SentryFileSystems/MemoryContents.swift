@@ -33,6 +33,7 @@ final class MemoryContents {
     var guest = buffer
     defer { buffer = guest }
     let all = bytes
+    // SAFETY: `start` is within `all`, which lives until the closure returns.
     return try unsafe all.span.withUnsafeBytes { (bytes) throws(Errno) -> Int in
       try unsafe guest.put(UnsafeRawBufferPointer(rebasing: bytes[start...]))
     }

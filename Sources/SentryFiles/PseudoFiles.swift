@@ -148,6 +148,7 @@ final class PseudoOpenFile: OpenFile {
     guard start >= 0 else { throw .invalid }
     if start == 0 || text == nil { text = try file.contents(caller) }
     guard let text, start < Int64(text.count) else { return 0 }
+    // SAFETY: the bytes are read while `text` lives.
     let count = try unsafe text.span.extracting(Int(start)...).withUnsafeBytes { (bytes) throws(Errno) -> Int in
       try unsafe buffer.put(bytes)
     }

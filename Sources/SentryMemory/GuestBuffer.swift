@@ -77,6 +77,7 @@ public struct GuestBuffer: Sendable {
   /// - Throws: EFAULT where not even the first one could be stored; what was moved before stays moved.
   public mutating func put(_ bytes: UnsafeRawBufferPointer) throws(Errno) -> Int {
     try move(bytes.count) { (memory, range, done) throws(Errno) in
+      // SAFETY: `move` asks for ranges within `bytes` only; so in all that follow.
       try unsafe memory.write(range.address, from: UnsafeRawBufferPointer(rebasing: bytes[done..<done + range.count]))
     }
   }
