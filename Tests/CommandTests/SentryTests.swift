@@ -1,0 +1,111 @@
+import Foundation
+import Testing
+
+/// Real programs behind the sentry, held against the same programs on the host: output and exit status are equal. What a wall must do
+/// whoever it is stands in ContractTable and EscapeTests.
+@Suite(.enabled(if: Immure.isRoot && Immure.isBuilt && Immure.hasFront, Immure.whyNoFront))
+struct SentryTests {
+  struct Work: Sendable, CustomTestStringConvertible {
+    let name: String
+    let words: [String]
+    init(_ name: String, _ words: String...) {
+      self.name = name
+      self.words = words
+    }
+    var testDescription: String { name }
+  }
+
+  static let works: [Work] = [
+    Work("busybox, static", "busybox", "sh", "-c", busybox),
+    Work("a pipeline", "sh", "-c", "seq 1 2000 | sort -rn | head -3 | tr 0-9 a-j; exit 3"),
+    Work("archives", "sh", "-c", archives),
+    Work("perl", "perl", "-e", "open my $f, '>', '/tmp/p' or die; print $f 42; close $f; print -s '/tmp/p'"),
+    Work("python's threads and processes", "python3", "-c", python),
+    Work("python's sockets and select", "python3", "-c", sockets),
+    Work("signals and jobs", "bash", "-c", signals),
+    Work("what is not there", "sh", "-c", "cat /nothing; mkdir /tmp/a/b; kill -0 99999; echo $?"),
+  ]
+
+  private static let busybox = """
+    cd /tmp && mkdir -p b/c && echo one > b/x && ln -s x b/y && cp b/y b/z && mv b/z b/c/ && cat b/y b/c/z
+    ls b b/c; wc -l < b/x; rm -r b; [ -e b ] || echo gone; for i in 1 2 3; do (exit $i); echo $?; done
+    printf 'b\na\n' | sort; echo $((6 * 7)); uname -s; id -u; yes | head -2; test -c /dev/null && echo device
+    """
+  private static let archives = """
+    cd /tmp && mkdir t && seq 1 5000 > t/n && chmod 640 t/n && touch -d 2001-02-03 t/n && tar czf t.tgz t && rm -r t &&
+    tar xzf t.tgz && stat -c '%a %Y %s' t/n && sha256sum t/n && rm -r t t.tgz
+    """
+  private static let python = """
+    import multiprocessing, os, subprocess, threading
+    done = []
+    threads = [threading.Thread(target=lambda n=n: done.append(n * n)) for n in range(8)]
+    [t.start() for t in threads]; [t.join() for t in threads]; print(sorted(done))
+    print(subprocess.run(['sh', '-c', 'echo out; echo err >&2; exit 4'], capture_output=True))
+    with multiprocessing.Pool(2) as pool: print(pool.map(abs, range(-5, 0)))
+    pid = os.fork()
+    if pid == 0: os._exit(9)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    r, w = os.pipe(); os.write(w, b'x'); print(os.read(r, 9))
+    """
+  private static let sockets = """
+    import select, socket, threading
+    server = socket.create_server(('127.0.0.1', 0))
+    def serve():
+        while True:
+            c, _ = server.accept()
+            data = c.recv(100)
+            if data == b'end': break
+            c.sendall(data[::-1]); c.close()
+    thread = threading.Thread(target=serve); thread.start()
+    for word in (b'abc', b'defg'):
+        c = socket.create_connection(server.getsockname()); c.sendall(word)
+        poll = select.poll(); poll.register(c, select.POLLIN); poll.poll(5000); print(c.recv(100)); c.close()
+    c = socket.create_connection(server.getsockname()); c.sendall(b'end'); thread.join()
+    a, b = socket.socketpair(); a.send(b'pair'); print(b.recv(9))
+    """
+  private static let signals = """
+    trap 'echo usr1' USR1; kill -USR1 $$; (trap 'echo term; exit 6' TERM; kill -TERM $BASHPID); echo $?
+    sleep 60 & kill $!; wait $!; echo $?; bash -c 'kill -SEGV $$' 2> /dev/null; echo $?
+    """
+
+  private static let emptyTemporary = "mount -t tmpfs none /tmp && cd / && exec \"$@\""
+
+  @Test(arguments: works)
+  func theSameAsOnTheHost(work: Work) throws {
+    // The sandbox has the PATH and the empty folders of its own; what the words name is the same.
+    let environment = [
+      "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "LANG": "C",
+    ]
+    let native = try Immure.command(
+      ["/usr/bin/env", "unshare", "-m", "sh", "-c", Self.emptyTemporary, "x"] + work.words, environment: environment)
+    let immure = Immure()
+    let guest = try Immure.run(
+      ["--root", immure.root.path, "run", "--wall", "sentry", "--rm", "-e", "LANG=C", "--"] + work.words)
+    #expect(guest.output == native.output, "\(guest.error)")
+    #expect(guest.status == native.status, "\(guest.error)")
+  }
+
+  @Test("an image, and what is written to it is gone with it")
+  func image() throws {
+    let immure = Immure()
+    let tree = immure.root.path + "/tree"
+    for folder in ["bin", "etc"] {
+      try FileManager.default.createDirectory(atPath: tree + "/" + folder, withIntermediateDirectories: true)
+    }
+    try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: tree + "/bin/busybox")
+    for name in ["sh", "cat", "ls"] {
+      try FileManager.default.createSymbolicLink(atPath: tree + "/bin/" + name, withDestinationPath: "busybox")
+    }
+    try "root:x:0:0::/:/bin/sh\n".write(toFile: tree + "/etc/passwd", atomically: true, encoding: .utf8)
+    let packed = try Immure.command(["/usr/bin/tar", "-C", tree, "-cf", immure.root.path + "/root.tar", "."])
+    try #require(packed.status == 0, "\(packed.error)")
+    let imported = try immure("import", immure.root.path + "/root.tar", "tiny")
+    try #require(imported.status == 0, "\(imported.error)")
+    let first = try immure(
+      "run", "--wall", "sentry", "--rm", "tiny", "sh", "-c", "echo changed > /etc/passwd; cat /etc/passwd; ls /; exit 7"
+    )
+    #expect(first.status == 7 && first.output.hasPrefix("changed\n"), "\(first.error)")
+    let second = try immure("run", "--wall", "sentry", "--rm", "tiny", "cat", "/etc/passwd")
+    #expect(second.status == 0 && !second.output.contains("changed"), "\(second.output) \(second.error)")
+  }
+}
