@@ -12,6 +12,9 @@ enum WallList {
     SentryWall(),
   ]
 
-  /// For messages: "container and jail".
-  static var names: String { all.map(\.name.rawValue).joined(separator: " and ") }
+  /// For messages: "container, jail and sentry".
+  static var names: String {
+    let names = all.map(\.name.rawValue)
+    return names.dropLast().joined(separator: ", ") + " and " + (names.last ?? "")
+  }
 }

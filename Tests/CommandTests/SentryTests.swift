@@ -108,4 +108,34 @@ struct SentryTests {
     let second = try immure("run", "--wall", "sentry", "--rm", "tiny", "cat", "/etc/passwd")
     #expect(second.status == 0 && !second.output.contains("changed"), "\(second.output) \(second.error)")
   }
+
+  /// As the host's kernel tells of the sentry and of a guest.
+  @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
+  func confined() throws {
+    let immure = Immure()
+    #expect(try immure("run", "-d", "--wall", "sentry", "--name", "a", "--", "sleep", "60").status == 0)
+    let top = try immure("top", "a")
+    let pids = top.output.split(separator: "\n").dropFirst().compactMap {
+      $0.split(separator: " ").first.map(String.init)
+    }
+    // The sentry, its keeper, the program.
+    try #require(pids.count == 3, "\(top.output)\(top.error)")
+    for pid in pids {
+      let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+      for line in [
+        "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+      ] {
+        #expect(status.contains(line + "\n"), "\(pid): \(line)")
+      }
+      let user = status.split(separator: "\n").first { $0.hasPrefix("Uid:") }?.split(separator: "\t").dropFirst() ?? []
+      #expect(user.allSatisfy { (UInt32($0) ?? 0) >= 0x2000_0000 }, "\(user)")
+      let root = try Immure.command(["ls", "-A", "/proc/\(pid)/root/"]).output.split(separator: "\n")
+      // A guest's root has links to the stub by the names that were executed.
+      #expect(pid == pids[0] ? root.isEmpty : !root.contains("etc"), "\(pid): \(root)")
+    }
+    let files = try Immure.command(["ls", "/proc/\(pids[2])/fd"])
+    #expect(files.output.isEmpty, "\(files.output)")
+    #expect(try immure("rm", "-f", "a").status == 0)
+  }
 }
