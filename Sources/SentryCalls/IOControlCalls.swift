@@ -22,7 +22,7 @@ enum IOControlCalls {
     case 0x5451: try task.descriptors.setCloseOnExec(number, true)  // FIOCLEX
     case 0x5450: try task.descriptors.setCloseOnExec(number, false)  // FIONCLEX
     case 0x5421: try set(file, OpenFlags.nonBlocking, argument, task)  // FIONBIO
-    case 0x5452: try set(file, OpenFlags.async, argument, task)  // FIOASYNC
+    case 0x5452: try set(file, OpenFlags.asynchronous, argument, task)  // FIOASYNC
     case 0x8901, 0x8902: file.owner = try task.memory.load(argument.address)  // FIOSETOWN, SIOCSPGRP
     case 0x8903, 0x8904: try task.memory.store(file.owner, at: argument.address)  // FIOGETOWN, SIOCGPGRP
     case 0x5441: return try openPeer(file, argument.int32, task)

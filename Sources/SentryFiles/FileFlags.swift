@@ -10,7 +10,7 @@ public enum OpenFlags {
   public static let append: Int32 = 0o2000
   public static let nonBlocking: Int32 = 0o4000
   public static let dataSync: Int32 = 0o10000
-  public static let async: Int32 = 0o20000
+  public static let asynchronous: Int32 = 0o20000
   public static let direct: Int32 = 0o40000
   public static let largeFile: Int32 = 0o100000
   public static let directory: Int32 = 0o200000
@@ -22,10 +22,10 @@ public enum OpenFlags {
   public static let temporaryFile: Int32 = 0o20200000
   /// All that openat2(2) knows; open(2) passes over others.
   public static let all: Int32 =
-    3 | create | exclusive | noTerminal | truncate | append | nonBlocking | dataSync | async | direct | largeFile
+    3 | create | exclusive | noTerminal | truncate | append | nonBlocking | dataSync | asynchronous | direct | largeFile
     | directory | noFollow | noAccessTime | closeOnExec | sync | path | temporaryFile
   /// What fcntl(2) F_SETFL changes.
-  public static let settable: Int32 = append | nonBlocking | async | direct | noAccessTime
+  public static let settable: Int32 = append | nonBlocking | asynchronous | direct | noAccessTime
 }
 
 /// Events of inotify(7).

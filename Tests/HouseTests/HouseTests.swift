@@ -119,7 +119,8 @@ struct HouseTests {
       "async", "await", "Task", "actor", "Thread", "Codable", "Decodable", "Encodable", "Regex", "NSRegularExpression",
     ]
     for path in Repository.files where path.hasPrefix("Sources/") && path.hasSuffix(".swift") {
-      guard Self.immure.contains(String(path.split(separator: "/")[1])) else { continue }
+      let module = String(path.split(separator: "/")[1])
+      guard Self.immure.contains(module) else { continue }
       for (number, text) in try Repository.code(path) {
         // Text between quotes is no code; what is interpolated in it is rare enough to be left out.
         let outside = text.replacingOccurrences(of: ".await(", with: "(").split(
@@ -131,7 +132,10 @@ struct HouseTests {
           let tokens = part.element.split { !($0.isLetter || $0.isNumber || $0 == "_") }
           for (index, token) in tokens.enumerated() where words.contains(String(token)) {
             // A declaration of that name is not the keyword.
-            let isDeclaredName = index > 0 && ["case", "let", "var", "func"].contains(tokens[index - 1])
+            var isDeclaredName = index > 0 && ["case", "let", "var", "func"].contains(tokens[index - 1])
+            // The sentry's own Task, a guest's thread, hides the library's in its modules.
+            isDeclaredName =
+              isDeclaredName || token == "Task" && module.hasPrefix("Sentry")
             #expect(isDeclaredName, "\(path):\(number): \(token)")
           }
         }
