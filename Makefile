@@ -11,10 +11,12 @@ SECONDS_EACH ?= 60
 # Which functions a start runs, in order: found by running the first link, for the second (docs/speed.md). Not kept in git.
 ORDER := .deps/link-order.txt
 export IMMURE_LINK_ORDER := $(wildcard $(ORDER))
+# Whether there is a static ISA-L to inflate layers with (Scripts/isal.sh); asked anew for each command.
+export IMMURE_ISAL = $(shell test ! -e .deps/lib/libisal.a || echo 1)
 # The guest is built by the clang that comes with Swift.
 CLANG ?= $(dir $(realpath $(shell command -v $(SWIFT))))clang
 
-.PHONY: help packages guest build build-tests test test-all test-kernels bench fuzz demo install dist lint clean
+.PHONY: help packages guest isal build build-tests test test-all test-kernels bench fuzz demo install dist lint clean
 
 help: ## List these
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,17 +24,20 @@ help: ## List these
 guest: # The program that is the first process in a box; carried by immure.
 	@$(MAKE) -C guest guest GUEST_CC="$(CLANG)"
 
+isal: # A static library that inflates layers faster than zlib.
+	@Scripts/isal.sh
+
 packages-%: # The Debian packages that a task needs.
 	@Scripts/install-packages.sh $*
 
-build: packages-build guest ## Release executables and their links in .build/release
+build: packages-build guest isal ## Release executables and their links in .build/release
 	$(SWIFT) build -c release
 	@Scripts/link-order.sh $(BIN) $(ORDER)
 	@test ! -e $(ORDER) || IMMURE_LINK_ORDER=$(ORDER) $(SWIFT) build -c release
 	@Scripts/link-names.sh $(BIN)
 
 # One release build serves executables and tests: nothing is compiled twice.
-build-tests: packages-test guest
+build-tests: packages-test guest isal
 	$(SWIFT) build -c release --build-tests
 	@Scripts/link-names.sh $(BIN)
 

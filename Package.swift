@@ -7,6 +7,9 @@ let core = Context.environment["IMMURE_PARTS"] == "core"
 /// `IMMURE_FUZZ=1` builds the pure parsers with libFuzzer and AddressSanitizer (`make fuzz`).
 let fuzzing = Context.environment["IMMURE_FUZZ"] == "1"
 
+/// `IMMURE_ISAL=1`: layers are inflated by ISA-L, whose static library Scripts/isal.sh left in .deps/lib (`make build`); zlib does it otherwise.
+let isal = Context.environment["IMMURE_ISAL"] == "1"
+
 let sanitize: [SwiftSetting] = fuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : []
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
@@ -160,20 +163,23 @@ let house: [Target] = [
     linkerSettings: staticLink + hotLink),
 ]
 
+let inflating: [Target] = isal ? [.systemLibrary(name: "CIsal", providers: [.apt(["libisal-dev"])])] : []
 let front: [Target] = [
   .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
   .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
   .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
-  module(
-    "Registry",
-    [
+  .target(
+    name: "Registry",
+    dependencies: (isal ? ["CIsal"] : []) + [
       "Images", "Confinement", "Walls", "Linux", "Formats", "CZlib", "CZstd", "CCrypto",
       .product(name: "AsyncHTTPClient", package: "async-http-client"),
       .product(name: "NIOCore", package: "swift-nio"),
       .product(name: "NIOHTTP1", package: "swift-nio"),
       .product(name: "NIOPosix", package: "swift-nio"),
       .product(name: "NIOSSL", package: "swift-nio-ssl"),
-    ]),
+    ],
+    swiftSettings: strict + (isal ? [.define("ISAL")] : []),
+    linkerSettings: isal ? [.unsafeFlags(["-L\(root)/.deps/lib"])] : []),
   module(
     "Commands",
     ["Registry", "Options", "Images", "Confinement", "Seccomp", "Walls", "Policy", "Linux", "Formats"]
@@ -284,7 +290,7 @@ let package = Package(
       .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
       .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],
-  targets: house + (core || fuzzing ? [] : front) + (fuzzing ? [] : coreTests) + (core || fuzzing ? [] : frontTests)
+  targets: house + (core || fuzzing ? [] : inflating + front) + (fuzzing ? [] : coreTests) + (core || fuzzing ? [] : frontTests)
     + fuzzers,
   swiftLanguageModes: [.v6]
 )

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that a task needs and that are missing, by name: install-packages.sh build|test|demo|dist|bench …
+# Installs the Debian packages that a task needs and that are missing, by name: install-packages.sh build|test|demo|dist|bench|isal …
 # Says nothing where all are there. Needs root or sudo only where one is missing.
 set -euo pipefail
 
@@ -9,8 +9,10 @@ test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bs
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
   containerd docker.io buildah zsh fish erofs-utils qemu-system-x86)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
-bench=(bubblewrap busybox-static crun runc podman libseccomp-dev gcc python3 uidmap)
+bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap)
 dist=(dpkg gzip tar)
+# What Scripts/isal.sh builds a static ISA-L with.
+isal=(libisal-dev nasm gcc make xz-utils)
 # What boots Debian's kernels, and makes the roots for them.
 kernels=(qemu-system-x86 mmdebstrap e2fsprogs busybox-static python3)
 
@@ -23,6 +25,7 @@ for task in "$@"; do
     bench) wanted+=("${bench[@]}") ;;
     dist) wanted+=("${dist[@]}") ;;
     kernels) wanted+=("${kernels[@]}") ;;
+    isal) wanted+=("${isal[@]}") ;;
     *) echo "install-packages.sh: \"$task\" is not a task: build, test, demo, bench, dist, kernels" >&2; exit 2 ;;
   esac
 done

@@ -6,19 +6,30 @@ public import Linux
 public struct StoredFile: Sendable, Equatable {
   public var digest: Digest
   public var size: Int64
+  /// Where the digest begins; the bytes before come last. The first block of a layer's image is known only when all others are written, and the
+  /// digest is computed while they are.
+  public var start: Int64
 
-  public init(digest: Digest, size: Int64) {
+  public init(digest: Digest, size: Int64, start: Int64 = 0) {
     self.digest = digest
     self.size = size
+    self.start = start
   }
 
   init?(_ node: JSONNode?) throws(FormatError) {
     guard let node else { return nil }
     digest = try node.required("digest").digest()
     size = try node.integer("size")
+    start = try node.optionalInteger("start") ?? 0
   }
 
-  var json: JSONValue { ["digest": .string(digest.description), "size": .integer(size)] }
+  var json: JSONValue {
+    var members = JSONObject()
+    members["digest"] = .string(digest.description)
+    members["size"] = .integer(size)
+    if start != 0 { members["start"] = .integer(start) }
+    return .object(members)
+  }
 }
 
 /// What is known about a layer (`layer.json`).

@@ -133,7 +133,7 @@ public struct ImageCheck: Sendable {
         problem("\(what) cannot be read")
         continue
       }
-      if try read(file) != expected { problem("\(what) is not what was stored") }
+      if try read(file, start: expected.start) != expected { problem("\(what) is not what was stored") }
     }
   }
 
@@ -154,8 +154,10 @@ public struct ImageCheck: Sendable {
     }
   }
 
-  private mutating func read(_ file: borrowing FileDescriptor) throws(ImageError) -> StoredFile {
-    let stored = try StoredFile.reading(file.rawValue)
+  private mutating func read(
+    _ file: borrowing FileDescriptor, start: Int64 = 0
+  ) throws(ImageError) -> StoredFile {
+    let stored = try StoredFile.reading(file.rawValue, start: start)
     bytes += stored.size
     return stored
   }

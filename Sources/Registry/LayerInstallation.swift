@@ -13,6 +13,8 @@ public struct LayerInstallation: ~Copyable {
   private let layer: IncomingLayer
   private let announced: Descriptor?
   private var hash = ContentHash()
+  /// What the worker writes, read behind it.
+  private var image = FollowedFile()
   /// The first bytes, which tell how the blob is compressed.
   private var start: [UInt8] = []
   private var worker: FileDescriptor?
@@ -49,6 +51,8 @@ public struct LayerInstallation: ~Copyable {
           pipe.first.rawValue, reports.second.rawValue, layer.image.rawValue, layer.headers.rawValue,
         ])
     }
+    // So that the worker has something to do while this process computes digests.
+    File.setPipeSize(pipe.second.rawValue, 1 << 20)
     let worker = try system(what) { () throws(SystemError) in try pipe.second.duplicate() }
     let report = try system(what) { () throws(SystemError) in try reports.first.duplicate() }
     return LayerInstallation(store, layer, descriptor, consume worker, child, report)
@@ -72,7 +76,11 @@ public struct LayerInstallation: ~Copyable {
     if let announced, hash.count > announced.size {
       throw ImageError(.damaged, "the layer \(announced.digest) has more than the \(announced.size) bytes announced")
     }
-    for index in bytes.indices where start.count < 4 { start.append(bytes[index]) }
+    var index = 0
+    while start.count < 4, index < bytes.count {
+      start.append(bytes[index])
+      index += 1
+    }
     if let failure { throw failure }
     do throws(SystemError) {
       if let blob = layer.blob { try File.writeAll(blob, bytes) }
@@ -81,6 +89,7 @@ public struct LayerInstallation: ~Copyable {
       failure = error
       throw error
     }
+    try image.follow(layer.image.rawValue)
     guard let descriptor = worker?.rawValue else { return }
     do throws(SystemError) { try File.writeAll(descriptor, bytes) } catch {
       // The worker gave up and says why in the end; the digest is still of interest.
@@ -132,21 +141,11 @@ public struct LayerInstallation: ~Copyable {
       summary.blobSize = size
       summary.mediaType = mediaType
       // The worker has ended: nobody writes these files any more.
-      summary.image = try StoredFile.reading(layer.image.rawValue)
+      try image.follow(layer.image.rawValue)
+      summary.image = try image.finish(layer.image.rawValue)
       summary.headers = try StoredFile.reading(layer.headers.rawValue)
       try store.commit(layer, as: digest, summary)
       return (digest, size, summary)
     }
-  }
-}
-
-extension StoredFile {
-  /// What a file is from its first byte to its last, whatever was said of it.
-  static func reading(_ descriptor: Int32) throws(ImageError) -> StoredFile {
-    try system("cannot read a layer's file") { () throws(SystemError) in try File.rewind(descriptor) }
-    var hash = ContentHash()
-    try TarRebuilding.drain(descriptor) { chunk throws(ImageError) in hash.update(chunk) }
-    let size = hash.count
-    return StoredFile(digest: hash.finish(), size: size)
   }
 }

@@ -4,7 +4,7 @@ import Linux
 
 /// The process that looks at a stranger's layer: it reads the blob on its standard input, inflates it, and writes the layer's EROFS image
 /// into descriptor 2 and the headers of its tar into descriptor 3; on its standard output it says, as one JSON object, what came of it.
-/// It has nothing but these four (`Confinement.enterWorker`).
+/// It has nothing but these four (`Confinement.enterWorker`), and a child that computes the tar's digest meanwhile (`TarDigest`).
 ///
 /// Taken over by what it reads, it can write anything into two files of this one layer, up to a bound, and say anything about them. The
 /// command that started it believes neither: it computes the files' digests itself, the layer bears the digest of its blob, which the
@@ -20,14 +20,16 @@ public enum LayerWorker {
   public static func run(_ arguments: [String]) -> Never {
     var limits = LayerLimits()
     if let bytes = arguments.first.flatMap({ Int64($0) }), bytes > 0 { limits.totalBytes = bytes }
+    let tar: TarDigest
     do throws(SystemError) {
+      tar = try TarDigest.start()
       // Contents up to the limit, each file filled up to a block, and metadata.
       let size = UInt64(largest(limits)) + UInt64(limits.entries) * 8192
-      try Confinement.enterWorker(WorkerPlan(keep: [0, 1, image, headers], fileSize: size))
+      try Confinement.enterWorker(WorkerPlan(keep: [0, 1, image, headers, TarDigest.descriptor], fileSize: size))
     } catch {
       say(.failed(isDamaged: false, "the worker that reads layers could not be confined: \(error)"))
     }
-    var writing = Writing(limits)
+    var writing = Writing(limits, tar)
     do throws(FormatError) {
       try writing.run()
       say(.done(writing.report))
@@ -51,27 +53,28 @@ public enum LayerWorker {
   private struct Writing: ~Copyable {
     let limits: LayerLimits
     var builder: LayerImageBuilder
-    var hash = ContentHash()
+    let tar: TarDigest
     var packer = ZstdPacker()
     var summary: EROFSLayerWriter.Summary?
     var diffID: Digest?
     /// Why a file could not be written or the blob not be read, where that ended it.
     var failure: SystemError?
 
-    init(_ limits: LayerLimits) {
+    init(_ limits: LayerLimits, _ tar: TarDigest) {
       self.limits = limits
+      self.tar = tar
       builder = LayerImageBuilder(limits: limits)
     }
 
     var report: LayerReport.Contents {
       LayerReport.Contents(
-        diffID: diffID ?? Digest.of([]), tarSize: hash.count, bytes: summary?.bytes ?? 0,
+        diffID: diffID ?? Digest.of([]), tarSize: tar.count, bytes: summary?.bytes ?? 0,
         entries: summary?.entries ?? 0,
         notes: summary?.notes ?? [], imageSize: Int64(clamping: summary?.size ?? 0))
     }
 
     mutating func run() throws(FormatError) {
-      var inflater = Inflater()
+      var inflater = Inflater(into: tar)
       var input = [UInt8](repeating: 0, count: 256 << 10)
       while true {
         let count: Int
@@ -89,13 +92,12 @@ public enum LayerWorker {
       let nothing: [UInt8] = []
       try pack(nothing.span, isLast: true)
       do throws(SystemError) { try File.writeAll(image, summary.block0, at: 0) } catch { throw stopped(error) }
-      diffID = hash.finish()
+      diffID = try tar.finish()
       self.summary = summary
     }
 
     private mutating func take(_ chunk: Span<UInt8>) throws(FormatError) {
-      hash.update(chunk)
-      guard hash.count <= largest(limits) else {
+      guard tar.count <= largest(limits) else {
         throw FormatError("the layer unpacks to more than \(limits.totalBytes) bytes")
       }
       var position = 0
