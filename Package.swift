@@ -290,7 +290,7 @@ let package = Package(
       .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
       .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     ],
-  targets: house + (core || fuzzing ? [] : inflating + front) + (fuzzing ? [] : coreTests) + (core || fuzzing ? [] : frontTests)
-    + fuzzers,
+  targets: house + (core || fuzzing ? [] : inflating + front) + (fuzzing ? [] : coreTests)
+    + (core || fuzzing ? [] : frontTests) + fuzzers,
   swiftLanguageModes: [.v6]
 )

@@ -22,6 +22,18 @@ import CLinux
     unsafe bytes = UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(bitPattern: address), count: size)
   }
 
+  /// The first byte.
+  public var start: UnsafeMutableRawPointer {
+    guard let start = unsafe bytes.baseAddress else { preconditionFailure("memory that is mapped has an address") }
+    return unsafe start
+  }
+
+  /// Gives the first bytes' pages up; those of a file stay in it and come back when they are touched (madvise(2), MADV_DONTNEED).
+  public func release(_ count: Int) {
+    // It only costs memory where it fails.
+    _ = systemCall(Int(SYS_madvise), UInt(bitPattern: unsafe bytes.baseAddress), UInt(count), UInt(MADV_DONTNEED))
+  }
+
   deinit {
     _ = systemCall(Int(SYS_munmap), UInt(bitPattern: unsafe bytes.baseAddress), UInt(unsafe bytes.count))
   }

@@ -44,11 +44,12 @@ public struct LayerInstallation: ~Copyable {
     let what = "cannot start the worker that reads layers"
     let pipe = try system(what) { () throws(SystemError) in try DescriptorPair.pipe() }
     let reports = try system(what) { () throws(SystemError) in try DescriptorPair.pipe() }
+    let spill = try store.openTemporary()
     let child = try system(what) { () throws(SystemError) in
       try Process.spawn(
         "/proc/self/exe", arguments: ["immure-front", LayerWorker.role, "\(limit)"], environment: [],
         descriptors: [
-          pipe.first.rawValue, reports.second.rawValue, layer.image.rawValue, layer.headers.rawValue,
+          pipe.first.rawValue, reports.second.rawValue, layer.image.rawValue, layer.headers.rawValue, spill.rawValue,
         ])
     }
     // So that the worker has something to do while this process computes digests.

@@ -4,7 +4,8 @@ import Linux
 
 /// The process that looks at a stranger's layer: it reads the blob on its standard input, inflates it, and writes the layer's EROFS image
 /// into descriptor 2 and the headers of its tar into descriptor 3; on its standard output it says, as one JSON object, what came of it.
-/// It has nothing but these four (`Confinement.enterWorker`), and a child that computes the tar's digest meanwhile (`TarDigest`).
+/// Descriptor 4 is a file for what its memory has no room for (`SpillFile`). It has nothing but these five (`Confinement.enterWorker`), and a
+/// socket to a child that computes the tar's digest meanwhile (`TarDigest`).
 ///
 /// Taken over by what it reads, it can write anything into two files of this one layer, up to a bound, and say anything about them. The
 /// command that started it believes neither: it computes the files' digests itself, the layer bears the digest of its blob, which the
@@ -15,21 +16,25 @@ public enum LayerWorker {
 
   static let image: Int32 = 2
   static let headers: Int32 = 3
+  static let spill: Int32 = 4
 
   /// Does its work and ends the process. - Parameter arguments: the most bytes that the layer may unpack to.
   public static func run(_ arguments: [String]) -> Never {
     var limits = LayerLimits()
     if let bytes = arguments.first.flatMap({ Int64($0) }), bytes > 0 { limits.totalBytes = bytes }
     let tar: TarDigest
+    let pool: PagePool
     do throws(SystemError) {
       tar = try TarDigest.start()
+      pool = PagePool(spill: try SpillFile(spill))
       // Contents up to the limit, each file filled up to a block, and metadata.
       let size = UInt64(largest(limits)) + UInt64(limits.entries) * 8192
-      try Confinement.enterWorker(WorkerPlan(keep: [0, 1, image, headers, TarDigest.descriptor], fileSize: size))
+      try Confinement.enterWorker(
+        WorkerPlan(keep: [0, 1, image, headers, spill, TarDigest.descriptor], fileSize: size))
     } catch {
       say(.failed(isDamaged: false, "the worker that reads layers could not be confined: \(error)"))
     }
-    var writing = Writing(limits, tar)
+    var writing = Writing(limits, tar, pool)
     do throws(FormatError) {
       try writing.run()
       say(.done(writing.report))
@@ -60,10 +65,10 @@ public enum LayerWorker {
     /// Why a file could not be written or the blob not be read, where that ended it.
     var failure: SystemError?
 
-    init(_ limits: LayerLimits, _ tar: TarDigest) {
+    init(_ limits: LayerLimits, _ tar: TarDigest, _ pool: PagePool) {
       self.limits = limits
       self.tar = tar
-      builder = LayerImageBuilder(limits: limits)
+      builder = LayerImageBuilder(limits: limits, pool: pool)
     }
 
     var report: LayerReport.Contents {

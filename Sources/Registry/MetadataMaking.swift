@@ -4,28 +4,31 @@ import Images
 import Linux
 
 /// The process that writes one EROFS image of metadata over several layers, into descriptor 2: it reads the metadata in the layers'
-/// images, descriptors 3 and on, through the reader that takes nothing for granted (`EROFSReader`), and has nothing else in reach. Only
-/// what it writes is ever mounted. It is another process than those that read strangers' tars, one for each image, and what it reads is
+/// images, descriptors 4 and on, through the reader that takes nothing for granted (`EROFSReader`), and has nothing else in reach but
+/// descriptor 3, a file for what its memory has no room for (`SpillFile`). Only what it writes is ever mounted. It is another process than those that read strangers' tars, one for each image, and what it reads is
 /// not a stranger's bytes as they came but what such a process made of them.
 public enum MetadataMaking {
   /// The word it is started with.
   public static let role = "layer-merger"
 
   private static let output: Int32 = 2
-  private static let firstLayer: Int32 = 3
+  private static let spill: Int32 = 3
+  private static let firstLayer: Int32 = 4
 
   /// Does its work and ends the process. - Parameter arguments: how many layers there are.
   public static func run(_ arguments: [String]) -> Never {
     let count = arguments.first.flatMap { Int32($0) } ?? 0
     let layers = count > 0 && count <= maximumLayers ? Array(firstLayer..<firstLayer + count) : []
     let limits = LayerLimits()
+    let pool: PagePool
     do throws(SystemError) {
+      pool = PagePool(spill: try SpillFile(spill))
       try Confinement.enterWorker(
-        WorkerPlan(keep: [1, output] + layers, memory: 1 << 30, fileSize: UInt64(limits.entries) * 8192))
+        WorkerPlan(keep: [1, output, spill] + layers, memory: 1 << 30, fileSize: UInt64(limits.entries) * 8192))
     } catch { say("the worker that reads layers could not be confined: \(error)", isDamaged: false) }
     var failure: SystemError?
     do throws(FormatError) {
-      var merger = EROFSMerger(limits: limits)
+      var merger = EROFSMerger(limits: limits, pool: pool)
       func drain() throws(FormatError) {
         do throws(SystemError) { try File.writeAll(output, merger.output) } catch {
           failure = error
@@ -78,12 +81,13 @@ public enum MetadataMaking {
     let what = "cannot start the worker that reads layers"
     let reports = try system(what) { () throws(SystemError) in try DescriptorPair.pipe() }
     let nothing = try system(what) { () throws(SystemError) in try File.open("/dev/null", 0) }
+    let spill = try store.openTemporary()
     var layers: [SharedFile] = []
     for layer in stack { layers.append(SharedFile(try store.openImage(ofLayer: layer))) }
     let child = try system(what) { () throws(SystemError) in
       try Process.spawn(
         "/proc/self/exe", arguments: ["immure-front", role, "\(stack.count)"], environment: [],
-        descriptors: [nothing.rawValue, reports.second.rawValue, file] + layers.map(\.rawValue))
+        descriptors: [nothing.rawValue, reports.second.rawValue, file, spill.rawValue] + layers.map(\.rawValue))
     }
     let reading = try system(what) { () throws(SystemError) in try reports.first.duplicate() }
     _ = consume reports

@@ -12,7 +12,7 @@ import Linux
 @safe final class TarDigest: InflationBuffer {
   private static let pieces = 16
   /// The socket's number in the worker.
-  static let descriptor: Int32 = 4
+  static let descriptor: Int32 = 5
 
   private let memory: SharedMemory
   private var index = 0

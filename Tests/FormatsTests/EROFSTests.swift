@@ -39,6 +39,26 @@ private func list(_ entries: [(tag: UInt16, permissions: UInt16, id: UInt32)]) -
   return bytes
 }
 
+/// Memory that plays a file's part.
+private final class Spill: PageSpill {
+  private(set) var pages: [UnsafeMutableRawPointer] = []
+  private(set) var relaxed = 0
+  /// Bytes that there are.
+  var room = Int.max
+
+  func take(_ bytes: Int) throws(FormatError) -> UnsafeMutableRawPointer {
+    guard bytes <= room else { throw FormatError("no room") }
+    room -= bytes
+    let page = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    unsafe pages.append(page)
+    return unsafe page
+  }
+
+  func relax() { relaxed += 1 }
+
+  deinit { for page in unsafe pages { unsafe page.deallocate() } }
+}
+
 @Suite struct EROFSTests {
   /// Ways out of a layer, or round its bounds: each is refused, and the message names the entry.
   @Test func refusesWhatLeadsAstray() {
@@ -225,5 +245,36 @@ private func list(_ entries: [(tag: UInt16, permissions: UInt16, id: UInt32)]) -
     #expect(throws: FormatError.self) { try read(magic + copy + end + [0]) }
     #expect(throws: FormatError.self) { try read(magic + [UInt8](repeating: 0xFF, count: 10)) }
     #expect(throws: FormatError.self) { try read(Array("ImTarLg2".utf8)) }
+  }
+
+  /// A tree whose tables have outgrown memory goes on in a spill, and the image is the same; where that is full the layer is refused.
+  @Test func spillsWhatMemoryHasNoRoomFor() throws {
+    let limits = LayerLimits()
+    func image(_ pool: PagePool) throws -> [UInt8] {
+      var writer = EROFSLayerWriter(limits: limits, pool: pool)
+      var bytes: [UInt8] = []
+      for number in 0..<70_000 { try writer.add(record(.file, "d\(number % 7)/a name of some length \(number)")) }
+      for number in 0..<1000 {
+        try writer.add(record(.symbolicLink, "l\(number)", target: "d1/x\(number)"))
+        try writer.add(record(.hardLink, "h\(number)", target: "d\(number % 7)/a name of some length \(number)"))
+      }
+      while try writer.finishStep() {
+        bytes += writer.output
+        // Bounded pieces, also of a large directory.
+        #expect(writer.output.count < 2 << 20)
+        writer.removeOutput()
+      }
+      let summary = try writer.finish()
+      return summary.block0 + (bytes + writer.output).dropFirst(4096)
+    }
+    let spill = Spill()
+    let plain = try image(PagePool())
+    #expect(try image(PagePool(limit: 0, spill: spill)) == plain)
+    #expect(unsafe spill.pages.count > 20 && spill.relaxed > 1)
+    // Half of it in memory.
+    #expect(try image(PagePool(limit: 3 << 20, spill: Spill())) == plain)
+    let full = Spill()
+    full.room = 1 << 20
+    #expect(throws: FormatError.self) { try image(PagePool(limit: 0, spill: full)) }
   }
 }

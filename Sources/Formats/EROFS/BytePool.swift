@@ -6,24 +6,33 @@
   private static let pageBits = 17
 
   private var pages: [UnsafeMutablePointer<UInt8>] = unsafe []
+  /// Pages that are to be freed; those behind them are the pool's spill's.
+  private var owned = 0
   private var used = 0
+  private let pool: PagePool
   /// Bytes of all texts.
   private(set) var count = 0
 
-  init() {}
+  init(_ pool: PagePool) { self.pool = pool }
 
   deinit {
-    // SAFETY: each page was allocated by `append` and is freed once.
-    for index in unsafe pages.indices { unsafe pages[index].deallocate() }
+    // SAFETY: each of these pages was allocated by the pool for this value and is freed once.
+    for index in 0..<owned { unsafe pages[index].deallocate() }
   }
 
   /// Room for so many bytes more: the position of the first. `pages` × 128 kB stay below 4 GiB by the callers' bounds.
-  mutating func append(_ first: Span<UInt8>, _ second: Span<UInt8> = Span()) -> UInt32 {
+  /// - Throws: `FormatError` where there is no more room (`PageSpill.take`).
+  mutating func append(
+    _ first: Span<UInt8>, _ second: Span<UInt8> = Span()
+  ) throws(FormatError) -> UInt32 {
     let length = first.count + second.count
     precondition(length <= Self.longest, "a text longer than a page")
     let page = 1 << Self.pageBits
     if unsafe pages.isEmpty || used + length > page {
-      unsafe pages.append(.allocate(capacity: page))
+      let new = unsafe try pool.page(page)
+      unsafe pages.append(new.start.bindMemory(to: UInt8.self, capacity: page))
+      // Once the pool gives out its spill's it gives out nothing else.
+      if unsafe new.isOwn { owned += 1 }
       used = 0
     }
     let index = unsafe pages.count - 1

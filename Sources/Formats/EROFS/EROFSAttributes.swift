@@ -20,12 +20,17 @@ struct EROFSAttributes: ~Copyable, Sendable {
   /// A value of at least so many bytes is shared also where one node has it: what stands behind an inode is bounded.
   static let largeValue = 512
 
-  var bytes = BytePool()
-  var list = FlatTable<Attribute>()
+  var bytes: BytePool
+  var list: FlatTable<Attribute>
   /// A count and so many numbers of attributes, one set behind the other. The first number belongs to nobody: 0 is no set.
   var sets: [UInt32] = [0]
   /// By the hash of name and value. Where two fall on one, the second is only not shared.
   private var known: [Int: UInt32] = [:]
+
+  init(_ pool: PagePool) {
+    bytes = BytePool(pool)
+    list = FlatTable(pool)
+  }
 
   /// The number of an attribute. The name is the whole one, of at most 255 bytes; the value has at most 65,535.
   mutating func number(
@@ -49,8 +54,8 @@ struct EROFSAttributes: ~Copyable, Sendable {
     guard bytes.count + list.count * 64 < Self.maximumBytes else {
       throw FormatError("the layer has more than \(Self.maximumBytes) bytes of extended attributes")
     }
-    let place = bytes.append(name, value)
-    list.append(
+    let place = try bytes.append(name, value)
+    try list.append(
       Attribute(
         place: place, valueSize: UInt16(truncatingIfNeeded: value.count),
         nameLength: UInt8(truncatingIfNeeded: name.count),

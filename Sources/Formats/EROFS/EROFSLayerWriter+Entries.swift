@@ -44,7 +44,7 @@ extension EROFSLayerWriter {
       guard record.target.count < EROFSFormat.blockSize, tree.names.count < EROFSTree.maximumNames else {
         throw FormatError("has a target too long for a link", offending: record.name)
       }
-      node.place = tree.names.append(record.target.span)
+      node.place = try tree.names.append(record.target.span)
       node.size = UInt64(record.target.count)
     case .characterDevice, .blockDevice:
       kind = record.kind == .characterDevice ? .characterDevice : .blockDevice

@@ -56,9 +56,9 @@ public struct EROFSLayerWriter: ~Copyable, Sendable {
     var extents: UInt32 = 0
   }
 
-  public init(limits: LayerLimits = LayerLimits()) {
+  public init(limits: LayerLimits = LayerLimits(), pool: PagePool = PagePool()) {
     self.limits = limits
-    tree = EROFSTree(maximumNodes: max(limits.entries, 1 << 16))
+    tree = EROFSTree(maximumNodes: max(limits.entries, 1 << 16), pool)
     output = [UInt8](repeating: 0, count: EROFSFormat.blockSize)
     position = UInt64(EROFSFormat.blockSize)
     maximumOverhead = UInt64(max(limits.totalBytes, 64 << 20))

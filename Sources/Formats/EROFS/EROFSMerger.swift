@@ -31,10 +31,10 @@ public struct EROFSMerger: ~Copyable, Sendable {
   /// EROFS counts devices in 16 bits; this is more than any image has.
   public static let maximumLayers = 4096
 
-  public init(limits: LayerLimits = LayerLimits()) {
+  public init(limits: LayerLimits = LayerLimits(), pool: PagePool = PagePool()) {
     self.limits = limits
     let most = max(limits.entries, 1 << 16)
-    tree = EROFSTree(maximumNodes: most > Int.max / 8 ? .max : most * 8)
+    tree = EROFSTree(maximumNodes: most > Int.max / 8 ? .max : most * 8, pool)
   }
 
   /// Forgets the bytes that were written; the room stays.
@@ -141,7 +141,7 @@ public struct EROFSMerger: ~Copyable, Sendable {
       guard tree.names.count < EROFSTree.maximumNames else {
         throw FormatError("the image has more than \(EROFSTree.maximumNames) bytes of names")
       }
-      node.place = tree.names.append(text.span)
+      node.place = try tree.names.append(text.span)
       node.size = UInt64(text.count)
     case .characterDevice, .blockDevice:
       node.place = EROFSLayerWriter.device(inode.deviceMajor, inode.deviceMinor)

@@ -3,6 +3,9 @@ struct EROFSEmission: Sendable {
   enum Phase: Sendable { case blocks, attributes, inodes, done }
   var phase = Phase.blocks
   var index: UInt32 = 0
+  /// Where the directory of that number goes on, and how many blocks of it are to come.
+  var cursor: EROFSDirectoryCursor?
+  var blocks = 0
   /// Bytes written since the metadata's first block.
   var offset: UInt64 = 0
   /// A step ends after so many bytes.
@@ -19,12 +22,19 @@ extension EROFSTree {
     while output.count - start < EROFSEmission.piece {
       switch state.phase {
       case .blocks:
+        if let cursor = state.cursor {
+          state.cursor = emitBlock(cursor, into: &output)
+          state.blocks -= 1
+          if state.blocks == 0 { (state.cursor, state.index) = (nil, state.index + 1) }
+          continue
+        }
         guard state.index < nodes.count else {
           (state.phase, state.index) = (.attributes, 0)
           continue
         }
-        if nodes[state.index].links > 0 { emitBlocks(state.index, into: &output) }
-        state.index += 1
+        pool.step()
+        if nodes[state.index].links > 0 { beginBlocks(&state, into: &output) }
+        if state.cursor == nil { state.index += 1 }
       case .attributes:
         guard state.index < layout.sharedAttributes.count else {
           Self.pad(&output, to: (layout.inodeBlock - layout.firstBlock) * 4096 - offset())
@@ -39,6 +49,7 @@ extension EROFSTree {
           state.phase = .done
           continue
         }
+        pool.step()
         let node = nodes[state.index]
         if node.links > 0 {
           let place = (layout.inodeBlock - layout.firstBlock) * 4096 + UInt64(node.id) * UInt64(EROFSFormat.slotSize)
@@ -58,22 +69,29 @@ extension EROFSTree {
 
   // MARK: Directories
 
-  /// The whole blocks of a directory, or of a link whose text does not fit behind its inode.
-  private func emitBlocks(_ index: UInt32, into output: inout [UInt8]) {
+  /// Gets ready for the whole blocks of a directory; writes a link's text that does not fit behind its inode.
+  private func beginBlocks(_ state: inout EROFSEmission, into output: inout [UInt8]) {
+    let index = state.index
     let node = nodes[index]
     if node.isLink {
       guard node.form == .plain else { return }
       output.append(contentsOf: 0..<Int(node.size), of: text(of: index))
       Self.pad(&output, to: UInt64(EROFSFormat.blockSize) - node.size)
     } else if node.isDirectory {
-      let blocks = (Int(node.size) + (node.form == .inline ? 0 : EROFSFormat.blockSize - 1)) / EROFSFormat.blockSize
-      var cursor = EROFSDirectoryCursor(index, self)
-      for _ in 0..<blocks {
-        let start = output.count
-        emitEntries(&cursor, into: &output)
-        Self.pad(&output, to: UInt64(EROFSFormat.blockSize - (output.count - start)))
-      }
+      state.blocks = (Int(node.size) + (node.form == .inline ? 0 : EROFSFormat.blockSize - 1)) / EROFSFormat.blockSize
+      if state.blocks > 0 { state.cursor = EROFSDirectoryCursor(index, self) }
     }
+  }
+
+  /// One block of a directory, filled up; where the next one begins.
+  private func emitBlock(
+    _ cursor: EROFSDirectoryCursor, into output: inout [UInt8]
+  ) -> EROFSDirectoryCursor {
+    var cursor = cursor
+    let start = output.count
+    emitEntries(&cursor, into: &output)
+    Self.pad(&output, to: UInt64(EROFSFormat.blockSize - (output.count - start)))
+    return cursor
   }
 
   /// A block of entries (`struct erofs_dirent`, then the names), not filled up.
@@ -184,6 +202,7 @@ extension EROFSTree {
     var count: UInt32 = 0
     var entry = nodes[index].place
     while entry != Self.none {
+      pool.step()
       if nodes[entries[entry].node].isDirectory { count += 1 }
       entry = entries[entry].next
     }

@@ -21,7 +21,7 @@ struct EROFSLayout: Sendable {
 }
 
 /// A walk through a directory in the order of its names, with "." and "..".
-struct EROFSDirectoryCursor {
+struct EROFSDirectoryCursor: Sendable {
   enum Item {
     case entry(UInt32)
     case itself, parent
@@ -46,6 +46,7 @@ struct EROFSDirectoryCursor {
   }
 
   mutating func advance(_ tree: borrowing EROFSTree) {
+    tree.pool.step()
     switch peek(tree) {
     case .itself?, .parent?: dots += 1
     case .entry?: entry = tree.entries[entry].next
@@ -63,6 +64,7 @@ extension EROFSTree {
     var room = overhead
     var block = firstBlock
     for index in 0..<UInt32(nodes.count) where nodes[index].links > 0 {
+      pool.step()
       layout.inodes += 1
       countAttributes(nodes[index].attributes)
       switch nodes[index].kind {
@@ -100,8 +102,18 @@ extension EROFSTree {
       var entry: UInt32
     }
     var keys: [Key] = []
+    // As many as there are: an array that grows has them twice meanwhile.
+    var count = 0
     var entry = nodes[directory].place
     while entry != Self.none {
+      if entries[entry].node != Self.none { count += 1 }
+      entry = entries[entry].next
+      pool.step()
+    }
+    keys.reserveCapacity(count)
+    entry = nodes[directory].place
+    while entry != Self.none {
+      pool.step()
       if entries[entry].node != Self.none {
         let name = name(of: entry)
         var start: UInt64 = 0
@@ -113,6 +125,7 @@ extension EROFSTree {
     order(&keys) { $0.start != $1.start ? $0.start < $1.start : isLess($0.entry, $1.entry) }
     var next = Self.none
     for key in keys.reversed() {
+      pool.step()
       entries[key.entry].next = next
       next = key.entry
     }
@@ -231,6 +244,7 @@ extension EROFSTree {
   private mutating func placeInodes() throws(FormatError) -> UInt64 {
     var offset = EROFSLayout.firstID * UInt64(EROFSFormat.slotSize)
     for index in 0..<UInt32(nodes.count) where nodes[index].links > 0 {
+      pool.step()
       let node = nodes[index]
       let attributes = attributeSize(node.attributes)
       var within = EROFSFormat.extendedInode

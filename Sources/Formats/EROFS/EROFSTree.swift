@@ -52,19 +52,26 @@ struct EROFSTree: ~Copyable, Sendable {
     var count: UInt32
   }
 
+  /// A place of the index, with a part of the hash: other entries that fall on it are not looked at, which may not be in memory.
+  private struct Slot: BitwiseCopyable {
+    var entry = EROFSTree.none
+    var tag: UInt32 = 0
+  }
+
   static let none = UInt32.max
   static let root: UInt32 = 0
 
-  var nodes = FlatTable<Node>()
-  var entries = FlatTable<Entry>()
-  var extents = FlatTable<Extent>()
-  var names = BytePool()
-  var attributes = EROFSAttributes()
+  var nodes: FlatTable<Node>
+  var entries: FlatTable<Entry>
+  var extents: FlatTable<Extent>
+  var names: BytePool
+  var attributes: EROFSAttributes
+  let pool: PagePool
   /// The most nodes that there may be; every entry is bounded with them.
   let maximumNodes: Int
   /// Open addressing over `entries`, by directory and name; `none` is an empty place.
-  private var table: [UInt32] = []
-  private var mask = 0
+  private var table: FlatTable<Slot>
+  private var mask: Int
 
   /// Bytes of names and of links' texts at most.
   static let maximumNames = 256 << 20
@@ -72,15 +79,21 @@ struct EROFSTree: ~Copyable, Sendable {
   static let maximumExtents = 4 << 20
 
   /// A tree with a root directory, 0755, of root.
-  init(maximumNodes: Int) {
+  init(maximumNodes: Int, _ pool: PagePool) {
     self.maximumNodes = max(1, min(maximumNodes, 1 << 30))
-    table = [UInt32](repeating: Self.none, count: 1024)
+    self.pool = pool
+    table = FlatTable(pool, spills: false)
+    table.append(Slot(), count: 1024)
     mask = 1023
     var root = Node()
     root.mode = 0o040755
     root.links = 1
     root.place = Self.none
-    nodes.append(root)
+    nodes = FlatTable(pool, first: root)
+    entries = FlatTable(pool)
+    extents = FlatTable(pool)
+    names = BytePool(pool)
+    attributes = EROFSAttributes(pool)
   }
 
   // MARK: Looking
@@ -111,7 +124,7 @@ struct EROFSTree: ~Copyable, Sendable {
     guard nodes.count < maximumNodes else {
       throw FormatError("the layer has more than \(maximumNodes) files, folders that it only implies counted in")
     }
-    nodes.append(node)
+    try nodes.append(node)
     return UInt32(nodes.count - 1)
   }
 
@@ -137,8 +150,8 @@ struct EROFSTree: ~Copyable, Sendable {
         throw FormatError("the layer has more than \(Self.maximumNames) bytes of names")
       }
       let length: [UInt8] = [UInt8(truncatingIfNeeded: name.count)]
-      let position = names.append(length.span, name)
-      entries.append(
+      let position = try names.append(length.span, name)
+      try entries.append(
         Entry(parent: directory, node: node, name: position, next: nodes[directory].place))
       let entry = UInt32(entries.count - 1)
       nodes[directory].place = entry
@@ -179,7 +192,7 @@ struct EROFSTree: ~Copyable, Sendable {
     guard extents.count < Self.maximumExtents else {
       throw FormatError("the layer's sparse files have more than \(Self.maximumExtents) pieces")
     }
-    extents.append(extent)
+    try extents.append(extent)
   }
 
   // MARK: The index
@@ -194,27 +207,35 @@ struct EROFSTree: ~Copyable, Sendable {
   }
 
   private func find(_ name: Span<UInt8>, in directory: UInt32) -> UInt32? {
-    var place = Self.hash(name, directory) & mask
+    let hash = Self.hash(name, directory)
+    let tag = UInt32(truncatingIfNeeded: hash >> 32)
+    var place = hash & mask
     while true {
-      let entry = table[place]
+      let slot = table[place]
+      let entry = slot.entry
       if entry == Self.none { return nil }
-      if entries[entry].parent == directory, Self.areEqual(self.name(of: entry), name) { return entry }
+      if slot.tag == tag, entries[entry].parent == directory, Self.areEqual(self.name(of: entry), name) { return entry }
       place = (place + 1) & mask
     }
   }
 
   private mutating func insert(_ entry: UInt32) {
-    var place = Self.hash(name(of: entry), entries[entry].parent) & mask
-    while table[place] != Self.none { place = (place + 1) & mask }
-    table[place] = entry
+    let hash = Self.hash(name(of: entry), entries[entry].parent)
+    var place = hash & mask
+    while table[place].entry != Self.none { place = (place + 1) & mask }
+    table[place] = Slot(entry: entry, tag: UInt32(truncatingIfNeeded: hash >> 32))
   }
 
   private mutating func grow() {
     let size = table.count * 2
-    table = []
-    table = [UInt32](repeating: Self.none, count: size)
+    // The old one goes first.
+    table = FlatTable(pool, spills: false)
+    table.append(Slot(), count: size)
     mask = size - 1
-    for entry in 0..<entries.count - 1 { insert(UInt32(entry)) }
+    for entry in 0..<entries.count - 1 {
+      insert(UInt32(entry))
+      pool.step()
+    }
   }
 
   static func areEqual(_ one: Span<UInt8>, _ other: Span<UInt8>) -> Bool {

@@ -7,18 +7,57 @@
   private static var pageCount: Int { 1 << pageBits }
 
   private var pages: [UnsafeMutablePointer<Element>] = unsafe []
+  /// Pages that are to be freed; those behind them are the pool's spill's.
+  private var owned = 0
   private(set) var count = 0
+  private let pool: PagePool
+  private let spills: Bool
 
-  init() {}
-
-  deinit {
-    // SAFETY: each page was allocated by `append` and is freed once; its elements are trivial.
-    for index in unsafe pages.indices { unsafe pages[index].deallocate() }
+  /// - Parameter spills: false for what is read all over again and again, which stays in memory.
+  init(_ pool: PagePool, spills: Bool = true) {
+    self.pool = pool
+    self.spills = spills
   }
 
-  mutating func append(_ element: Element) {
+  /// Appends so many equal elements to a table that stays in memory.
+  mutating func append(_ element: Element, count more: Int) {
+    precondition(!spills, "a table that may spill")
+    for _ in 0..<more {
+      if count & (Self.pageCount - 1) == 0 { addOwnPage() }
+      // SAFETY: the page was just made sure of, and the index within it is masked.
+      unsafe (pages[count >> Self.pageBits] + (count & (Self.pageCount - 1))).initialize(to: element)
+      count += 1
+    }
+  }
+
+  /// A table with one element.
+  init(_ pool: PagePool, first element: Element) {
+    self.init(pool)
+    addOwnPage()
+    // SAFETY: the page has room for it.
+    unsafe pages[0].initialize(to: element)
+    count = 1
+  }
+
+  private mutating func addOwnPage() {
+    let page = unsafe pool.own(Self.pageCount * MemoryLayout<Element>.stride)
+    unsafe pages.append(page.bindMemory(to: Element.self, capacity: Self.pageCount))
+    owned += 1
+  }
+
+  deinit {
+    // SAFETY: each of these pages was allocated by the pool for this table and is freed once; its elements are trivial.
+    for index in 0..<owned { unsafe pages[index].deallocate() }
+  }
+
+  /// - Throws: `FormatError` where there is no more room (`PageSpill.take`).
+  mutating func append(_ element: Element) throws(FormatError) {
+    precondition(spills, "a table that stays in memory")
     if unsafe pages.count == count >> Self.pageBits {
-      unsafe pages.append(.allocate(capacity: Self.pageCount))
+      let page = unsafe try pool.page(Self.pageCount * MemoryLayout<Element>.stride)
+      unsafe pages.append(page.start.bindMemory(to: Element.self, capacity: Self.pageCount))
+      // Once the pool gives out its spill's it gives out nothing else.
+      if unsafe page.isOwn { owned += 1 }
     }
     // SAFETY: the page was just made sure of, and the index within it is masked.
     unsafe (pages[count >> Self.pageBits] + (count & (Self.pageCount - 1))).initialize(to: element)

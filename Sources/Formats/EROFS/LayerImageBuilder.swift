@@ -36,9 +36,10 @@ public struct LayerImageBuilder: ~Copyable, Sendable {
   private static let shortestDirect = 32 << 10
   private static let largeOutput = 256 << 10
 
-  public init(limits: LayerLimits = LayerLimits()) {
+  /// - Parameter pool: the memory of what is known of the layer until its end.
+  public init(limits: LayerLimits = LayerLimits(), pool: PagePool = PagePool()) {
     reader = TarReader(limits: TarLimits(limits))
-    writer = EROFSLayerWriter(limits: limits)
+    writer = EROFSLayerWriter(limits: limits, pool: pool)
   }
 
   /// To be appended to the image's file.
