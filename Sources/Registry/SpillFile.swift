@@ -33,6 +33,7 @@ final class SpillFile: PageSpill {
         position += count
       }
     } catch { throw FormatError("no room for a layer with so many entries: \(error.errno)") }
+    // SAFETY: within the mapping, which is as large as `size`; given out once.
     return unsafe memory.start + start
   }
 

@@ -40,8 +40,8 @@ private func list(_ entries: [(tag: UInt16, permissions: UInt16, id: UInt32)]) -
 }
 
 /// Memory that plays a file's part.
-private final class Spill: PageSpill {
-  private(set) var pages: [UnsafeMutableRawPointer] = []
+@safe private final class Spill: PageSpill {
+  private(set) var pages: [UnsafeMutableRawPointer] = unsafe []
   private(set) var relaxed = 0
   /// Bytes that there are.
   var room = Int.max
@@ -56,7 +56,7 @@ private final class Spill: PageSpill {
 
   func relax() { relaxed += 1 }
 
-  deinit { for page in unsafe pages { unsafe page.deallocate() } }
+  deinit { for index in unsafe pages.indices { unsafe pages[index].deallocate() } }
 }
 
 @Suite struct EROFSTests {

@@ -53,7 +53,7 @@ struct EROFSTree: ~Copyable, Sendable {
   }
 
   /// A place of the index, with a part of the hash: other entries that fall on it are not looked at, which may not be in memory.
-  private struct Slot: BitwiseCopyable {
+  struct Slot: BitwiseCopyable {
     var entry = EROFSTree.none
     var tag: UInt32 = 0
   }

@@ -38,6 +38,7 @@ public protocol PageSpill: AnyObject {
       spilled = 0
       spill.relax()
     }
+    // SAFETY: nobody else has these bytes, and they stay as long as the spill, which this value holds.
     return unsafe (try spill.take(bytes), false)
   }
 
