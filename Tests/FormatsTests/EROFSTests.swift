@@ -253,7 +253,7 @@ private func list(_ entries: [(tag: UInt16, permissions: UInt16, id: UInt32)]) -
     func image(_ pool: PagePool) throws -> [UInt8] {
       var writer = EROFSLayerWriter(limits: limits, pool: pool)
       var bytes: [UInt8] = []
-      for number in 0..<70_000 { try writer.add(record(.file, "d\(number % 7)/a name of some length \(number)")) }
+      for number in 0..<20_000 { try writer.add(record(.file, "d\(number % 7)/a name of some length \(number)")) }
       for number in 0..<1000 {
         try writer.add(record(.symbolicLink, "l\(number)", target: "d1/x\(number)"))
         try writer.add(record(.hardLink, "h\(number)", target: "d\(number % 7)/a name of some length \(number)"))
@@ -270,9 +270,9 @@ private func list(_ entries: [(tag: UInt16, permissions: UInt16, id: UInt32)]) -
     let spill = Spill()
     let plain = try image(PagePool())
     #expect(try image(PagePool(limit: 0, spill: spill)) == plain)
-    #expect(unsafe spill.pages.count > 20 && spill.relaxed > 1)
+    #expect(unsafe spill.pages.count > 10 && spill.relaxed > 0)
     // Half of it in memory.
-    #expect(try image(PagePool(limit: 3 << 20, spill: Spill())) == plain)
+    #expect(try image(PagePool(limit: 1 << 20, spill: Spill())) == plain)
     let full = Spill()
     full.room = 1 << 20
     #expect(throws: FormatError.self) { try image(PagePool(limit: 0, spill: full)) }
