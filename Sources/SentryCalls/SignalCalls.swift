@@ -133,7 +133,14 @@ enum SignalCalls {
   private static func kill(thread id: Int32, of process: Int32?, _ signal: Int32, _ task: Task) throws(Errno) -> Outcome
   {
     guard signal >= 0, signal <= Signal.last else { throw .invalid }
-    guard let other = task.kernel.tasks[id], process == nil || other.group.id == process else { throw .noProcess }
+    guard let other = task.kernel.tasks[id] else {
+      // A thread of its own that has made no call yet: the host knows it.
+      if process ?? task.group.id == task.group.id, task.kernel.host.isExpectingThread(of: task.group) {
+        return own(task)
+      }
+      throw .noProcess
+    }
+    guard process == nil || other.group.id == process else { throw .noProcess }
     try check(signal, to: other.group, task)
     if other.group === task.group { return own(task) }
     try task.kernel.send(signal, to: other)

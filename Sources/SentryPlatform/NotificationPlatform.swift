@@ -170,6 +170,8 @@ public final class NotificationPlatform: HostThreads {
     _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
   ) throws(Errno) { try begin(image, path: path, descriptor: descriptor, for: task, done) }
 
+  public override func isExpectingThread(of group: ThreadGroup) -> Bool { births.contains { $0.child.group === group } }
+
   public override func ending(_ task: Task, wholeGroup: Bool) {
     if wholeGroup { leaving.insert(task.group.hostID) }
     for each in wholeGroup ? task.group.tasks : [task] {

@@ -34,6 +34,9 @@ open class HostThreads {
   /// Before the host's kernel performs a clone(2) or its kin: `child` is what the new thread or process will be.
   open func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) { throw .notImplemented }
 
+  /// Whether a thread of the process has been made, or is about to be, whose number the sentry does not know yet.
+  open func isExpectingThread(of group: ThreadGroup) -> Bool { false }
+
   /// The thread, or its whole process, ends with the call that it is in.
   open func ending(_ task: Task, wholeGroup: Bool) {}
 }
