@@ -14,7 +14,7 @@ public enum Transfer {
     _ file: OpenFile, _ buffer: inout GuestBuffer, at offset: Int64? = nil, nonBlocking: Bool = false, _ task: Task
   ) throws(Errno) -> Outcome {
     guard file.isReadable else { throw .badDescriptor }
-    if file.isTerminal { task.kernel.current = task }
+    task.kernel.current = task
     if let descriptor = file.nativeReader, let call = task.parked?.call {
       // Always anew: the number may have come by dup(2).
       let number = call.arguments.0.int32

@@ -12,7 +12,7 @@ enum ProcessTexts {
   static func state(_ task: Task) -> (letter: String, name: String) {
     if task.parked != nil, task.kernel.host.status(task).state != UInt8(ascii: "T") {
       // Who reads runs.
-      return task.parked?.deadline == nil && task.isReading ? ("R", "running") : ("S", "sleeping")
+      return task === task.kernel.current ? ("R", "running") : ("S", "sleeping")
     }
     return switch task.kernel.host.status(task).state {
     case UInt8(ascii: "R"): ("R", "running")
@@ -167,15 +167,6 @@ enum ProcessTexts {
       text += unit.isEmpty ? "\n" : column(unit, 10) + "\n"
     }
     return Array(text.utf8)
-  }
-}
-
-extension Task {
-  /// The call that it is in is a read of files.
-  fileprivate var isReading: Bool {
-    guard let number = parked?.call.number else { return false }
-    // read, pread64, readv, preadv.
-    return [0, 17, 19, 295].contains(number)
   }
 }
 

@@ -1,6 +1,7 @@
 // Threads and signals: cancellation, set*id of all threads, signals for one thread, for any, and for one that waits for it.
 #include "../check.h"
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,18 @@ static void wait_ms(int ms) {
   while (nanosleep(&t, &t)) {}
 }
 static volatile pid_t tid;
+// Until the thread that said its number sleeps: in its next call.
+static void asleep(void) {
+  char path[64], state = 0;
+  while (state != 'S' && state != 'D') {
+    sched_yield();
+    if (!tid) continue;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    FILE *file = fopen(path, "r");
+    if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+    if (file) fclose(file);
+  }
+}
 static void *reads(void *result) {
   char byte;
   tid = syscall(SYS_gettid);
@@ -52,21 +65,23 @@ int main(void) {
   long result = 0;
 
   pthread_create(&thread, 0, reads_cancellable, 0);
-  wait_ms(30);
+  asleep();
   gives("cancel a reader", pthread_cancel(thread), 0);
   pthread_join(thread, &value);
   check("it was cancelled", value == PTHREAD_CANCELED);
 
+  tid = 0;
   pthread_create(&thread, 0, reads, &result);
-  wait_ms(30);
+  asleep();
   gives("a signal for that thread", pthread_kill(thread, SIGUSR1), 0);
   pthread_join(thread, 0);
   gives("ends its read", result, -EINTR);
   check("was handled there", caught == 1 && by == tid);
 
   // Everybody but the reader blocks it: it is for the reader, also from another process.
+  tid = 0;
   pthread_create(&thread, 0, reads, &result);
-  wait_ms(30);
+  asleep();
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGUSR1);
