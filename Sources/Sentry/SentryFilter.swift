@@ -33,6 +33,7 @@ enum SentryFilter {
     Row(["mmap", "munmap", "mremap", "mprotect", "madvise", "brk"], "the sentry's own memory, never executable"),
     Row(
       ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
+    Row(["ptrace", "wait4"], "delivers a signal that only a waiting call's mask lets through (ppoll(2))"),
     Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
     Row(["sysinfo", "sched_getaffinity", "getcpu"], "load and processors, as guests ask for them"),
     Row(["accept4", "recvmsg", "sendmsg"], "what commands outside ask; the guests' internet sockets"),
@@ -44,6 +45,7 @@ enum SentryFilter {
     Row(["mmap", "munmap", "mremap", "mprotect", "madvise", "brk"], "the sentry's own memory, never executable"),
     Row(
       ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
+    Row(["ptrace", "wait4"], "delivers a signal that only a waiting call's mask lets through (ppoll(2))"),
     Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
     Row(["sysinfo", "sched_getaffinity", "getcpu"], "load and processors, as guests ask for them"),
     Row(["sendto", "accept4", "recvmsg"], "what commands outside ask and are told"),
