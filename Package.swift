@@ -144,7 +144,8 @@ let house: [Target] = [
   module(
     "Sentry",
     [
-      "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTerminals", "SentryProc", "SentryTasks", "SentryPlatform",
+      "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTerminals", "SentryProc", "SentryTasks",
+      "SentryPlatform",
       "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
       "Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats",
     ]),
