@@ -2,14 +2,14 @@ import CLinux
 import Linux
 
 /// What the host's kernel tells of a guest's thread (proc_pid_status(5)), numbers of the sentry's pid namespace but where said.
-struct ProcessFacts: Equatable {
-  var process: Int32 = 0
-  var parent: Int32 = 0
+package struct ProcessFacts: Equatable {
+  package var process: Int32 = 0
+  package var parent: Int32 = 0
   /// Its id in the innermost pid namespace, the guests'.
-  var guestID: Int32 = 0
+  package var guestID: Int32 = 0
 
   /// - Returns: nil where a line is missing.
-  init?(status: [UInt8]) {
+  package init?(status: [UInt8]) {
     for line in status.split(separator: 0x0a) {
       guard let colon = line.firstIndex(of: 0x3a) else { continue }
       let numbers = { line[(colon + 1)...].split { $0 == 0x20 || $0 == 0x09 }.compactMap { Self.number($0) } }
@@ -24,7 +24,7 @@ struct ProcessFacts: Equatable {
     return nil
   }
 
-  static func number(_ digits: ArraySlice<UInt8>) -> Int32? {
+  package static func number(_ digits: ArraySlice<UInt8>) -> Int32? {
     var value: Int32 = 0
     guard !digits.isEmpty, digits.count < 10 else { return nil }
     for digit in digits {

@@ -1,10 +1,10 @@
 import CGuest
 
 /// guest/stub: what the host's kernel runs whatever program a guest executes.
-enum StubProgram {
+package enum StubProgram {
   /// Where it is linked and how far its text may reach (guest/stub.ld).
-  static let base: UInt64 = 0x5000_0000_0000
-  static let limit: UInt64 = 0x4000
+  package static let base: UInt64 = 0x5000_0000_0000
+  package static let limit: UInt64 = 0x4000
 
   /// Whether there is one for this machine.
   static var isPresent: Bool { immure_guest_stub_size() > 0 }
@@ -21,17 +21,17 @@ enum StubProgram {
 }
 
 /// What the stub asks: numbers that no kernel has (guest/stub.c).
-enum StubCall {
+package enum StubCall {
   /// A plan to load, by address and size of its buffer.
-  static let hello: Int32 = 0x494d00
+  package static let hello: Int32 = 0x494d00
   /// The keeper: the size of the next program's strings, 0 to reap; sleeps until there is either.
-  static let next: Int32 = 0x494d01
+  package static let next: Int32 = 0x494d01
   /// The keeper: this process ended with this wait status.
-  static let reaped: Int32 = 0x494d02
+  package static let reaped: Int32 = 0x494d02
   /// A program's strings into a buffer.
-  static let fetch: Int32 = 0x494d03
+  package static let fetch: Int32 = 0x494d03
   /// The execve(2) of a program that was to start failed with this.
-  static let failed: Int32 = 0x494d04
+  package static let failed: Int32 = 0x494d04
 
   static let load: Int64 = 1
   static let keeper: Int64 = 2

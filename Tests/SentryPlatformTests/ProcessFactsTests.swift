@@ -1,6 +1,5 @@
+import SentryPlatform
 import Testing
-
-@testable import SentryPlatform
 
 @Suite("What the host tells of threads")
 struct ProcessFactsTests {

@@ -1,9 +1,8 @@
 import Linux
 import Seccomp
 import SentryCalls
+import SentryPlatform
 import Testing
-
-@testable import SentryPlatform
 
 /// What the filter does with each call, as the kernel would run it.
 @Suite("The filter over every stub")
