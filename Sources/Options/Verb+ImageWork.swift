@@ -52,7 +52,7 @@ extension Verb {
       discussion: """
         IMAGE is a name, an id or the path. Nothing is left of a copy; an image that has no name goes with the next `immure image prune`.
         """, place: .front, groups: [OptionGroup("Which", [Option("all", "a", "Every image that is mounted")])],
-      examples: [Example("immure \(name) --all", "none is mounted any more")])
+      examples: [Example("immure image mount busybox && immure \(name) --all", "looked at, and put away")])
   }
 
   private static let imageCopy = Verb(

@@ -106,7 +106,7 @@ struct SentryRaiser {
     prepared.socket.far.close()
     prepared.terminal?.far.close()
     prepared.control.close()
-    var remarks: [String] = notes
+    var remarks: [String] = []
     do throws(WallError) {
       try attend(child, trees, identity, parentOpens, prepared.channel.near.rawValue)
       try awaitChild(prepared.channel.near.rawValue, &remarks)

@@ -2,6 +2,7 @@ import Linux
 import SentryABI
 import SentryFiles
 import SentryMemory
+import SentryPipes
 import SentryTasks
 import SentryWait
 
@@ -28,6 +29,8 @@ enum CopyCalls {
     guard input.isReadable, output.isWritable else { throw .badDescriptor }
     guard input.inode?.kind == .regular || input.inode?.kind == .characterDevice else { throw .invalid }
     if output.flags & OpenFlags.append != 0 { throw .invalid }
+    // Its position is the host's, which others move too: programs go on with read(2).
+    if input is HostStreamFile { throw .invalid }
     let address = call.arguments.2.address
     let start = try offset(address, task)
     let wanted = Int(truncatingIfNeeded: min(call.arguments.3.bits, most))
@@ -65,6 +68,8 @@ enum CopyCalls {
     guard let from = input.inode, let to = output.inode else { throw .invalid }
     if from.kind == .directory || to.kind == .directory { throw .isDirectory }
     guard from.kind == .regular, to.kind == .regular else { throw .invalid }
+    // As between file systems that cannot: programs go on with read(2) and write(2), at the host's own position.
+    if input is HostStreamFile || output is HostStreamFile { throw .crossDevice }
     let (inputStart, outputStart) = (
       try offset(call.arguments.1.address, task), try offset(call.arguments.3.address, task)
     )

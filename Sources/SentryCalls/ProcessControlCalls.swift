@@ -45,7 +45,7 @@ enum ProcessControlCalls {
       let name = task.traits.name.prefix(15)
       try task.memory.store(name + [UInt8](repeating: 0, count: 16 - name.count), at: arguments.1.address)
       return .zero
-    case 21: return .zero  // PR_GET_SECCOMP: none of the guest's own
+    case 21: return .value(2)  // PR_GET_SECCOMP: the filter over every guest
     case 23:  // PR_CAPBSET_READ
       guard let bit = capability(arguments.1) else { throw .invalid }
       return .value(task.credentials.bounding & bit != 0 ? 1 : 0)

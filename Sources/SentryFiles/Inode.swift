@@ -23,6 +23,8 @@ open class Inode {
   public final var watchers: FileWatchers?
   /// The pipe of a FIFO, the socket bound to a name: made by those who know them.
   public final var attachment: AnyObject?
+  /// Processes that run it: while there are any nobody may write to it (deny_write_access of fs/exec.c).
+  public fileprivate(set) final var executions = 0
 
   public init(_ fileSystem: FileSystem, _ attributes: FileAttributes) {
     self.fileSystem = fileSystem
@@ -121,4 +123,14 @@ open class FileWatchers {
   /// - Parameter name: of the entry, where a directory tells of one.
   /// - Parameter cookie: joins the two halves of a rename; else 0.
   open func happened(_ events: UInt32, name: [UInt8]?, cookie: UInt32) {}
+}
+
+/// A program that runs: held by every process that does, shared with its children.
+public final class ExecutedFile {
+  private let inode: Inode
+  public init(_ inode: Inode) {
+    self.inode = inode
+    inode.executions += 1
+  }
+  deinit { inode.executions -= 1 }
 }

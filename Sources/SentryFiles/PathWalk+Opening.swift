@@ -55,6 +55,7 @@ extension PathWalk {
     try caller.credentials.check(needed, of: inode.attributes)
     let isStored = inode.kind == .regular || inode.kind == .directory
     if needed.contains(.write), isStored, place.isReadOnly { throw .readOnlyFileSystem }
+    if needed.contains(.write), inode.executions > 0 { throw .textBusy }
     if flags & OpenFlags.noAccessTime != 0, !caller.credentials.owns(inode.attributes) { throw .notPermitted }
     if flags & OpenFlags.truncate != 0, inode.kind == .regular {
       try inode.truncate(to: 0)

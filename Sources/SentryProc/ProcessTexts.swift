@@ -50,7 +50,7 @@ enum ProcessTexts {
     line("CapEff", who.effective)
     line("CapBnd", who.bounding)
     line("CapAmb", who.ambient)
-    text += Array("NoNewPrivs:\t\(who.noNewPrivileges ? 1 : 0)\nSeccomp:\t0\nSeccomp_filters:\t0\n".utf8)
+    text += Array("NoNewPrivs:\t\(who.noNewPrivileges ? 1 : 0)\nSeccomp:\t2\nSeccomp_filters:\t1\n".utf8)
     text += lines(of: host) { $0.hasPrefix("Cpus_") || $0.hasPrefix("Mems_") || $0.contains("ctxt_switches") }
     return text
   }

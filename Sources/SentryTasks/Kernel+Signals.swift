@@ -137,6 +137,7 @@ extension Kernel {
     if group.traits.hasEnded { return }
     let wasOrphaned = isOrphaned(group.processGroup)
     group.traits.hasEnded = true
+    group.executed = nil
     group.timers.drop()
     if group.id == group.session { terminals.sessionEnded(group.session) }
     if let parent = group.parent { watchForChild(parent) }

@@ -114,6 +114,8 @@ public final class ThreadGroup {
   public internal(set) var remains: Task?
   /// The program's file, which /proc/PID/exe leads to.
   public var executable: Path?
+  /// Keeps that file from being written while the process runs it.
+  public var executed: ExecutedFile?
   /// Woken when a signal may have become pending (signalfd(2)).
   public let signalQueue = WaitQueue()
   public var traits = ProcessTraits()

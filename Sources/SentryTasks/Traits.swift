@@ -71,6 +71,7 @@ extension Task {
     group.traits.isDumpable = true
     group.traits.program = program
     group.executable = place
+    group.executed = place?.inode.map { ExecutedFile($0) }
     group.timers.drop()
   }
 }
@@ -80,6 +81,7 @@ extension ThreadGroup {
   /// - Parameter flags: of clone(2); CLONE_SIGHAND shares the actions, CLONE_CLEAR_SIGHAND forgets them.
   public func inherit(from parent: ThreadGroup, flags: UInt64) {
     executable = parent.executable
+    executed = parent.executed
     actions = flags & 0x800 != 0 ? parent.actions : parent.actions.copy()
     if flags & 0x1_0000_0000 != 0 { actions.resetForExec() }
     limits = parent.limits

@@ -54,7 +54,7 @@ struct BadInputTests {
     .run("--tmpfs", "/x:size=huge", names: "size=huge"), .run("--tmpfs", "/x:suid", names: "suid"),
     .run("--device", "/dev/nope", names: "/dev/nope"),
     .run("--workspace", "/nonexistent/folder", names: "/nonexistent/folder"),
-    .run("--wall", "brick", names: "brick"), .run("--wall", "sentry", names: "sentry"),
+    .run("--wall", "brick", names: "brick"), .run("--wall", "microvm", names: "microvm"),
     .run("--at-least", "paper", names: "paper"),
     .run("--allow-unenforced", "gravity", names: "gravity"), .run("--pid", "shared", names: "shared"),
     .run("--userns", "keep-id", names: "keep-id"), .run("--cap-add", "CAP_FLY", names: "CAP_FLY"),

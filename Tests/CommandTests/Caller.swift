@@ -1,5 +1,6 @@
 import ChildProcesses
 import Foundation
+import Linux
 import Synchronization
 import Testing
 
@@ -136,6 +137,10 @@ struct Station {
   /// What the machine still has of this station's boxes.
   func leftovers() throws -> [String] {
     var left: [String] = []
+    // A reader of logs ends with the box, a moment after it.
+    for process in Machine.processes(containing: mark) where process.command.contains(" logs -f ") {
+      Machine.awaitEnd(of: process.pid)
+    }
     left += Machine.processes(containing: mark).map { "process: \($0.pid) \($0.command)" }
     let mounts = try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)
     for line in mounts.split(separator: "\n") where line.contains(root) { left.append("mount: \(line)") }
@@ -147,6 +152,13 @@ struct Station {
 
 /// What is looked at on the host, outside every box.
 enum Machine {
+  /// Waits until the process has ended, at most ten seconds.
+  static func awaitEnd(of pid: Int32) {
+    // Gone already, or never there: as well.
+    guard let handle = try? Linux.Process.open(pid: pid) else { return }
+    _ = try? Readiness.wait(handle.rawValue, milliseconds: 10_000)
+  }
+
   /// The processes whose command line holds `text`.
   static func processes(containing text: String) -> [(pid: Int32, command: String)] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
