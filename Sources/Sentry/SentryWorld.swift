@@ -34,10 +34,26 @@ struct SentryWorld {
       }
       return MountNamespace(root: inode, special: special)
     }
+    try closeWorkingDirectory(namespace)
     for item in mounts.items { try mount(item, in: namespace) }
     try cover(namespace)
     if isReadOnly { namespace.remount(namespace.root.mount, flags: .readOnly) }
     return namespace
+  }
+
+  /// The caller's current folder is lent for reading only, whatever may be written beside it.
+  private func closeWorkingDirectory(_ namespace: MountNamespace) throws(WallError) {
+    guard case .host(let host, _) = bundle.root, let directory = host.workingDirectory,
+      !host.visible.contains(where: { directory == $0 || directory.hasPrefix($0 + "/") })
+    else { return }
+    try step("working directory \(directory)") { () throws(Errno) in
+      do throws(Errno) {
+        let place = try walk(namespace).find(Array(directory.utf8))
+        try namespace.bind(place, on: place, flags: [.readOnly, .noSetID, .noDevices])
+      } catch  where error == .noEntry {
+        // Memory covers it, and it is mounted above that.
+      }
+    }
   }
 
   /// A configuration's own folder, with writes that stay (`immure-oci`).

@@ -35,10 +35,16 @@ extension NotificationPlatform {
       return births.firstIndex { $0.isThread && $0.parent.group.hostID == facts.process }
     }
     let candidates = births.indices.filter { !births[$0].isThread && births[$0].hostParent == facts.parent }
+    // Its parent was killed since, and of that end nothing has been heard yet: it is the keeper's now.
+    if candidates.isEmpty, facts.parent == space.keeper.pid {
+      return births.indices.first { !births[$0].isThread && hasEnded(births[$0].hostParent) }
+    }
     if candidates.count < 2 { return candidates.first }
     // Two threads of one process are forking: each thread knows its own children.
     return candidates.first { files.children(of: births[$0].parent.hostID).contains(thread) } ?? candidates.first
   }
+
+  private func hasEnded(_ process: Int32) -> Bool { files.facts(process)?.hasEnded ?? true }
 
   private func join(_ child: Task, _ thread: Int32, _ facts: ProcessFacts) {
     let isProcess = child.group.id == 0

@@ -5,6 +5,8 @@ import Linux
 package struct ProcessFacts: Equatable {
   package var process: Int32 = 0
   package var parent: Int32 = 0
+  /// It has ended, and nobody has waited for it (state Z), or that is being seen to (X).
+  package var hasEnded = false
   /// Its id in the innermost pid namespace, the guests'.
   package var guestID: Int32 = 0
 
@@ -14,6 +16,9 @@ package struct ProcessFacts: Equatable {
       guard let colon = line.firstIndex(of: 0x3a) else { continue }
       let numbers = { line[(colon + 1)...].split { $0 == 0x20 || $0 == 0x09 }.compactMap { Self.number($0) } }
       switch line.count {
+      case _ where line.starts(with: "State:".utf8):
+        let state = line[(colon + 1)...].first { $0 != 0x20 && $0 != 0x09 }
+        hasEnded = state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
       case _ where line.starts(with: "Tgid:".utf8): process = numbers().first ?? 0
       case _ where line.starts(with: "PPid:".utf8): parent = numbers().first ?? 0
       case _ where line.starts(with: "NSpid:".utf8): guestID = numbers().last ?? 0

@@ -137,8 +137,9 @@ struct Station {
   /// What the machine still has of this station's boxes.
   func leftovers() throws -> [String] {
     var left: [String] = []
-    // A reader of logs ends with the box, a moment after it.
-    for process in Machine.processes(containing: mark) where process.command.contains(" logs -f ") {
+    // A script's own: a reader of logs, or a shell in its background, ends with the box, a moment after it.
+    for process in Machine.processes(containing: mark)
+    where process.command.contains(" logs -f ") || process.command.contains("immure() {") {
       Machine.awaitEnd(of: process.pid)
     }
     left += Machine.processes(containing: mark).map { "process: \($0.pid) \($0.command)" }

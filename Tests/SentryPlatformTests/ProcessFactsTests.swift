@@ -22,6 +22,9 @@ struct ProcessFactsTests {
     #expect(facts.process == 1234)
     #expect(facts.parent == 1200)
     #expect(facts.guestID == 6)
+    #expect(!facts.hasEnded)
+    let ended = Self.status.split(separator: "\n").joined(separator: "\n").replacing("S (sleeping)", with: "Z (zombie)")
+    #expect(ProcessFacts(status: Array(ended.utf8))?.hasEnded == true)
     #expect(ProcessFacts(status: []) == nil)
     #expect(ProcessFacts(status: Array("Tgid:\t12\n".utf8)) == nil)
   }
