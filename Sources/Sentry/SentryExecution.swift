@@ -16,6 +16,7 @@ struct SentryExecution: Execution {
   {
     let what = "exec in sandbox \(sandbox.id)"
     if options.listener != nil { throw WallError("\(what): the sentry has no seccomp listeners for guests") }
+    if options.personality != nil { throw WallError("\(what): the sentry has no execution domains") }
     if !options.preservedDescriptors.isEmpty {
       throw WallError("\(what): the sentry takes no descriptors but 0, 1 and 2")
     }

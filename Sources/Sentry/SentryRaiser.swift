@@ -51,6 +51,10 @@ struct SentryRaiser {
     if case .host = bundle.policy.network.value {
       throw WallError("network host: the sentry's sockets are those of its own namespace: use --wall container")
     }
+    if !bundle.preservedDescriptors.isEmpty { throw WallError("the sentry takes no descriptors but 0, 1 and 2") }
+    if configuration.process.oomScoreAdjustment != nil {
+      throw WallError("process.oomScoreAdj: the sentry and its guests have one of their own")
+    }
     let path = configuration.namespaces.first { $0.path != nil }
     if let path { throw WallError("linux.namespaces: the sentry joins none (\(path.path ?? ""))") }
     if case .directory(let folder) = scratch {

@@ -23,8 +23,8 @@ extension SentryWall {
       rule.value == "visible"
         ? .unenforced("the sentry shows its own processes only: use --wall container")
         : .enforced("the sentry's own process table, and a process namespace")
-    case .device(let device):
-      .unenforced("\(device): the sentry has no devices of the host: use --wall container")
+    case .device:
+      .unenforced("the sentry has no devices of the host: use --wall container")
     case .environment: .enforced("only the named variables")
     case .memory:
       BoxLimits.enforcement(
@@ -59,7 +59,7 @@ extension SentryWall {
     switch rule {
     case .none: .enforced("network namespace with loopback only")
     case .host: .unenforced("the sentry's sockets are those of its own network namespace: use --wall container")
-    case .user: .enforced("network namespace behind a user-mode stack")
+    case .user: .unenforced("no user-mode network reaches the sentry yet: use --wall container")
     }
   }
 }

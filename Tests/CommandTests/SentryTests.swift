@@ -110,6 +110,14 @@ struct SentryTests {
     #expect(second.status == 0 && !second.output.contains("changed"), "\(second.output) \(second.error)")
   }
 
+  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/script"), "wants script(1)"))
+  func itsTerminalIsItsOwn() throws {
+    let immure = Immure()
+    let command = "\(Immure.path) --root \(immure.root.path) run -it --quiet --wall sentry -- sh -c 'tty; ls /dev/pts'"
+    let result = try Immure.command(["script", "-qec", command, "/dev/null"], input: .silence)
+    #expect(result.output.split(whereSeparator: \.isWhitespace) == ["/dev/pts/0", "0", "ptmx"], "\(result.output)")
+  }
+
   /// As the host's kernel tells of the sentry and of a guest.
   @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
   func confined() throws {
