@@ -247,7 +247,7 @@ let coreTests: [Target] = [
   // Processes that tests start and wait for.
   .target(name: "ChildProcesses", path: "Tests/ChildProcesses", swiftSettings: strict),
   // Other people's daemons drive the built command.
-  tests("Engine", ["ChildProcesses"], exclude: ["world.sh", "cri.py"]),
+  tests("Engine", ["ChildProcesses"], exclude: ["world.sh", "hierarchies.sh", "cri.py"]),
   // podman from Debian, with immure-oci as its runtime.
   tests("Podman", ["ChildProcesses"]),
   // Debian's kernels under emulation, with the built command in them.

@@ -26,6 +26,7 @@ if [ "${3:-}" != inside ]; then
   }
   mkfifo "$folder/nobody"
   trap finish EXIT
+  bash "$(dirname "$0")/hierarchies.sh" || :
   # Below the group that we are in, where it can be seen: its bounds stay ours. On version 2 at the top, for a group with processes
   # has no groups with controllers.
   while IFS=: read -r _ controllers path; do

@@ -126,6 +126,8 @@ struct MachineFieldTests {
   @Test(.enabled(if: isLegacy && !has("net_cls/tasks") && !has("net_prio/tasks"), "wants version 1 without net_cls"))
   func networkClass() throws {
     let oci = try OCI()
+    let hierarchies = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../EngineTests/hierarchies.sh").path
     let prefix = [
       "unshare", "-m", "--propagation", "private", "sh", "-c",
       """
@@ -135,6 +137,7 @@ struct MachineFieldTests {
       "$@"; status=$?
       # A hierarchy with a group in it would stay with the machine, for everybody to see.
       for n in net_cls net_prio; do rmdir /sys/fs/cgroup/$n/immure; umount /sys/fs/cgroup/$n; done
+      bash '\(hierarchies)'
       exit $status
       """, "x",
     ]
