@@ -9,7 +9,7 @@ test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bs
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
   containerd docker.io buildah zsh fish erofs-utils qemu-system-x86)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
-bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap)
+bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap redis-server redis-tools)
 dist=(dpkg gzip tar)
 # What Scripts/isal.sh builds a static ISA-L with.
 isal=(libisal-dev nasm gcc make xz-utils)
