@@ -16,6 +16,8 @@ install -d "$prefix/share/doc/immure/walls"
 install -m 644 docs/*.md "$prefix/share/doc/immure/"
 install -m 644 docs/walls/*.md "$prefix/share/doc/immure/walls/"
 install -m 644 README.md "$prefix/share/doc/immure/"
+Scripts/licences.sh >"$prefix/share/doc/immure/copyright.new"
+mv "$prefix/share/doc/immure/copyright.new" "$prefix/share/doc/immure/copyright"
 pages=$(mktemp -d)
 trap 'rm -rf "$pages"' EXIT
 "$prefix/bin/immure" manual "$pages"

@@ -35,16 +35,23 @@ class Canaries:
     """What stands outside: a process, a loopback listener, an abstract socket, and secrets in files."""
 
     def __init__(self):
-        self.signals = os.path.join(WORK, "signals")
+        # It counts SIGUSR1; at SIGUSR2 it says how many there were since. The kernel delivers the lower number first, so none is missed.
         program = (
-            "import signal,sys,time\n"
-            "def note(*_): open(sys.argv[1],'a').write('signalled\\n')\n"
+            "import signal,time\n"
+            "count = 0\n"
+            "def note(*_):\n"
+            "  global count\n"
+            "  count += 1\n"
+            "def tell(*_):\n"
+            "  global count\n"
+            "  print(count, flush=True)\n"
+            "  count = 0\n"
             "signal.signal(signal.SIGUSR1, note)\n"
+            "signal.signal(signal.SIGUSR2, tell)\n"
             "print('ready', flush=True)\n"
             "while True: time.sleep(1000)\n"
         )
-        self.process = subprocess.Popen(
-            ["/usr/bin/python3", "-c", program, self.signals, TOKEN], stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(["/usr/bin/python3", "-c", program, TOKEN], stdout=subprocess.PIPE)
         self.process.stdout.readline()
         self.connections = {"loopback": 0, "abstract": 0}
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -73,12 +80,13 @@ class Canaries:
             stream.close()
 
     def signalled(self):
-        return os.path.exists(self.signals) and os.path.getsize(self.signals) > 0
+        """Whether it got a signal since this was asked last."""
+        self.process.send_signal(signal.SIGUSR2)
+        return int(self.process.stdout.readline()) > 0
 
     def forget(self):
         self.connections = {"loopback": 0, "abstract": 0}
-        if os.path.exists(self.signals):
-            os.unlink(self.signals)
+        self.signalled()
         for base in ("", CONTROL):
             for path in self.written:
                 if os.path.exists(base + path):

@@ -17,6 +17,13 @@ struct Inflater: ~Copyable {
   /// Whether a frame of zstd has been begun and not ended.
   private var isInside = false
   private let output: InflationBuffer
+  /// Bytes of the blob seen so far.
+  private var taken: Int64 = 0
+
+  /// What a blob may inflate to whatever its size, and how many bytes for each of its own beyond that. Layers of real images stay below
+  /// 20; gzip can give 1,032 for one, zstd thousands.
+  static let free: Int64 = 1 << 30
+  static let ratio: Int64 = 200
 
   init(into output: InflationBuffer = InflationBuffer()) { self.output = output }
 
@@ -74,11 +81,15 @@ struct Inflater: ~Copyable {
   private mutating func feed(
     _ input: Span<UInt8>, _ give: (Span<UInt8>) throws(FormatError) -> Void
   ) throws(FormatError) {
+    taken += Int64(input.count)
     switch kind {
     case .undecided: return
     case .plain: try feedPlain(input, give)
     case .gzip(let members): try feedGzip(members, input, give)
     case .zstd(let context): try unsafe feedZstd(context, input, give)
+    }
+    guard output.handed <= Self.free || output.handed / Self.ratio <= taken else {
+      throw FormatError("the layer inflates to more than \(Self.ratio) times its size: refused as a bomb")
     }
   }
 

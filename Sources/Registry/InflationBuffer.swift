@@ -7,6 +7,8 @@ import Formats
 
   /// What is written next.
   var piece: UnsafeMutableRawBufferPointer
+  /// Bytes handed on so far.
+  private(set) final var handed: Int64 = 0
   private let own: UnsafeMutableRawBufferPointer?
 
   /// One piece of this process's own, used again and again.
@@ -41,6 +43,7 @@ import Formats
   /// Hands on the bytes that the piece begins with, and goes on to the next.
   final func hand(_ count: Int, _ give: (Span<UInt8>) throws(FormatError) -> Void) throws(FormatError) {
     guard count > 0 else { return }
+    handed += Int64(count)
     try publish(count)
     // SAFETY: initialised memory of at least `count` bytes, which nobody writes before `advance`.
     let bytes = unsafe UnsafeBufferPointer(

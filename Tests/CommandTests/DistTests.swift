@@ -41,7 +41,7 @@ struct DistTests {
       "bin/immure", "libexec/immure-front", "share/man/man1/immure.1", "share/man/man1/immure-run.1",
       "share/bash-completion/completions/immure", "share/zsh/site-functions/_immure",
       "share/fish/vendor_completions.d/immure.fish", "share/immure/policies/untrusted.toml",
-      "share/doc/immure/README.md",
+      "share/doc/immure/README.md", "share/doc/immure/copyright",
       "share/doc/immure/walls/container.md",
     ] {
       #expect(listing.contains("/\(name)\n"), "\(tar) lacks \(name)")

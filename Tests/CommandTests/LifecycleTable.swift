@@ -111,7 +111,7 @@ extension Operation {
         grep -c "\\"pid\\":$v" $f
         immure ps -a | grep -c interrupted
         immure kill a 2> /dev/null; immure stop a > /dev/null; immure rm -f a
-        kill -0 $v && echo alive; kill $v
+        kill -0 $v && echo alive; kill $v; wait $v || :
         """, output: "1\n1\na\nalive\n"),
     Operation(
       name: "a damaged record is named, and cleared by force",

@@ -20,7 +20,10 @@ struct LifecycleTests {
     #expect(result.status == operation.status, story)
     if let output = operation.output { #expect(result.output == output, story) }
     #expect(operation.says.isEmpty || result.error.contains(operation.says), story)
-    if operation.ends { #expect(try station.leftovers().filter { !$0.hasPrefix("sandbox:") } == []) }
+    if operation.ends {
+      let left = try station.leftovers().filter { !$0.hasPrefix("sandbox:") }
+      #expect(left == [], "\(left) \(story)")
+    }
     #expect(try station.close() == [])
   }
 

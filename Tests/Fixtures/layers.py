@@ -114,11 +114,10 @@ elif which == "name-huge":
 elif which == "bomb":
     out.close()
     block = tarfile.TarInfo("zeros")
-    block.size = 1 << 40
-    with gzip.open(target, "wb", compresslevel=1) as file:
-        file.write(block.tobuf())
-        for _ in range(1200):
-            file.write(bytes(1 << 20))
+    block.size = 20 << 26
+    piece = gzip.compress(bytes(1 << 26), 9)
+    with open(target, "wb") as file:
+        file.write(gzip.compress(block.tobuf()) + piece * 20 + gzip.compress(bytes(1024)))
     sys.exit(0)
 elif which == "cut":
     add("f", data=b"x" * 10000)

@@ -68,10 +68,14 @@ struct HostileLayerTests {
     }
   }
 
+  /// 1.25 GiB that came as 1.2 MiB.
   @Test func bombsAreCutOff() throws {
     let result = try importing("bomb")
     #expect(result.status == 1)
-    #expect(result.error.contains("zeros"), "\(result.error)")
+    #expect(result.error.contains("more than 200 times its size"), "\(result.error)")
+    // The next command clears what the refused one had begun.
+    #expect(try front("rmi", "nothing").status == 1)
+    #expect(front.entries("layers").isEmpty && front.entries("incoming").isEmpty)
   }
 
   @Test func deepTreesComeAndGo() throws {
