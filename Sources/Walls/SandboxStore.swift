@@ -71,8 +71,9 @@ public struct SandboxStore: Sendable {
       try File.makeDirectory(directory(record.id), mode: 0o700)
     } catch  where error.errno == .noEntry {
       try File.makeDirectories(root, mode: 0o711)
-      try File.makeDirectories(sandboxes, mode: 0o711)
+      // Whoever finds the folder of sandboxes finds that of names.
       try File.makeDirectories(names, mode: 0o700)
+      try File.makeDirectories(sandboxes, mode: 0o711)
       try File.makeDirectory(directory(record.id), mode: 0o700)
     }
   }
