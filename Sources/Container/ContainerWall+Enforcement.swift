@@ -12,6 +12,7 @@ extension ContainerWall {
     case .capabilities: .enforced("capability sets, within the box's user namespace")
     case .seccomp(let profile): .enforced(profile == "unconfined" ? "as asked" : "seccomp filter")
     case .userNamespace(let kind): userNamespace(kind, on: host)
+    case .systemCalls: .unenforced("the host's kernel performs every call of a container: use --wall sentry")
     case .hostProcesses: .enforced("process namespace")
     case .device: .enforced(host.isRoot ? "a node in a /dev of its own" : "the host's node, bind-mounted")
     case .environment: .enforced("only the named variables")

@@ -22,6 +22,7 @@ extension JailWall {
         ? .enforced("an own user id for each sandbox")
         : .weaker("the program runs as the user who starts it: run as root for an own user id")
     case .userNamespace(.host): return .unenforced("a jail has its own user id and no other: use --wall container")
+    case .systemCalls: return .unenforced("the host's kernel performs every call of a jail: use --wall sentry")
     case .hostProcesses: return Self.others(rule.value, mode, abi)
     case .device:
       return mode == .rooted

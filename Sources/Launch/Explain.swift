@@ -15,7 +15,7 @@ enum Explain {
     writer.beginArray()
     for wall in walls {
       let candidate = RunPlan.candidate(wall, policy, session)
-      let explanation = PolicyExplanation(wall: wall.name, candidate.judged)
+      let explanation = PolicyExplanation(wall: wall.name, candidate.judged, calls: wall.callCounts(under: policy))
       if json {
         explanation.write(to: &writer)
       } else if !candidate.lacks.isEmpty {

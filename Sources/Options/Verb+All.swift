@@ -160,7 +160,12 @@ extension Verb {
     groups: [
       OptionGroup("Which", [Option("wall", value: "WALL", "One wall only"), format])
     ] + run.groups.filter { $0.title == "Limits" || $0.title == "Network" || $0.title == "Files" }
-      + [OptionGroup("Rules", [Option("policy", value: "FILE", "Rules from a TOML file")])],
+      + [
+        OptionGroup(
+          "Rules",
+          [Option("policy", value: "FILE", "Rules from a TOML file")]
+            + run.groups.flatMap(\.options).filter { ["pid", "userns", "syscalls"].contains($0.name) })
+      ],
     examples: [Example("immure policy explain --wall jail --memory 256m", "what the jail holds of it here")])
 
   static let doctor = Verb(

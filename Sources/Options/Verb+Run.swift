@@ -27,6 +27,9 @@ extension Verb {
           Option("cap-add", value: "CAPABILITY", repeats: true, "Give a capability within the box"),
           Option("cap-drop", value: "CAPABILITY", repeats: true, "Take a capability away; \"all\" takes every one"),
           Option(
+            "syscalls", value: "native-harmless|strict",
+            "What the host's kernel performs unasked behind the sentry wall: harmless calls, or next to none"),
+          Option(
             "security-opt", value: "RULE", repeats: true, "seccomp=FILE, seccomp=unconfined or no-new-privileges=false"),
         ]),
       OptionGroup(

@@ -10,6 +10,7 @@ public enum PolicyOption: String, CaseIterable, Sendable {
   case allowPrivate = "--allow-private"
   case processes = "--pid"
   case userNamespace = "--userns"
+  case systemCalls = "--syscalls"
   case securityOption = "--security-opt"
   case device = "--device"
   case environment = "--env"
@@ -95,6 +96,8 @@ extension Policy {
       processes.seesHostProcesses = subject.setting(text == "host")
     case .userNamespace:
       processes.userNamespace = subject.setting(try Policy.userNamespace(text, subject))
+    case .systemCalls:
+      processes.systemCalls = subject.setting(try Policy.systemCalls(text, subject))
     case .securityOption:
       try applySecurityOption(text, subject, folder: surroundings.folder)
     case .device:
@@ -156,6 +159,11 @@ extension Policy {
   static func userNamespace(_ text: String, _ subject: Subject) throws(PolicyError) -> UserNamespaceRule {
     if let rule = UserNamespaceRule(rawValue: text) { return rule }
     throw subject.failure("is neither \"auto\" nor \"host\"", text)
+  }
+
+  static func systemCalls(_ text: String, _ subject: Subject) throws(PolicyError) -> SystemCallRule {
+    if let rule = SystemCallRule(rawValue: text) { return rule }
+    throw subject.failure("is neither \"native-harmless\" nor \"strict\"", text)
   }
 
   static func capabilityMask(_ names: [String], allowAll: Bool, _ subject: Subject) throws(PolicyError) -> UInt64 {

@@ -31,6 +31,11 @@ extension Policy {
       Rule(
         .seccomp(processes.seccomp.value), name: "processes.seccomp", value: processes.seccomp.value,
         origin: processes.seccomp.origin))
+    if let calls = processes.systemCalls {
+      rules.append(
+        Rule(
+          .systemCalls(calls.value), name: "processes.system_calls", value: calls.value.rawValue, origin: calls.origin))
+    }
     rules += limits.rules
     for device in devices {
       rules.append(Rule(.device(device.value), name: "devices", value: device.value.path, origin: device.origin))

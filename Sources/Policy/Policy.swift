@@ -116,7 +116,19 @@ public struct ProcessRules: Sendable, Equatable {
   public var userNamespace = Setting(UserNamespaceRule.auto)
   /// Whether processes outside can be seen or signalled; false always hides them where a wall can.
   public var seesHostProcesses = Setting(false)
+  /// How many calls the host's kernel performs unasked, behind a wall with a kernel of its own; nil leaves it to the wall.
+  public var systemCalls: Setting<SystemCallRule>?
   public init() {}
+}
+
+/// Which system calls of the code a host's kernel may perform before anybody looked at them.
+public enum SystemCallRule: String, Sendable, CaseIterable {
+  /// Those on the caller's own memory, its threads and its children: quick.
+  case nativeHarmless = "native-harmless"
+  /// Only what a thread cannot be without: slower where much memory is mapped.
+  case strict
+  /// A bundle's annotation that says so where no policy does.
+  public static let annotation = "dev.immure.syscalls"
 }
 
 public enum UserNamespaceRule: String, Sendable { case auto, host }

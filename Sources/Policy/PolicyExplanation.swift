@@ -21,13 +21,16 @@ public struct PolicyExplanation: Sendable, Equatable {
   }
   public var wall: WallName
   public var rows: [Row]
+  /// Nil where the host's kernel answers every call.
+  public var calls: CallCounts?
 
-  public init(wall: WallName, _ judged: [(rule: Rule, enforcement: Enforcement)]) {
+  public init(wall: WallName, _ judged: [(rule: Rule, enforcement: Enforcement)], calls: CallCounts? = nil) {
     self.wall = wall
+    self.calls = calls
     rows = judged.map { Row($0.rule, $0.enforcement) }
   }
 
-  /// A table with a heading, columns aligned, no blanks at line ends, one line a rule and a newline after each.
+  /// A table with a heading, columns aligned, no blanks at line ends, one line a rule and a newline after each; then the calls in one.
   public func text() -> String {
     let heading = ["RULE", "VALUE", "FROM", "VERDICT", "BY"]
     let cells =
@@ -47,10 +50,11 @@ public struct PolicyExplanation: Sendable, Equatable {
       while text.hasSuffix(" ") { text.removeLast() }
       text += "\n"
     }
-    return text
+    return text + (calls?.text ?? "")
   }
 
-  /// `{"wall": …, "rules": [{"rule", "value", "from", "verdict", "by"}, …]}`.
+  /// `{"wall": …, "rules": [{"rule", "value", "from", "verdict", "by"}, …]}`, and of a wall with a kernel of its own
+  /// `"calls": {"policy", "native": […], "continued": [{"kind", "calls": […]}, …], "served"}`.
   public func write(to writer: inout JSONWriter) {
     writer.beginObject()
     writer.key("wall")
@@ -68,6 +72,34 @@ public struct PolicyExplanation: Sendable, Equatable {
       writer.endObject()
     }
     writer.endArray()
+    if let calls { write(calls, to: &writer) }
+    writer.endObject()
+  }
+
+  private func write(_ calls: CallCounts, to writer: inout JSONWriter) {
+    func put(_ key: String, _ words: [String]) {
+      writer.key(key)
+      writer.beginArray()
+      for word in words { writer.string(word) }
+      writer.endArray()
+    }
+    writer.key("calls")
+    writer.beginObject()
+    writer.key("policy")
+    writer.string(calls.policy.rawValue)
+    put("native", calls.native)
+    writer.key("continued")
+    writer.beginArray()
+    for kind in calls.continued {
+      writer.beginObject()
+      writer.key("kind")
+      writer.string(kind.name)
+      put("calls", kind.calls)
+      writer.endObject()
+    }
+    writer.endArray()
+    writer.key("served")
+    writer.integer(Int64(calls.served))
     writer.endObject()
   }
 }

@@ -155,7 +155,9 @@ private struct Reader {
   }
 
   mutating func processes(_ node: TOMLNode) throws(PolicyError) {
-    for (key, node) in try entries(node, ["new_privileges", "capabilities", "seccomp", "user_namespace", "others"]) {
+    for (key, node) in try entries(
+      node, ["new_privileges", "capabilities", "seccomp", "system_calls", "user_namespace", "others"])
+    {
       let subject = subject(node)
       switch key {
       case "new_privileges": policy.processes.newPrivileges = subject.setting(try bool(node))
@@ -168,6 +170,8 @@ private struct Reader {
       case "seccomp":
         policy.processes.seccomp = subject.setting(
           try Policy.seccompProfile(try string(node), from: folder, subject))
+      case "system_calls":
+        policy.processes.systemCalls = subject.setting(try Policy.systemCalls(try string(node), subject))
       case "user_namespace":
         policy.processes.userNamespace = subject.setting(try Policy.userNamespace(try string(node), subject))
       default:

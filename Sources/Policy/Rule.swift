@@ -8,6 +8,7 @@ public struct Rule: Sendable, Equatable {
     case seccomp(String)
     case userNamespace(UserNamespaceRule)
     case hostProcesses
+    case systemCalls(SystemCallRule)
     case device(DevicePath)
     case environment
     case memory, cpus, pids, openFiles, coreSize, fileSize, scratch, log, timeout, output, cpuTime

@@ -83,7 +83,9 @@ public struct WallChoice {
   /// Every name a rule can have.
   public static let ruleNames =
     ["files.read", "files.write", "files.hidden", "network"]
-    + ["others", "new_privileges", "user_namespace", "capabilities", "seccomp"].map { "processes." + $0 }
+    + ["others", "new_privileges", "user_namespace", "capabilities", "seccomp", "system_calls"].map {
+      "processes." + $0
+    }
     + LimitName.allCases.map { "limits." + $0.rawValue } + ["devices", "environment"]
 
   static func isAccepted(_ rule: Rule, _ enforcement: Enforcement, requested: Bool, allowed: [String]) -> Bool {

@@ -3,6 +3,7 @@ import Confinement
 import Formats
 import Linux
 import Policy
+import SentryPlatform
 import Walls
 
 /// Raises the sentry: the parent's part. Groups and limits, one clone into namespaces, maps, and waiting for the child to be ready.
@@ -44,6 +45,7 @@ struct SentryRaiser {
 
   private func check() throws(WallError) {
     if !bundle.usesInit { throw WallError("the OCI verbs are not there behind the sentry yet: use --wall container") }
+    try StubFilter.Policy.check(bundle)
     if bundle.seccompListener != nil {
       throw WallError("linux.seccomp.listenerPath: the sentry has no listeners for guests")
     }

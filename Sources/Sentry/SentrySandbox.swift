@@ -3,6 +3,7 @@ import Confinement
 import Formats
 import Guest
 import Linux
+import SentryPlatform
 import Walls
 
 /// A sandbox behind the sentry: raised by this command, or by another whose record was opened. Its process is the sentry, the first of a
@@ -13,6 +14,8 @@ final class SentrySandbox: Sandbox {
   let remarks: [String]
   private let cgroup: Cgroup?
   private let directory: String
+  /// What the host's kernel performs unasked, by StubFilter.Policy's name.
+  private let systemCalls: String
   /// What `start` tells the sentry, in guest/init's words; only the command that raised the sandbox has it.
   private let message: InitMessage?
   private let socket: OwnedDescriptor?
@@ -32,6 +35,7 @@ final class SentrySandbox: Sandbox {
     self.cgroup = cgroup
     self.remarks = remarks
     directory = bundle.directory
+    systemCalls = StubFilter.Policy.of(bundle).rawValue
     let configuration = bundle.configuration.process
     message = InitMessage(
       arguments: configuration.arguments, environment: configuration.environment,
@@ -49,6 +53,7 @@ final class SentrySandbox: Sandbox {
     process = record.process ?? ProcessIdentity(pid: 0, startTime: 0)
     cgroup = record.details["cgroup"].map(Cgroup.init(text:))
     directory = record.details["directory"] ?? ""
+    systemCalls = record.details["syscalls"] ?? ""
     remarks = []
     message = nil
     socket = nil
@@ -67,7 +72,7 @@ final class SentrySandbox: Sandbox {
   }
 
   var details: [String: String] {
-    var details = ["directory": directory]
+    var details = ["directory": directory, "syscalls": systemCalls]
     if let cgroup { details["cgroup"] = cgroup.text }
     return details
   }

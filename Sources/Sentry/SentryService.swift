@@ -37,7 +37,7 @@ final class SentryService {
       signals = try SignalForwarder()
       let processes = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
       let space = try GuestSpace(
-        processes: FileDescriptor(owning: processes.release()), filter: StubFilter(.nativeHarmless))
+        processes: FileDescriptor(owning: processes.release()), filter: StubFilter(.of(bundle)))
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue)

@@ -1,6 +1,7 @@
 import Confinement
 import Linux
 public import Policy
+import SentryPlatform
 public import Walls
 
 extension SentryWall {
@@ -19,6 +20,7 @@ extension SentryWall {
     case .userNamespace(.auto): .enforced("user namespace with ids of its own, and the sentry's own ids within")
     case .userNamespace(.host):
       .unenforced("the sentry's guests are never users of the host: use --wall container")
+    case .systemCalls(let calls): Self.systemCalls(calls)
     case .hostProcesses:
       rule.value == "visible"
         ? .unenforced("the sentry shows its own processes only: use --wall container")
@@ -53,6 +55,11 @@ extension SentryWall {
     case .write: .enforced("the sentry; nothing else is there")
     case .hidden: .enforced("covered in the sentry's mounts")
     }
+  }
+
+  private static func systemCalls(_ rule: SystemCallRule) -> Enforcement {
+    let filter = StubFilter(StubFilter.Policy(rule))
+    return .enforced("the stubs' filter: \(filter.native.count) calls are the host's kernel's, the rest the sentry's")
   }
 
   private static func network(_ rule: NetworkRule) -> Enforcement {

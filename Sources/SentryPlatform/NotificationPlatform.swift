@@ -131,7 +131,9 @@ public final class NotificationPlatform: HostThreads {
     do throws(Errno) {
       switch try row.handler(parked.call, task) {
       case .value(let value): space.listener.answer(parked.id, value: value)
-      case .native: space.listener.proceed(parked.id)
+      case .native where space.filter.mayContinue(parked.call.number): space.listener.proceed(parked.id)
+      // No handler says so of another call: it would be a fault of the sentry's.
+      case .native: space.listener.answer(parked.id, value: 0, error: -ENOSYS)
       case .blocked: return
       case .gone: break
       }

@@ -21,8 +21,33 @@ public struct StubFilter: Sendable {
     }
   }
 
+  /// One deed of the host's kernel that the sentry lets it do after a look at the call's registers, under each number that asks for it.
+  public struct Continued: Sendable, Equatable {
+    public let kind: String
+    public let calls: [String]
+    public let numbers: [UInt32]
+    /// What the sentry has seen to before.
+    public let reason: String
+    init(_ kind: String, _ calls: KeyValuePairs<UInt32, String>, _ reason: String) {
+      self.kind = kind
+      self.calls = calls.map(\.value)
+      numbers = calls.map(\.key)
+      self.reason = reason
+    }
+  }
+
   public let policy: Policy
-  public init(_ policy: Policy) { self.policy = policy }
+  /// By number: whether it may be let through.
+  private let continuing: [Bool]
+  public init(_ policy: Policy) {
+    self.policy = policy
+    var continuing = [Bool](repeating: false, count: 512)
+    for number in Self.continued(policy).flatMap(\.numbers) { continuing[Int(number)] = true }
+    self.continuing = continuing
+  }
+
+  /// AUDIT_ARCH_X86_64.
+  package static let architecture: UInt32 = 0xc000_003e
 
   static let always: [Row] = [
     Row(202, "futex", "the caller's memory; shared words are found by the file that backs them"),
@@ -67,6 +92,53 @@ public struct StubFilter: Sendable {
     Row(427, "io_uring_register", "its calls pass no filter"),
   ]
 
+  static let continuedAlways: [Continued] = [
+    Continued(
+      "a new thread or process", [56: "clone", 57: "fork", 58: "vfork"],
+      "what the child has is prepared; flags that make namespaces or descriptors are refused"),
+    Continued("another program", [59: "execve", 322: "execveat"], "whatever the path says, the host finds the stub"),
+    Continued("its end", [60: "exit", 231: "exit_group"], "what it had open is closed"),
+    Continued(
+      "its own signals",
+      [
+        13: "rt_sigaction", 62: "kill", 200: "tkill", 234: "tgkill", 129: "rt_sigqueueinfo", 297: "rt_tgsigqueueinfo",
+        0: "read", 19: "readv", 295: "preadv", 327: "preadv2",
+      ], "sent to its own process alone; read from a signalfd(2) that the sentry put into its table"),
+    Continued(
+      "its place among processes", [109: "setpgid", 112: "setsid", 157: "prctl"],
+      "the sentry has done the same; prctl for PR_SET_CHILD_SUBREAPER alone"),
+  ]
+  static let continuedMappings = Continued(
+    "mappings of files, and pages kept",
+    [
+      9: "mmap", 3: "close", 26: "msync", 27: "mincore", 149: "mlock", 150: "munlock", 151: "mlockall",
+      152: "munlockall", 325: "mlock2", 324: "membarrier",
+    ],
+    "the sentry put the file into the caller's table, with the rights that it has; the rest is the caller's memory")
+  static let continuedStrict: [Continued] = [
+    Continued(
+      "its memory",
+      [
+        9: "mmap", 3: "close", 10: "mprotect", 11: "munmap", 12: "brk", 25: "mremap", 28: "madvise", 26: "msync",
+        27: "mincore", 149: "mlock", 150: "munlock", 151: "mlockall", 152: "munlockall", 325: "mlock2",
+        324: "membarrier",
+      ],
+      "the sentry put the file into the caller's table, with the rights that it has; the rest is the caller's memory"),
+    Continued(
+      "waiting for its children", [61: "wait4", 247: "waitid"], "the guests' pid namespace has no others"),
+  ]
+
+  /// What the host's kernel performs after the sentry has looked: nothing else that the filter asks about may be let through.
+  public var continued: [Continued] { Self.continued(policy) }
+  private static func continued(_ policy: Policy) -> [Continued] {
+    continuedAlways + (policy == .strict ? continuedStrict : [continuedMappings])
+  }
+
+  /// Whether the host's kernel may perform this call of a guest's.
+  public func mayContinue(_ number: Int32) -> Bool {
+    number >= 0 && Int(number) < continuing.count && continuing[Int(number)]
+  }
+
   /// Everything that the host's kernel performs unasked.
   public var native: [Row] {
     let rows = Self.always + (policy == .nativeHarmless ? Self.harmless : [])
@@ -79,7 +151,7 @@ public struct StubFilter: Sendable {
     let isHarmless = policy == .nativeHarmless
     let allowed = Self.always + (isHarmless ? Self.harmless.filter { $0.number != 9 } : [])
     var lines: [Line] = [
-      .load(SeccompDataOffset.architecture), .jump(Opcode.jumpIfEqual, 0xc000_003e, nil, .kill),
+      .load(SeccompDataOffset.architecture), .jump(Opcode.jumpIfEqual, Self.architecture, nil, .kill),
       .load(SeccompDataOffset.number), .jump(Opcode.jumpIfGreaterOrEqual, 0x4000_0000, .absent, nil),
     ]
     for row in allowed { lines.append(.jump(Opcode.jumpIfEqual, row.number, .allow, nil)) }

@@ -13,6 +13,9 @@ public protocol Wall: Sendable {
   /// How far the wall holds one rule here.
   func enforcement(of rule: Rule, on host: Host) -> Enforcement
 
+  /// Who answers the code's system calls; nil where the host's kernel answers all of them.
+  func callCounts(under policy: Policy) -> CallCounts?
+
   /// Raises the box up to, but not including, the first untrusted instruction. Every limit is set. Nothing is left behind
   /// when it throws.
   func create(_ bundle: Bundle, streams: Streams, on host: Host) throws(WallError) -> any Sandbox
@@ -27,6 +30,7 @@ public protocol Wall: Sendable {
 
 extension Wall {
   public func traces(of bundle: Bundle) throws(WallError) -> [String: String] { [:] }
+  public func callCounts(under policy: Policy) -> CallCounts? { nil }
 }
 
 public enum Availability: Sendable, Equatable {

@@ -100,11 +100,14 @@ struct Station {
 
   /// Runs a shell script in which `immure` is the command with this root, `box` is `immure run` behind the wall, and $W, $R and $M
   /// are the wall, the root and the mark.
-  func script(_ text: String, wall: String = "container", seconds: Int = 60) throws -> Immure.Result {
+  /// - Parameter options: what every `box` has besides, split at blanks.
+  func script(_ text: String, wall: String = "container", options: String = "", seconds: Int = 60) throws
+    -> Immure.Result
+  {
     let prelude = """
       B=\(Caller.executable) R=\(root) M=\(mark) W=\(wall)
       immure() { "$B" --root "$R" "$@"; }
-      box() { "$B" --root "$R" run --wall "$W" "$@"; }
+      box() { "$B" --root "$R" run --wall "$W" \(options) "$@"; }
 
       """
     // Into files: a process that outlives the script must not keep the test waiting for the end of a pipe.

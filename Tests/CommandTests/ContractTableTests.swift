@@ -48,6 +48,19 @@ struct ContractTableTests {
     #expect(try station.close() == [])
   }
 
+  @Test("the sentry's strict policy changes nothing of the basics", arguments: Operation.statuses + Operation.streams)
+  func strictly(operation: Operation) throws {
+    let station = try Station(.root)
+    let result = try station.script(
+      operation.script, wall: "sentry", options: "--syscalls strict", seconds: 30)
+    let story: Comment =
+      "status \(result.status), said: \(result.error.suffix(800)), printed: \(result.output.suffix(800))"
+    #expect(result.status == operation.status, story)
+    if let output = operation.output { #expect(result.output == output, story) }
+    #expect(operation.says.isEmpty || result.error.contains(operation.says), story)
+    #expect(try station.close() == [])
+  }
+
   /// Refused with 125 before anything is made, where a binding rule cannot be held; with the loss accepted it runs.
   @Test(arguments: contractWalls, Caller.allCases)
   func aRuleThatIsNotHeldIsRefused(wall: String, caller: Caller) throws {

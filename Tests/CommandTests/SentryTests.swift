@@ -118,6 +118,32 @@ struct SentryTests {
     #expect(result.output.split(whereSeparator: \.isWhitespace) == ["/dev/pts/0", "0", "ptmx"], "\(result.output)")
   }
 
+  @Test(
+    "who answers the calls is told in three counts, and which policy a sandbox has",
+    arguments: ["native-harmless", "strict"])
+  func calls(policy: String) throws {
+    let immure = Immure()
+    let told = try immure("policy", "explain", "--wall", "sentry", "--format", "json", "--syscalls", policy)
+    let walls = try #require(
+      try JSONSerialization.jsonObject(with: Data(told.output.utf8)) as? [[String: Any]], "\(told.error)")
+    let calls = try #require(walls.first?["calls"] as? [String: Any])
+    #expect(calls["policy"] as? String == policy)
+    let native = try #require(calls["native"] as? [String])
+    let continued = try #require(calls["continued"] as? [[String: Any]])
+    #expect((10...(policy == "strict" ? 16 : 32)).contains(native.count), "\(native)")
+    #expect((1...8).contains(continued.count), "\(continued)")
+    #expect(try #require(calls["served"] as? Int) > 200)
+    let line = try immure("policy", "explain", "--wall", "sentry", "--syscalls", policy).output.split(separator: "\n")
+      .last
+    #expect(
+      line?.hasPrefix("system calls, \(policy): \(native.count) allowed natively, \(continued.count) kinds (") == true)
+    let run = try immure("run", "--wall", "sentry", "--syscalls", policy, "--name", "a", "--", "true")
+    #expect(run.status == 0, "\(run.error)")
+    #expect(try immure("inspect", "a").output.contains("\"syscalls\": \"\(policy)\""))
+    let other = try immure("run", "--wall", "container", "--syscalls", policy, "--", "true")
+    #expect(other.status == 125 && other.error.contains("processes.system_calls"), "\(other.error)")
+  }
+
   /// As the host's kernel tells of the sentry and of a guest.
   @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
   func confined() throws {

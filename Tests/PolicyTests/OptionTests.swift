@@ -44,7 +44,8 @@ struct OptionTests {
     let texts: [PolicyOption: String] = [
       .atLeast: "container", .volume: "/srv:/srv", .hide: "/srv/x", .network: "user", .publish: "80:80",
       .allowPrivate: "",
-      .processes: "host", .userNamespace: "host", .securityOption: "seccomp=unconfined", .device: "/dev/fuse",
+      .processes: "host", .userNamespace: "host", .systemCalls: "strict", .securityOption: "seccomp=unconfined",
+      .device: "/dev/fuse",
       .environment: "A=b", .resourceLimit: "nofile=64", .memory: "1g", .timeout: "3s", .cpuTime: "3s", .scratch: "8k",
       .log: "8k",
     ]

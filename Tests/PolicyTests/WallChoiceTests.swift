@@ -135,7 +135,7 @@ struct WallChoiceTests {
     policy.network = Setting(.user(ports: [], allowPrivate: false))
     for (option, text) in [
       (PolicyOption.volume, "/a:/a"), (.volume, "/b:/b:ro"), (.hide, "/c"), (.device, "/dev/fuse"),
-      (.environment, "A=b"),
+      (.environment, "A=b"), (.systemCalls, "strict"),
       (.timeout, "1s"), (.output, "1m"), (.cpuTime, "1s"), (.cpus, "1"), (.diskBytes, "1m"), (.diskOperations, "5"),
     ] { try policy.apply(option, text) }
     #expect(Set(policy.rules.map(\.name)) == Set(WallChoice.ruleNames))

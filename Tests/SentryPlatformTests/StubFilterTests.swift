@@ -65,6 +65,25 @@ struct StubFilterTests {
     }
   }
 
+  @Test("of what is asked about the host performs eight kinds at most", arguments: StubFilter.Policy.allCases)
+  func continued(policy: StubFilter.Policy) throws {
+    let filter = StubFilter(policy)
+    #expect(filter.continued.count <= 8)
+    #expect(filter.continued.allSatisfy { !$0.reason.isEmpty && !$0.numbers.isEmpty })
+    for number in Int32(0)..<600 {
+      let isListed = filter.continued.contains { $0.numbers.contains(UInt32(number)) }
+      #expect(filter.mayContinue(number) == isListed)
+      // A file is mapped, and the descriptor closed, from anywhere.
+      if isListed { #expect(try Self.answer(policy, UInt32(number)) == .notify) }
+      // What is said to be the host's can be let through, or never reaches the sentry.
+      if case .native = CallTable.all[number]?.extent {
+        let isAllowed = try Self.answer(policy, UInt32(number)) == .allow
+        #expect(isListed || isAllowed, "\(number)")
+      }
+    }
+    for number: Int32 in [-1, .min, .max, StubCall.hello] { #expect(!filter.mayContinue(number)) }
+  }
+
   @Test("at most 32 calls are let through unasked, 16 under strict; each with a reason")
   func counts() throws {
     #expect(StubFilter(.nativeHarmless).native.count <= 32)

@@ -34,14 +34,15 @@ struct ProgramTests {
   }()
 
   @Test(
-    "in the sentry they print what they print natively", .enabled(if: probe != nil, "as root only"), arguments: programs
+    "in the sentry they print what they print natively, under both policies",
+    .enabled(if: probe != nil, "as root only"), arguments: programs, [[], ["--strict"]]
   )
-  func inSentry(program: Program) throws {
+  func inSentry(program: Program, options: [String]) throws {
     let probe = try #require(Self.probe)
     let folder = try Folder()
     _ = try folder.compile(program)
     let native = try folder.run([folder.root + "/program"])
-    let seen = try folder.run([probe, folder.root, "/program"])
+    let seen = try folder.run([probe] + options + [folder.root, "/program"])
     #expect(seen.status == native.status)
     #expect(lines(seen.output).difference(from: lines(native.output)).isEmpty, "\(seen.output)\(seen.errors)")
   }
