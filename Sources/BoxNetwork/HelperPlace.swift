@@ -8,6 +8,8 @@ struct HelperPlace {
   let holder: Int32
   let holderDescriptor: Int32
   let box: Int32
+  /// The box's user namespace, or a process in it.
+  let boxUser: Int32
   /// The helper's own folder: its working directory, where it leaves its pid or its socket.
   let folder: String
   let user: UInt32
@@ -19,7 +21,7 @@ struct HelperPlace {
   func enter() throws(SystemError) {
     if isRoot { try mountDevices() }
     try checked("chdir", folder, folder.withPathAddress { systemCall(Int(SYS_chdir), $0) })
-    try Namespaces.join(Namespaces.user, of: isRoot ? holderDescriptor : box)
+    try Namespaces.join(Namespaces.user, of: isRoot ? holderDescriptor : boxUser)
     if isRoot { try Identity.setGroups([]) }
     try Identity.setGroup(0)
     try Identity.setUser(0)

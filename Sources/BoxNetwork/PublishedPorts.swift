@@ -103,10 +103,11 @@ extension HelperPlace {
   /// box's pidfd, the one other descriptor that is kept.
   func enterForwarder(keeping descriptors: [Int32]) throws(SystemError) -> Int32 {
     try HelperPlace.detachFromTerminal(ignoringPipes: true)
-    try FileDescriptor.closeAll(but: descriptors + [box, holderDescriptor])
+    try FileDescriptor.closeAll(but: descriptors + [box, boxUser, holderDescriptor])
     try checked("chdir", folder, folder.withPathAddress { systemCall(Int(SYS_chdir), $0) })
-    try Namespaces.join(Namespaces.user, of: isRoot ? holderDescriptor : box)
+    try Namespaces.join(Namespaces.user, of: isRoot ? holderDescriptor : boxUser)
     try Namespaces.join(Namespaces.network, of: holderDescriptor)
+    if boxUser != box { _ = FileDescriptor(owning: boxUser) }
     if isRoot { try Identity.setGroups([]) }
     try Identity.setGroup(0)
     try Identity.setUser(0)

@@ -1,5 +1,6 @@
 import Linux
 import Policy
+import Walls
 
 /// The steps that connect one box, each bounded in time; everything made is undone when one fails.
 ///
@@ -11,6 +12,8 @@ struct UserNetworkStart {
   static let milliseconds: UInt64 = 2000
 
   let box: ProcessIdentity
+  /// Where its process may not be looked into.
+  let namespaces: BoxNamespaces?
   let helper: HostNetwork.Helper
   let program: String
   let ports: [PortForward]
@@ -33,6 +36,8 @@ struct UserNetworkStart {
   }
 
   private func connect(_ boxDescriptor: Int32, by deadline: Deadline) throws(NetworkError) -> UserNetworkHandle {
+    // setns(2) takes a process's descriptor for any of its namespaces.
+    let boxUser = namespaces?.user ?? boxDescriptor
     let folder = directory + "/network"
     do throws(NetworkError) {
       let listeners = try PublishedPorts(ports)
@@ -40,15 +45,15 @@ struct UserNetworkStart {
         try File.makeDirectories(folder, mode: 0o700)
         if isRoot { try File.changeOwner(folder, user: helperUser, group: helperUser) }
       }
-      let holder = try beginHolder(boxDescriptor, by: deadline)
+      let holder = try beginHolder(boxUser, by: deadline)
       let gateway = try attempt("open the gateway namespace") { () throws(SystemError) in
         try File.open("/proc/\(holder.child.pid)/ns/net", 0)
       }
-      let plumber = try beginPlumber(boxDescriptor, gateway: gateway.rawValue)
+      let plumber = try beginPlumber(boxUser, namespaces?.network ?? boxDescriptor, gateway: gateway.rawValue)
       try plumber.expect("connect the box", by: deadline)
       let place = HelperPlace(
         holder: holder.child.pid, holderDescriptor: holder.child.descriptor.rawValue, box: boxDescriptor,
-        folder: folder, user: helperUser, isRoot: isRoot)
+        boxUser: boxUser, folder: folder, user: helperUser, isRoot: isRoot)
       let process =
         switch helper {
         case .pasta: try Pasta(program: program).start(in: place, by: deadline)
@@ -71,7 +76,7 @@ struct UserNetworkStart {
   }
 
   /// A child that makes the gateway namespace and keeps it until the helper is in it.
-  private func beginHolder(_ boxDescriptor: Int32, by deadline: Deadline) throws(NetworkError) -> Errand {
+  private func beginHolder(_ boxUser: Int32, by deadline: Deadline) throws(NetworkError) -> Errand {
     let asRoot = isRoot
     let holder = try attempt("make the gateway namespace") { () throws(SystemError) in
       try Errand.begin(flags: asRoot ? Namespaces.user | Namespaces.network : 0) { reports throws(SystemError) in
@@ -79,7 +84,7 @@ struct UserNetworkStart {
           guard try reports.waitForGo() else { return }
           try Identity.setGroups([])
         } else {
-          try Namespaces.join(Namespaces.user, of: boxDescriptor)
+          try Namespaces.join(Namespaces.user, of: boxUser)
           try Namespaces.unshare(Namespaces.network)
         }
         try Identity.setGroup(0)
@@ -104,14 +109,14 @@ struct UserNetworkStart {
   }
 
   /// A child that sets up both namespaces, and the gateway's way out once the helper has made its device.
-  private func beginPlumber(_ boxDescriptor: Int32, gateway: Int32) throws(NetworkError) -> Errand {
+  private func beginPlumber(_ boxUser: Int32, _ boxNetwork: Int32, gateway: Int32) throws(NetworkError) -> Errand {
     let plumbing = Plumbing(allowPrivate: allowPrivate)
     let asRoot = isRoot
     return try attempt("connect the box") { () throws(SystemError) in
       let hostAddresses = try RouteSocket().addresses()
       return try Errand.begin { reports throws(SystemError) in
-        if !asRoot { try Namespaces.join(Namespaces.user, of: boxDescriptor) }
-        try Namespaces.join(Namespaces.network, of: boxDescriptor)
+        if !asRoot { try Namespaces.join(Namespaces.user, of: boxUser) }
+        try Namespaces.join(Namespaces.network, of: boxNetwork)
         try plumbing.setUpBox(gateway: gateway)
         try Namespaces.join(network: gateway)
         try plumbing.setUpGateway(refusing: hostAddresses)

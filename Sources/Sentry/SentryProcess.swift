@@ -2,6 +2,7 @@ import CLinux
 import Confinement
 import Formats
 import Linux
+import Policy
 import SentryPlatform
 import Walls
 
@@ -52,6 +53,11 @@ struct SentryProcess {
       // Guests' sockets are the sentry's, which has no capability: which port is whose is for its own rules. A /proc that may not be written
       // leaves ports below 1024 unbound.
       try? File.writeExisting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
+      // As ping(8) asks where it has no privilege (icmp(7)); without it there is no such socket.
+      let group = identity.builder.group
+      if case .user = bundle.policy.network.value {
+        try? File.writeExisting("/proc/sys/net/ipv4/ping_group_range", "\(group) \(group)")
+      }
     }
     if !parentOpens {
       try trees.open()

@@ -114,6 +114,7 @@ struct SentryRaiser {
     prepared.control.close()
     var remarks: [String] = []
     do throws(WallError) {
+      let namespaces = try openNamespaces(of: child)
       try attend(child, trees, identity, parentOpens, prepared.channel.near.rawValue)
       try awaitChild(prepared.channel.near.rawValue, &remarks)
       guard let identity = ProcessIdentity(pid: child.pid) else {
@@ -121,7 +122,7 @@ struct SentryRaiser {
       }
       return SentrySandbox(
         bundle, child: child, process: identity, cgroup: cgroup, socket: prepared.socket.near,
-        terminal: prepared.terminal?.near, remarks: remarks)
+        terminal: prepared.terminal?.near, namespaces: namespaces, remarks: remarks)
     } catch {
       // It waits for us or has failed already; its namespaces go with it.
       try? child.signal(SIGKILL)
@@ -179,6 +180,18 @@ struct SentryRaiser {
       throw WallError(.unavailable, "\(lack.what): \(lack.remedy)")
     } catch {
       throw WallError("namespaces", error)
+    }
+  }
+
+  /// For a user-mode network: the sentry is not dumpable soon, and an unprivileged caller's setns(2) by its process would be refused.
+  private func openNamespaces(of child: borrowing Child) throws(WallError) -> HeldNamespaces? {
+    guard case .user = bundle.policy.network.value else { return nil }
+    do throws(SystemError) {
+      return HeldNamespaces(
+        user: OwnedDescriptor(try File.open("/proc/\(child.pid)/ns/user", O_RDONLY)),
+        network: OwnedDescriptor(try File.open("/proc/\(child.pid)/ns/net", O_RDONLY)))
+    } catch {
+      throw WallError("network user", error)
     }
   }
 

@@ -22,13 +22,14 @@ final class SentrySandbox: Sandbox {
   private let isChild: Bool
   private let pidfd: OwnedDescriptor?
   private let near: OwnedDescriptor?
+  private var held: HeldNamespaces?
   private var ending: Ending?
   private var isFree = false
 
   /// Just raised.
   init(
     _ bundle: Bundle, child: consuming Child, process: ProcessIdentity, cgroup: Cgroup?, socket: OwnedDescriptor,
-    terminal: OwnedDescriptor?, remarks: [String]
+    terminal: OwnedDescriptor?, namespaces: HeldNamespaces?, remarks: [String]
   ) {
     id = bundle.id
     self.process = process
@@ -45,6 +46,7 @@ final class SentrySandbox: Sandbox {
     isChild = true
     pidfd = OwnedDescriptor(child.takeDescriptor())
     near = terminal
+    held = namespaces
   }
 
   /// From another command's record; it may be gone, or never have been whole.
@@ -59,6 +61,7 @@ final class SentrySandbox: Sandbox {
     socket = nil
     isChild = false
     near = nil
+    held = nil
     do throws(SystemError) {
       // A record of an earlier boot names nobody.
       if record.bootID == host.bootID, let handle = try record.process?.open() {
@@ -79,12 +82,17 @@ final class SentrySandbox: Sandbox {
   var exitDescriptor: Int32 { pidfd?.rawValue ?? -1 }
   var terminal: Int32? { near?.rawValue }
 
+  var namespaces: BoxNamespaces? {
+    held.map { BoxNamespaces(user: $0.user.rawValue, network: $0.network.rawValue) }
+  }
+
   // MARK: Beginning
 
   func start() throws(WallError) {
     guard let socket, let message else {
       throw WallError("sandbox \(id): only the command that created it can start it")
     }
+    held = nil
     let reply: InitReply?
     do throws(InitSocketError) {
       try message.send(to: socket.rawValue)
@@ -203,6 +211,12 @@ final class SentrySandbox: Sandbox {
   var measurement: (any Measurement)? { SentryMeasurement(listing: members) }
   var listing: (any ProcessListing)? { members }
   private var members: SentryListing { SentryListing(id: id, sentry: process, group: cgroup) }
+}
+
+/// The sentry's namespaces, opened before it was closed to others.
+struct HeldNamespaces {
+  let user: OwnedDescriptor
+  let network: OwnedDescriptor
 }
 
 /// What the sentry and its guests use together: by its groups, else by adding up the processes.

@@ -66,7 +66,7 @@ extension SentryWall {
     switch rule {
     case .none: .enforced("network namespace with loopback only")
     case .host: .unenforced("the sentry's sockets are those of its own network namespace: use --wall container")
-    case .user: .unenforced("no user-mode network reaches the sentry yet: use --wall container")
+    case .user: .enforced("the sentry's network namespace behind a user-mode stack")
     }
   }
 }

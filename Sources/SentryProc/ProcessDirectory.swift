@@ -295,7 +295,10 @@ final class NamespaceDirectory: PseudoDirectory {
 
 /// /proc/PID/net: what the host tells of the sandbox's own network namespace.
 final class NetworkFiles: PseudoDirectory {
-  private static let names: [StaticString] = ["dev", "if_inet6", "route", "ipv6_route", "tcp", "tcp6", "udp", "udp6"]
+  private static let names: [StaticString] = [
+    "dev", "if_inet6", "route", "ipv6_route", "tcp", "tcp6", "udp", "udp6", "arp", "dev_mcast", "fib_trie", "igmp",
+    "netstat", "protocols", "raw", "raw6", "snmp", "snmp6", "sockstat", "sockstat6", "unix",
+  ]
   private let system: ProcFileSystem
   private let subject: Subject
   init(_ system: ProcFileSystem, _ subject: Subject, _ number: UInt64) {
@@ -307,7 +310,8 @@ final class NetworkFiles: PseudoDirectory {
     guard let index = Self.names.firstIndex(where: { Array($0.description.utf8) == name }) else { return nil }
     let kernel = system.kernel
     return SubjectFile(system, 0o444, (0, 0), subject.number(600 + UInt64(index))) { (_) throws(Errno) in
-      kernel.host.networkContents(Self.names[index])
+      // The sentry's own, which the host knows nothing of.
+      index == Self.names.count - 1 ? kernel.unixListing : kernel.host.networkContents(Self.names[index])
     }
   }
   override func list(_ caller: FileCaller) throws(Errno) -> [DirectoryEntry] {

@@ -11,7 +11,6 @@ public final class HostSocket: SocketFile {
   let descriptor: Int32
   private let events: HostEvents
   private let changes = WaitQueue()
-  private var isConnecting = false
 
   /// - Parameter kind: SOCK_STREAM or SOCK_DGRAM.
   /// - Throws: EAFNOSUPPORT and the like.
@@ -83,24 +82,12 @@ public final class HostSocket: SocketFile {
     try Self.checked(systemCall(Int(SYS_listen), word(descriptor), word(backlog)))
   }
 
+  /// A call that waits looks again by the same call: only that tells the host's socket that its connection is complete.
   public override func connect(_ address: [UInt8], _ caller: SocketCaller) throws(Errno) {
-    if isConnecting {
-      // A second look of the same call, or a second call.
-      if readiness.isDisjoint(with: [.writable, .error, .hangup]) {
-        throw isNonBlocking ? .alreadyConnecting : .again
-      }
-      isConnecting = false
-      let failure = try option(1, 4, limit: 4).little32(0)
-      if failure != 0 { throw Errno(rawValue: Int32(truncatingIfNeeded: failure)) }
-      return
-    }
     do throws(Errno) {
       _ = try call(Int(SYS_connect), address)
-    } catch {
-      guard error == .inProgress else { throw error }
-      if isNonBlocking { throw error }
-      isConnecting = true
-      throw .again
+    } catch  where error == .inProgress || error == .alreadyConnecting {
+      throw isNonBlocking ? error : .again
     }
   }
 
@@ -139,9 +126,9 @@ public final class HostSocket: SocketFile {
     if kind != 1, buffer.remaining > 65535 { throw .messageTooLong }
     var copy = buffer
     let wanted = min(buffer.remaining, 65536)
-    let bytes = try copy.take(wanted)
+    var bytes = try copy.take(wanted)
     if kind != 1, bytes.count < wanted { throw .badAddress }
-    if domain == HostSocketRules.netlink { try HostSocketRules.checkNetlink(bytes) }
+    if domain == HostSocketRules.netlink { HostSocketRules.restrictNetlink(&bytes) }
     let flags = message.flags & HostSocketRules.sendFlags | MessageFlags.dontWait | MessageFlags.noSignal
     let count = try transfer(
       Int(SYS_sendmsg), bytes, message.destination ?? [], message.control, flags)
@@ -259,6 +246,7 @@ public final class HostSocket: SocketFile {
   private static func control(
     _ descriptor: Int32, _ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller
   ) throws(Errno) -> Int64 {
+    if request == HostSocketRules.listInterfaces { return try interfaces(descriptor, argument, caller) }
     guard let size = HostSocketRules.requests[request] else { throw .notTerminal }
     var bytes = try caller.memory.bytes(argument.address, count: size)
     // SAFETY: the kernel reads and fills as many bytes as the request says, and the array has them.
@@ -268,5 +256,36 @@ public final class HostSocket: SocketFile {
     try checked(result)
     try caller.memory.store(bytes, at: argument.address)
     return Int64(result)
+  }
+
+  /// SIOCGIFCONF: struct ifconf, whose pointer is the guest's: a list of the sentry's own goes to the host instead (netdevice(7)).
+  private static func interfaces(_ descriptor: Int32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno)
+    -> Int64
+  {
+    let asked = try caller.memory.bytes(argument.address, count: 16)
+    let (room, address) = (Int32(bitPattern: asked.little32(0)), GuestWord(asked.little64(8)).address)
+    guard room >= 0 else { throw .invalid }
+    // Without a place for them their size is asked; there are never as many as this.
+    var list = [UInt8](repeating: 0, count: address.isNull ? 0 : min(Int(room), 64 << 10))
+    var length: Int32 = 0
+    // SAFETY: the kernel fills at most as many bytes of the array as the structure says, and tells how many; both are alive across the call.
+    let result = unsafe list.withUnsafeMutableBytes { list in
+      var question = (
+        Int64(list.count), UInt64(address.isNull ? 0 : UInt(bitPattern: list.baseAddress))
+      )
+      let result = unsafe withUnsafeMutablePointer(to: &question) { question in
+        systemCall(
+          Int(SYS_ioctl), word(descriptor), UInt(HostSocketRules.listInterfaces), UInt(bitPattern: question))
+      }
+      length = Int32(truncatingIfNeeded: question.0)
+      return result
+    }
+    try checked(result)
+    if !address.isNull {
+      list.removeLast(list.count - min(list.count, Int(max(0, length))))
+      if !list.isEmpty { try caller.memory.store(list, at: address) }
+    }
+    try caller.memory.store(length, at: argument.address)
+    return 0
   }
 }

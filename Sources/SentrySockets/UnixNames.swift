@@ -5,6 +5,8 @@ import SentryFiles
 /// Names of unix sockets that are no paths (unix(7), abstract).
 public final class UnixNames {
   private var sockets: [[UInt8]: UnixSocketFile] = [:]
+  /// All that have a name of either kind.
+  private var named: [ObjectIdentifier: UnixSocketFile] = [:]
   private var lastUnnamed: UInt32 = 0
   private var leaving: [OpenFile] = []
   private var isLettingGo = false
@@ -26,6 +28,26 @@ public final class UnixNames {
   }
   func give(_ name: [UInt8]) { sockets[name] = nil }
   func find(_ name: [UInt8]) -> UnixSocketFile? { sockets[name] }
+
+  func add(_ socket: UnixSocketFile) { named[ObjectIdentifier(socket)] = socket }
+  func remove(_ socket: UnixSocketFile) { named[ObjectIdentifier(socket)] = nil }
+
+  /// /proc/net/unix: those with a name, of which alone others may want to know (unix_seq_show, net/unix/af_unix.c).
+  public var listing: [UInt8] {
+    var text = Array("Num       RefCount Protocol Flags    Type St Inode Path\n".utf8)
+    let sorted = named.values.sorted { $0.number < $1.number }
+    for socket in sorted {
+      let (flags, state) = (socket.backlog == nil ? "00000000" : "00010000", socket.peer == nil ? "01" : "03")
+      text += Array("0000000000000000: 00000002 00000000 \(flags) 000\(socket.kind) \(state) \(socket.number) ".utf8)
+      switch socket.address {
+      case .unnamed: break
+      case .abstract(let name): text += [0x40] + name.map { $0 == 0 ? 0x40 : $0 }
+      case .path(let path): text += path
+      }
+      text.append(0x0a)
+    }
+    return text
+  }
 
   /// For an autobind: five hexadecimal digits.
   func unusedName() throws(Errno) -> [UInt8] {

@@ -33,6 +33,7 @@ extension UnixSocketFile {
       boundInode = place.inode
       self.address = wanted
     }
+    names.add(self)
   }
 
   /// - Throws: ECONNREFUSED where nobody has the name; what the walk says of a path.

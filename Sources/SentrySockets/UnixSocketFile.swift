@@ -51,6 +51,8 @@ public final class UnixSocketFile: SocketFile {
   }
 
   var isConnecting: Bool { kind != 2 }
+  /// Its inode's.
+  var number: UInt64 { inode?.number ?? 0 }
 
   /// socketpair(2).
   public static func pair(kind: Int32, flags: Int32, names: UnixNames, creator: PeerCredentials) -> (
@@ -103,6 +105,7 @@ public final class UnixSocketFile: SocketFile {
     case .path: if boundInode?.attachment === self { boundInode?.attachment = nil }
     case .unnamed: break
     }
+    if address != .unnamed { names.remove(self) }
     boundInode = nil
     let hadData = !records.isEmpty
     names.letGo(records.flatMap(\.files))

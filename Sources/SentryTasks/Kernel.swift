@@ -12,6 +12,8 @@ public final class Kernel {
   public let unnamed = UnnamedFiles()
   public let terminals: Terminals
   public let unixNames = UnixNames()
+  /// /proc/net/unix.
+  public var unixListing: [UInt8] { unixNames.listing }
   public var host = HostThreads()
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []

@@ -41,6 +41,19 @@ public protocol Sandbox: AnyObject {
   var limiting: (any Limiting)? { get }
   var files: (any FileTransfer)? { get }
   var root: (any RootReading)? { get }
+
+  /// Its namespaces as descriptors, where its process hides them from an unprivileged caller; nil where the process is enough.
+  var namespaces: BoxNamespaces? { get }
+}
+
+/// Descriptors of namespaces (/proc/PID/ns/*), owned by the sandbox.
+public struct BoxNamespaces: Sendable, Equatable {
+  public var user: Int32
+  public var network: Int32
+  public init(user: Int32, network: Int32) {
+    self.user = user
+    self.network = network
+  }
 }
 
 extension Sandbox {
@@ -49,6 +62,7 @@ extension Sandbox {
   public var limiting: (any Limiting)? { nil }
   public var files: (any FileTransfer)? { nil }
   public var root: (any RootReading)? { nil }
+  public var namespaces: BoxNamespaces? { nil }
 }
 
 /// How a box's program, or one executed in it, ended.
