@@ -5,7 +5,7 @@ extension CallTable {
     FileCalls.rows,
     IdentityCalls.rows, SessionCalls.rows, LimitCalls.rows, MachineCalls.rows, ClockCalls.rows, SignalCalls.rows,
     TimerCalls.rows,
-    WaitCalls.rows, ProcessControlCalls.rows, CapabilityCalls.rows, SchedulingCalls.rows,
+    WaitCalls.rows, ProcessFileCalls.rows, ProcessControlCalls.rows, CapabilityCalls.rows, SchedulingCalls.rows,
     PipeCalls.rows, SpliceCalls.rows, PollCalls.rows, SelectCalls.rows, IOControlCalls.rows,
     SocketCalls.rows, SocketOptionCalls.rows, MessageCalls.rows,
     EventPollCalls.rows, EventFileCalls.rows, FileWatchCalls.rows,

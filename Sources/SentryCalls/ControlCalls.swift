@@ -62,6 +62,10 @@ enum ControlCalls {
       return .zero
     case 1034: return .value(Int64(try file.seals()))
     case 1025: return .value(2)
+    case 1026:
+      // F_NOTIFY: nothing was asked for, so nothing is to be ended where nothing is asked for (DN_MULTISHOT is a manner, no event).
+      if argument.uint32 & 0x7fff_ffff == 0 { return .zero }
+      throw file.inode?.kind == .directory ? .invalid : .notDirectory
     default: throw .invalid
     }
   }

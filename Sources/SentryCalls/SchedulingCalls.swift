@@ -63,21 +63,32 @@ enum SchedulingCalls {
       try task.memory.store(TimeSpec(seconds: 0, nanoseconds: 3_000_000).bytes, at: call.arguments.1.address)
       return .zero
     },
-    CallRow(203, "sched_setaffinity", .part("remembered by nobody: the host schedules")) {
+    CallRow(203, "sched_setaffinity", .part("remembered, without effect: the host schedules")) {
       (call, task) throws(Errno) in
       let size = min(call.arguments.1.uint32, 1024)
       let mask = try task.memory.bytes(call.arguments.2.address, count: Int(size))
-      _ = try thread(call.arguments.0, task)
-      let there = HostProcessors.allowed()
-      guard zip(mask, there).contains(where: { $0 & $1 != 0 }) else { throw .invalid }
+      let other = try anyThread(call.arguments.0, task)
+      let (mine, its) = (task.credentials, other.credentials)
+      guard mine.effectiveUser == its.user || mine.effectiveUser == its.effectiveUser || mine.has(Capability.priority)
+      else { throw .notPermitted }
+      let wanted = zip(mask, HostProcessors.allowed()).map { $0 & $1 }
+      guard wanted.contains(where: { $0 != 0 }) else { throw .invalid }
+      other.traits.processors = wanted
       return .zero
     },
     CallRow(204, "sched_getaffinity") { (call, task) throws(Errno) in
       let size = call.arguments.1.uint32
       let there = HostProcessors.allowed()
       guard size % 8 == 0, Int(size) >= there.count else { throw .invalid }
-      _ = try thread(call.arguments.0, task)
-      try task.memory.store(there, at: call.arguments.2.address)
+      let other = try anyThread(call.arguments.0, task)
+      // The host may take processors away that a guest has chosen.
+      var mask = there
+      if !other.traits.processors.isEmpty {
+        for (at, chosen) in zip(mask.indices, other.traits.processors) { mask[at] &= chosen }
+        for at in mask.indices.dropFirst(other.traits.processors.count) { mask[at] = 0 }
+        if !mask.contains(where: { $0 != 0 }) { mask = there }
+      }
+      try task.memory.store(mask, at: call.arguments.2.address)
       return .value(Int64(there.count))
     },
     CallRow(314, "sched_setattr", policies) { (call, task) throws(Errno) in
@@ -136,6 +147,12 @@ enum SchedulingCalls {
 
   private static let policies = CallRow.Extent.part(
     "SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, remembered; no real-time ones")
+
+  /// As affinity looks for it: no number is invalid, some are nobody's.
+  private static func anyThread(_ word: GuestWord, _ task: Task) throws(Errno) -> Task {
+    if word.int32 < 0 { throw .noProcess }
+    return try thread(word, task)
+  }
 
   private static func thread(_ word: GuestWord, _ task: Task) throws(Errno) -> Task {
     let id = word.int32

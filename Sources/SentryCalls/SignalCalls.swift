@@ -153,6 +153,27 @@ enum SignalCalls {
     return .native
   }
 
+  /// pidfd_send_signal(2), to the process that a descriptor names.
+  /// - Parameter address: of a siginfo_t; null for what kill(2) would tell.
+  static func send(_ signal: Int32, to group: ThreadGroup, _ address: GuestAddress, _ task: Task) throws(Errno)
+    -> Outcome
+  {
+    if address.isNull {
+      guard !task.kernel.isGone(group) else { throw .noProcess }
+      try check(signal, to: group, task)
+      try task.kernel.send(signal, to: group)
+      return .zero
+    }
+    let bytes = try task.memory.bytes(address, count: SignalInfo.size)
+    guard Int32(bitPattern: bytes.little32(0)) == signal else { throw .invalid }
+    let info = SignalInfo(bytes)
+    guard info.code < 0 && info.code != SignalInfo.threadKill || group === task.group else { throw .notPermitted }
+    guard !task.kernel.isGone(group) else { throw .noProcess }
+    try check(signal, to: group, task)
+    try task.kernel.send(signal, to: group, info: info)
+    return .zero
+  }
+
   private static func target(_ id: Int32, _ task: Task) throws(Errno) -> ThreadGroup {
     guard id > 0 else { throw .noProcess }
     return try task.kernel.group(id, of: task)

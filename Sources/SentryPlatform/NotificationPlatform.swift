@@ -134,7 +134,7 @@ public final class NotificationPlatform: HostThreads {
       case .native where space.filter.mayContinue(parked.call.number): space.listener.proceed(parked.id)
       // No handler says so of another call: it would be a fault of the sentry's.
       case .native: space.listener.answer(parked.id, value: 0, error: -ENOSYS)
-      case .blocked: return
+      case .blocked: return task.fallAsleep()
       case .gone: break
       }
     } catch {

@@ -73,7 +73,7 @@ public struct StubFilter: Sendable {
     Row(25, "mremap", "the caller's memory"),
     Row(24, "sched_yield", "takes no argument"),
     Row(61, "wait4", "the caller's own children, by the guests' pid namespace"),
-    Row(247, "waitid", "the caller's own children, by the guests' pid namespace"),
+    Row(247, "waitid", "the caller's own children, by the guests' pid namespace; asked about with P_PIDFD"),
     Row(39, "getpid", "the guests' pid namespace numbers them"),
     Row(186, "gettid", "the guests' pid namespace numbers them"),
     Row(228, "clock_gettime", "the same clocks that the vDSO tells"),
@@ -149,7 +149,7 @@ public struct StubFilter: Sendable {
   /// The program. Other architectures' calls (int 0x80) end the process; x32's numbers are ENOSYS.
   public var instructions: [FilterInstruction] {
     let isHarmless = policy == .nativeHarmless
-    let allowed = Self.always + (isHarmless ? Self.harmless.filter { $0.number != 9 } : [])
+    let allowed = Self.always + (isHarmless ? Self.harmless.filter { $0.number != 9 && $0.number != 247 } : [])
     var lines: [Line] = [
       .load(SeccompDataOffset.architecture), .jump(Opcode.jumpIfEqual, Self.architecture, nil, .kill),
       .load(SeccompDataOffset.number), .jump(Opcode.jumpIfGreaterOrEqual, 0x4000_0000, .absent, nil),
@@ -157,8 +157,15 @@ public struct StubFilter: Sendable {
     for row in allowed { lines.append(.jump(Opcode.jumpIfEqual, row.number, .allow, nil)) }
     for row in Self.absent { lines.append(.jump(Opcode.jumpIfEqual, row.number, .absent, nil)) }
     lines.append(.jump(Opcode.jumpIfEqual, 9, .mapping, nil))
+    if isHarmless { lines.append(.jump(Opcode.jumpIfEqual, 247, .waiting, nil)) }
     for row in Self.atStub where row.number != 9 { lines.append(.jump(Opcode.jumpIfEqual, row.number, .place, nil)) }
     lines.append(.end(.notify))
+    if isHarmless {
+      lines.append(.label(.waiting))
+      lines.append(.load(SeccompDataOffset.low(ofArgument: 0)))
+      let processFile: UInt32 = 3
+      lines.append(.jump(Opcode.jumpIfEqual, processFile, .notified, .allow))
+    }
     lines.append(.label(.mapping))
     if isHarmless {
       lines.append(.load(SeccompDataOffset.low(ofArgument: 3)))
@@ -179,7 +186,7 @@ public struct StubFilter: Sendable {
     return Self.assemble(lines)
   }
 
-  private enum Target { case notified, allow, absent, kill, mapping, place }
+  private enum Target { case notified, allow, absent, kill, mapping, place, waiting }
   private enum Line {
     case load(UInt32)
     /// Test, constant, and where to go when it holds or not; nil is the next line.

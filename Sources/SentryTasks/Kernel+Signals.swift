@@ -67,6 +67,10 @@ extension Kernel {
   }
 
   private func look(at task: Task, isChosen: Bool) {
+    if task.parked?.isAsleep == false {
+      task.parked?.wasPassedOver = true
+      return
+    }
     let status = host.status(task)
     let isStopping = !isChosen && task.group.tasks.contains { $0 !== task && host.status($0).state == Self.stopped }
     let all = status.pending.union(
@@ -137,6 +141,7 @@ extension Kernel {
     if group.traits.hasEnded { return }
     let wasOrphaned = isOrphaned(group.processGroup)
     group.traits.hasEnded = true
+    group.ends.wake(.readable)
     group.executed = nil
     group.timers.drop()
     if group.id == group.session { terminals.sessionEnded(group.session) }

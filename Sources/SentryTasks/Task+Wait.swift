@@ -30,7 +30,16 @@ extension Task {
   public func beginLook() {
     waiter.taken()
     waiter.leave()
+    parked?.isAsleep = false
     if hasTimedOut { parked?.hasTimedOut = true }
+  }
+
+  /// The call's handler said that it waits.
+  public func fallAsleep() {
+    parked?.isAsleep = true
+    guard parked?.wasPassedOver == true else { return }
+    parked?.wasPassedOver = false
+    kernel.look(at: group)
   }
 
   /// After the call's answer, or when a signal ends it.

@@ -57,6 +57,10 @@ public struct ParkedCall {
   public var token: Deadlines.Token?
   /// Whether the deadline passed.
   public var hasTimedOut = false
+  /// Its handler said that it waits. Until then a signal that the call itself sends does not end it.
+  var isAsleep = false
+  /// Such a signal came.
+  var wasPassedOver = false
   /// What becomes of the call where a signal ends it.
   public var ending = Ending.restarts
   /// The signals that are blocked while it waits, where the call names others than the thread's own (ppoll(2)).
@@ -118,6 +122,8 @@ public final class ThreadGroup {
   public var executed: ExecutedFile?
   /// Woken when a signal may have become pending (signalfd(2)).
   public let signalQueue = WaitQueue()
+  /// Woken when the process has ended (pidfd_open(2)).
+  public let ends = WaitQueue()
   public var traits = ProcessTraits()
   public private(set) lazy var timers = ProcessTimers(self)
   public init(kernel: Kernel, id: Int32, parent: ThreadGroup?, session: Int32, processGroup: Int32) {

@@ -17,6 +17,8 @@ public struct TaskTraits: Sendable {
   public var inputOutputPriority: Int32 = 0
   /// SCHED_OTHER, SCHED_BATCH or SCHED_IDLE, and the flag SCHED_RESET_ON_FORK.
   public var schedulingPolicy: Int32 = 0
+  /// sched_setaffinity(2)'s mask; empty for all there are.
+  public var processors: [UInt8] = []
   public init() {}
 }
 
