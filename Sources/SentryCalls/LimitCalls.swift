@@ -24,6 +24,7 @@ enum LimitCalls {
       let wanted = new.isNull ? nil : try load(new, task)
       let group = try task.kernel.group(call.arguments.0.int32, of: task)
       if group !== task.group && !mayChange(group, task) { throw .notPermitted }
+      if group.isKeeper && wanted != nil { throw .notPermitted }
       let before = group.limits[kind]
       if let wanted { try set(kind, wanted, of: group, by: task) }
       if !old.isNull { try store(before, at: old, task) }

@@ -89,7 +89,7 @@ enum MessageCalls {
       do throws(Errno) {
         let count = try file.send(&buffer, message, task.socketCaller)
         message.files = []
-        if buffer.remaining == 0 || !file.writesWhole || !blocks || count == 0 || !countsBytes {
+        if buffer.remaining == 0 || !file.writesWhole || count == 0 || !countsBytes {
           return .value(Int64(file.writesWhole ? buffer.moved : count))
         }
       } catch {

@@ -45,7 +45,7 @@ public enum Transfer {
     while true {
       do throws(Errno) {
         let count = try file.write(&buffer, at: offset)
-        if buffer.remaining == 0 || count == 0 || !file.writesWhole || !blocks {
+        if buffer.remaining == 0 || count == 0 || !file.writesWhole {
           return .value(Int64(file.writesWhole ? buffer.moved : count))
         }
       } catch {

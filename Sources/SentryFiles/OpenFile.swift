@@ -52,7 +52,7 @@ open class OpenFile {
   /// Moves bytes from the guest; `offset` as in `read`.
   open func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int { throw .invalid }
 
-  /// Whether a blocking write(2) goes on until all bytes are moved, as pipes, streams and terminals do.
+  /// Whether a write(2) goes on until all bytes are moved, or would block and must not, as with pipes, streams and terminals.
   open var writesWhole: Bool { false }
 
   /// Whether reading and writing ask who calls: a terminal stops those in the background.

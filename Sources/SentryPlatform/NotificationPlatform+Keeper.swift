@@ -8,6 +8,7 @@ import SentryTasks
 extension NotificationPlatform {
   /// Has the keeper start a program, after those that wait already.
   public func start(_ launch: Launch) {
+    kernel.show(keeper: space.keeper.pid, like: launch.task)
     launches.append(launch)
     serveIdleKeeper()
   }

@@ -25,8 +25,10 @@ enum ProcessTexts {
   static func status(_ task: Task) -> [UInt8] {
     let (group, who, state) = (task.group, task.credentials, state(task))
     let host = task.kernel.host.contents(task.hostID, "status", limit: 8192)
+    let octal = String(task.paths.umask, radix: 8)
+    let umask = String(repeating: "0", count: max(0, 4 - octal.utf8.count)) + octal
     var text = Array("Name:\t".utf8) + Text.escaped(task.traits.name, [0x0a, 0x5c])
-    text += Array("\nUmask:\t0\(String(task.paths.umask, radix: 8))\nState:\t\(state.letter) (\(state.name))\n".utf8)
+    text += Array("\nUmask:\t\(umask)\nState:\t\(state.letter) (\(state.name))\n".utf8)
     text += Array(
       "Tgid:\t\(group.id)\nNgid:\t0\nPid:\t\(task.id)\nPPid:\t\(group.parentID)\nTracerPid:\t0\n".utf8)
     text += Array("Uid:\t\(who.user)\t\(who.effectiveUser)\t\(who.savedUser)\t\(who.fileUser)\n".utf8)

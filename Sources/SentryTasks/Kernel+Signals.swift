@@ -17,7 +17,7 @@ extension Kernel {
       if !host.exists(group) { throw .noProcess }
       return
     }
-    if signal == 0 { return }
+    if signal == 0 || group.isKeeper { return }
     takeCalls(before: signal, group)
     if let info { try host.queue(group, signal, info) } else { try host.kill(group, signal) }
     sent(signal, to: group)
@@ -25,7 +25,7 @@ extension Kernel {
 
   /// Sends a signal to one thread.
   public func send(_ signal: Int32, to task: Task, info: SignalInfo? = nil) throws(Errno) {
-    if signal == 0 { return }
+    if signal == 0 || task.group.isKeeper { return }
     takeCalls(before: signal, task.group)
     if let info { try host.queue(task, signal, info) } else { try host.kill(task, signal) }
     sent(signal, to: task.group)

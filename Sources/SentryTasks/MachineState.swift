@@ -65,5 +65,5 @@ public struct LoadAverage: Sendable {
 
 extension Kernel {
   /// Tasks that are in no call that the sentry holds.
-  public var runningTasks: Int { tasks.values.count { $0.parked == nil } }
+  public var runningTasks: Int { tasks.values.count { $0.parked == nil && !$0.group.isKeeper } }
 }

@@ -107,6 +107,8 @@ public final class ThreadGroup {
   public internal(set) var id: Int32
   public internal(set) var hostID: Int32 = 0
   public var parent: ThreadGroup?
+  /// The sentry's own, which guests only see (Keeper.swift).
+  public internal(set) var isKeeper = false
   public var tasks: [Task] = []
   public var session: Int32
   public var processGroup: Int32

@@ -12,6 +12,34 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+// A write that must not block takes all that there is room for; the next one finds none.
+static void saturated(const char *name, int from, int to) {
+  static char big[64 << 20];
+  fcntl(from, F_SETFL, O_NONBLOCK);
+  long first = CALL(SYS_write, from, big, sizeof big);
+  printf("%s %s: more than a piece\n", first > 65536 && first < (long)sizeof big ? "ok" : "FAIL", name);
+  int rest = 0;
+  while (CALL(SYS_write, from, big, sizeof big) > 0 && rest < 3) rest++;
+  printf("%s %s: then nothing\n", rest < 3 ? "ok" : "FAIL", name);
+  close(from), close(to);
+}
+
+static void saturation(void) {
+  int s[2];
+  socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+  saturated("a unix stream", s[0], s[1]);
+  struct sockaddr_in at = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {0}};
+  socklen_t length = sizeof at;
+  int listener = socket(AF_INET, SOCK_STREAM, 0), one = socket(AF_INET, SOCK_STREAM, 0);
+  bind(listener, (struct sockaddr *)&at, sizeof at);
+  getsockname(listener, (struct sockaddr *)&at, &length);
+  listen(listener, 1);
+  connect(one, (struct sockaddr *)&at, sizeof at);
+  int two = accept(listener, 0, 0);
+  saturated("an internet stream", one, two);
+  close(listener);
+}
+
 static void pairs(void) {
   int s[2];
   char b[100];
@@ -262,6 +290,7 @@ static void numbers(void) {
 
 int main(void) {
   pairs();
+  saturation();
   interfaces();
   numbers();
   large();
