@@ -115,6 +115,8 @@ public struct StubFilter: Sendable {
       152: "munlockall", 325: "mlock2", 324: "membarrier",
     ],
     "the sentry put the file into the caller's table, with the rights that it has; the rest is the caller's memory")
+  static let continuedWaiting = Continued(
+    "waiting for a child by descriptor", [247: "waitid"], "the sentry put the child's into the caller's table")
   static let continuedStrict: [Continued] = [
     Continued(
       "its memory",
@@ -131,7 +133,7 @@ public struct StubFilter: Sendable {
   /// What the host's kernel performs after the sentry has looked: nothing else that the filter asks about may be let through.
   public var continued: [Continued] { Self.continued(policy) }
   private static func continued(_ policy: Policy) -> [Continued] {
-    continuedAlways + (policy == .strict ? continuedStrict : [continuedMappings])
+    continuedAlways + (policy == .strict ? continuedStrict : [continuedMappings, continuedWaiting])
   }
 
   /// Whether the host's kernel may perform this call of a guest's.

@@ -52,6 +52,14 @@ struct StubFilterTests {
     }
   }
 
+  @Test("waiting for a child by descriptor is asked about, other waiting is not")
+  func waiting() throws {
+    for kind: UInt64 in [0, 1, 2, 4] { #expect(try Self.answer(.nativeHarmless, 247, [kind]) == .allow) }
+    #expect(try Self.answer(.nativeHarmless, 247, [3]) == .notify)
+    #expect(try Self.answer(.nativeHarmless, 247, [1 << 32 | 3]) == .notify)
+    #expect(try Self.answer(.strict, 247, [1]) == .notify)
+  }
+
   @Test("private memory is the host's under native-harmless, the sentry's under strict")
   func memory() throws {
     let anonymous: [UInt64] = [0, 4096, 3, 0x22, .max, 0]
