@@ -158,8 +158,8 @@ struct RootVerbsTests {
       try run(
         caller,
         """
-        box -d --name b $I sh -c "echo mine > /mine; ln /mine /second; sleep $M" > /dev/null || fail run
-        look b > before
+        box -d --name b $I sh -c "echo mine > /mine; ln /mine /second; echo ready; sleep $M" > /dev/null || fail run
+        waitfor b; look b > before
         immure export -o root.tar b || fail export
         [ -z "$(ls -A | grep immure-)" ] || fail leftovers
         immure export b > again.tar && cmp root.tar again.tar || fail same
