@@ -115,23 +115,26 @@ let house: [Target] = [
   module("SentrySockets", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTerminals", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentrySignals", ["SentryABI", "Linux", "CLinux"]),
+  module("SentryIPC", ["SentryWait", "SentryABI", "Linux", "CLinux"]),
   module(
     "SentryTasks",
     [
-      "SentrySignals", "SentryTerminals", "SentrySockets", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
-      "Linux", "CLinux",
+      "SentrySignals", "SentryTerminals", "SentrySockets", "SentryIPC", "SentryFiles", "SentryMemory", "SentryWait",
+      "SentryABI", "Linux", "CLinux",
     ]),
   module("SentryELF", ["Linux", "Formats"]),
   module(
     "SentryProc",
     [
-      "SentryTasks", "SentryTerminals", "SentrySignals", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
+      "SentryTasks", "SentryIPC", "SentryTerminals", "SentrySignals", "SentryFiles", "SentryMemory", "SentryWait",
+      "SentryABI",
       "Linux", "CLinux",
     ]),
   module(
     "SentryCalls",
     [
-      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentrySockets", "SentryEvents", "SentryPipes",
+      "SentryELF", "SentryTasks", "SentrySignals", "SentryTerminals", "SentrySockets", "SentryIPC", "SentryEvents",
+      "SentryPipes",
       "SentryFileSystems", "SentryFiles",
       "SentryMemory", "SentryWait", "SentryABI", "Formats", "Linux", "CLinux",
     ]),

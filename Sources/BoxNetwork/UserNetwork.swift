@@ -42,7 +42,8 @@ public enum UserNetwork {
   ///   - namespaces: the box's, where its process does not let an unprivileged caller into them.
   ///   - directory: the sandbox's folder; `network/` is made in it.
   public static func start(
-    for box: ProcessIdentity, namespaces: BoxNamespaces? = nil, ports: [PortForward], allowPrivate: Bool, directory: String, on host: Host
+    for box: ProcessIdentity, namespaces: BoxNamespaces? = nil, ports: [PortForward], allowPrivate: Bool,
+    directory: String, on host: Host
   ) throws(NetworkError) -> UserNetworkHandle {
     let network = HostNetwork(on: host)
     if let lack = network.lacks.first { throw NetworkError("\(lack.what); \(lack.remedy)") }
@@ -50,7 +51,8 @@ public enum UserNetwork {
       throw NetworkError("pasta went away while the network was started; start again")
     }
     let start = UserNetworkStart(
-      box: box, namespaces: namespaces, helper: helper, program: program, ports: ports, allowPrivate: allowPrivate, directory: directory,
+      box: box, namespaces: namespaces, helper: helper, program: program, ports: ports, allowPrivate: allowPrivate,
+      directory: directory,
       isRoot: host.isRoot)
     return try start.run()
   }

@@ -35,6 +35,7 @@ enum SentryFilter {
       ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
     Row(["ptrace", "wait4"], "delivers a signal that only a waiting call's mask lets through (ppoll(2))"),
     Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
+    Row(["shmget", "shmctl"], "System V's shared memory, in the namespace that only guests are in besides"),
     Row(["sysinfo", "sched_getaffinity", "getcpu"], "load and processors, as guests ask for them"),
     Row(["accept4", "recvmsg", "sendmsg"], "what commands outside ask; the guests' internet sockets"),
     Row(

@@ -162,7 +162,7 @@ struct SentryRaiser {
 
   private func clone(_ process: SentryProcess, _ prepared: Prepared, _ cgroup: Cgroup?) throws(WallError) -> Child {
     let flags =
-      Namespaces.user | Namespaces.mount | Namespaces.pid | Namespaces.network | Namespaces.ipc | Namespaces.uts
+      Namespaces.user | Namespaces.mount | Namespaces.pid | Namespaces.network | Namespaces.uts
     do throws(SystemError) {
       var folder: FileDescriptor?
       if let path = cgroup?.unifiedPath { folder = try File.open(path, O_PATH | O_DIRECTORY) }

@@ -5,6 +5,8 @@ public enum Capability {
   public static let setGroup: Int32 = 6
   public static let setUser: Int32 = 7
   public static let setCapabilities: Int32 = 8
+  public static let lockMemory: Int32 = 14
+  public static let ownIPC: Int32 = 15
   public static let trace: Int32 = 19
   public static let administer: Int32 = 21
   public static let priority: Int32 = 23

@@ -14,14 +14,16 @@ public struct GuestSpace: ~Copyable {
 
   /// - Parameters:
   ///   - processes: the root of a procfs that shows the children of this process.
-  ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace.
+  ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace and the IPC namespace, which the caller has with them.
   /// - Throws: ENOSYS where there is no stub for this machine; what the kernel lacks or the caller may not.
   public init(
-    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.ipc | Namespaces.network, filter: StubFilter
+    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.network, filter: StubFilter
   ) throws(SystemError) {
     guard StubProgram.isPresent else {
       throw SystemError("sentry", "no stub for this machine's architecture", .notImplemented)
     }
+    // One for sentry and guests: it makes the segments of shared memory that they attach (SharedSegment).
+    try Namespaces.unshare(Namespaces.ipc)
     var jail = try ExecJail()
     do throws(Errno) { try jail.link(Array("keeper".utf8)) } catch { throw SystemError("link", "the keeper", error) }
     let report = try KeeperReport()

@@ -111,19 +111,20 @@ public struct StubFilter: Sendable {
   static let continuedMappings = Continued(
     "mappings of files, and pages kept",
     [
-      9: "mmap", 3: "close", 26: "msync", 27: "mincore", 149: "mlock", 150: "munlock", 151: "mlockall",
-      152: "munlockall", 325: "mlock2", 324: "membarrier",
+      9: "mmap", 3: "close", 30: "shmat", 67: "shmdt", 26: "msync", 27: "mincore", 149: "mlock", 150: "munlock",
+      151: "mlockall", 152: "munlockall", 325: "mlock2", 324: "membarrier",
     ],
-    "the sentry put the file into the caller's table, with the rights that it has; the rest is the caller's memory")
+    "the sentry put the file into the caller's table, with the rights that it has, or looked whose the segment is"
+  )
   static let continuedWaiting = Continued(
     "waiting for a child by descriptor", [247: "waitid"], "the sentry put the child's into the caller's table")
   static let continuedStrict: [Continued] = [
     Continued(
       "its memory",
       [
-        9: "mmap", 3: "close", 10: "mprotect", 11: "munmap", 12: "brk", 25: "mremap", 28: "madvise", 26: "msync",
-        27: "mincore", 149: "mlock", 150: "munlock", 151: "mlockall", 152: "munlockall", 325: "mlock2",
-        324: "membarrier",
+        9: "mmap", 3: "close", 30: "shmat", 67: "shmdt", 10: "mprotect", 11: "munmap", 12: "brk", 25: "mremap",
+        28: "madvise", 26: "msync", 27: "mincore", 149: "mlock", 150: "munlock", 151: "mlockall", 152: "munlockall",
+        325: "mlock2", 324: "membarrier",
       ],
       "the sentry put the file into the caller's table, with the rights that it has; the rest is the caller's memory"),
     Continued(

@@ -26,6 +26,7 @@ final class ProcRoot: PseudoDirectory {
     super.init(system, number: 1)
     MachineFiles.add(to: fixed, system)
     fixed.add("sys", KernelSettings.tree(system))
+    fixed.add("sysvipc", SystemVFiles.tree(system))
     fixed.add(
       "self",
       GeneratedLink(system) { (caller) throws(Errno) in

@@ -1,4 +1,6 @@
+import Linux
 import SentryFiles
+import SentryIPC
 import SentryMemory
 
 /// Threads and processes come into being in two steps. At clone(2) a task is made as the kernel's copy_process() would, from its parent as
@@ -37,7 +39,10 @@ extension Task {
     descriptors.leave()
     if kernel.tasks[id] === self { kernel.tasks[id] = nil }
     group.tasks.removeAll { $0 === self }
-    if group.tasks.isEmpty { group.remains = self }
+    if group.tasks.isEmpty {
+      group.remains = self
+      kernel.ipc.processEnded(ObjectIdentifier(group), id: group.id, now: Clock.realTime().seconds)
+    }
   }
 
   /// execve(2) from a thread that did not lead: it takes the process's number, all others have ended.

@@ -1,6 +1,7 @@
 import CLinux
 import Linux
 public import SentryFiles
+public import SentryIPC
 public import SentrySockets
 public import SentryTerminals
 public import SentryWait
@@ -14,6 +15,7 @@ public final class Kernel {
   public let unixNames = UnixNames()
   /// /proc/net/unix.
   public var unixListing: [UInt8] { unixNames.listing }
+  public let ipc = IPCSpace()
   public var host = HostThreads()
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []

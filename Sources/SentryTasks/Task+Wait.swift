@@ -8,6 +8,7 @@ extension Task {
   /// The call sleeps until the queue is woken for these events; more queues may follow in the same look.
   public func wait(on queue: WaitQueue?, for events: PollEvents = .any, isExclusive: Bool = false) -> Outcome {
     queue?.add(waiter, for: events, isExclusive: isExclusive)
+    parked?.hasSlept = true
     return .blocked
   }
 

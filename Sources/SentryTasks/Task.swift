@@ -52,6 +52,8 @@ public struct ParkedCall {
   public let id: UInt64
   /// Bytes already moved, for a write that goes on.
   public var moved = 0
+  /// Whether a look has put it to sleep.
+  public var hasSlept = false
   /// When it gives up, and the heap's name for that; set once, at the first look.
   public var deadline: UInt64?
   public var token: Deadlines.Token?
