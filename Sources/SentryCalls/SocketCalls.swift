@@ -153,7 +153,7 @@ enum SocketCalls {
     let number = try install(accepted, closesOnExec: flags & O_CLOEXEC != 0, task)
     if !call.arguments.1.address.isNull, case .value(let value) = number {
       do throws(Errno) {
-        _ = try store(accepted.peerName(), call.arguments.1.address, call.arguments.2.address, task)
+        _ = try store(accepted.originName(), call.arguments.1.address, call.arguments.2.address, task)
       } catch {
         try task.descriptors.close(Int32(truncatingIfNeeded: value))
         throw error

@@ -11,6 +11,8 @@ public final class HostSocket: SocketFile {
   let descriptor: Int32
   private let events: HostEvents
   private let changes = WaitQueue()
+  /// Who connected, where it was accepted.
+  private var origin: [UInt8]?
 
   /// - Parameter kind: SOCK_STREAM or SOCK_DGRAM.
   /// - Throws: EAFNOSUPPORT and the like.
@@ -92,10 +94,20 @@ public final class HostSocket: SocketFile {
   }
 
   public override func accept() throws(Errno) -> SocketFile {
-    let result = try Self.checked(
-      systemCall(Int(SYS_accept4), word(descriptor), 0, 0, UInt(O_CLOEXEC | O_NONBLOCK)))
-    return try HostSocket(
-      owning: result, domain: domain, kind: kind, protocolNumber: protocolNumber, flags: 0, events)
+    var bytes = [UInt8](repeating: 0, count: 128)
+    var length: UInt32 = 128
+    // SAFETY: the kernel fills at most `length` bytes of the array and tells how many.
+    let result = unsafe bytes.withUnsafeMutableBytes { bytes in
+      unsafe withUnsafeMutablePointer(to: &length) { length in
+        systemCall(
+          Int(SYS_accept4), word(descriptor), UInt(bitPattern: bytes.baseAddress), UInt(bitPattern: length),
+          UInt(O_CLOEXEC | O_NONBLOCK))
+      }
+    }
+    let socket = try HostSocket(
+      owning: try Self.checked(result), domain: domain, kind: kind, protocolNumber: protocolNumber, flags: 0, events)
+    socket.origin = Array(bytes.prefix(Int(min(length, 128))))
+    return socket
   }
 
   public override func shutdown(_ how: Int32) throws(Errno) {
@@ -103,6 +115,11 @@ public final class HostSocket: SocketFile {
   }
 
   public override func name() throws(Errno) -> [UInt8] { try address(Int(SYS_getsockname)) }
+  /// Also of one that has gone by then.
+  public override func originName() throws(Errno) -> [UInt8] {
+    if let origin { return origin }
+    return try peerName()
+  }
   public override func peerName() throws(Errno) -> [UInt8] { try address(Int(SYS_getpeername)) }
 
   private func address(_ number: Int) throws(Errno) -> [UInt8] {

@@ -116,6 +116,8 @@ open class SocketFile: OpenFile {
   /// struct sockaddr of its own.
   open func name() throws(Errno) -> [UInt8] { throw .notSupported }
   open func peerName() throws(Errno) -> [UInt8] { throw .notConnected }
+  /// Who connected, as accept(2) tells.
+  open func originName() throws(Errno) -> [UInt8] { try peerName() }
   /// getsockopt(2), but for what `SocketOptions` answers for all.
   open func option(_ level: Int32, _ name: Int32, limit: Int) throws(Errno) -> [UInt8] { throw .noSuchOption }
   open func setOption(_ level: Int32, _ name: Int32, _ value: [UInt8]) throws(Errno) { throw .noSuchOption }

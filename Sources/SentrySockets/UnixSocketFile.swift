@@ -30,6 +30,8 @@ public final class UnixSocketFile: SocketFile {
   var boundInode: Inode?
   /// Whom it is connected to.
   var peer: UnixSocketFile?
+  /// The name of one that was connected and has gone.
+  var lastPeer: UnixAddress?
   /// Datagram sockets that are connected to this one.
   var connectedFrom: [ObjectIdentifier: UnixSocketFile] = [:]
   var peerCredentials: PeerCredentials?
@@ -121,7 +123,10 @@ public final class UnixSocketFile: SocketFile {
         peer.failure = .connectionReset
       }
       peer.changes.wake([.readable, .writable, .hangup, .readHangup])
-      if isConnecting { peer.peer = nil }
+      if isConnecting {
+        peer.lastPeer = address
+        peer.peer = nil
+      }
     }
     for socket in connectedFrom.values where socket.peer === self {
       socket.failure = .connectionRefused
@@ -146,8 +151,8 @@ public final class UnixSocketFile: SocketFile {
 
   public override func name() throws(Errno) -> [UInt8] { address.encoded }
   public override func peerName() throws(Errno) -> [UInt8] {
-    guard let peer else { throw .notConnected }
-    return peer.address.encoded
+    guard let name = peer?.address ?? lastPeer else { throw .notConnected }
+    return name.encoded
   }
 
   public override func bind(_ address: [UInt8], _ caller: SocketCaller) throws(Errno) { try bindName(address, caller) }

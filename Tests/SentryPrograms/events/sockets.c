@@ -40,6 +40,39 @@ static void saturation(void) {
   close(listener);
 }
 
+// Who has connected, said a word and gone before it was accepted.
+static void hasty(const char *name, struct sockaddr *at, socklen_t length) {
+  int listener = socket(at->sa_family, SOCK_STREAM, 0), one = socket(at->sa_family, SOCK_STREAM, 0);
+  bind(listener, at, length);
+  if (at->sa_family == AF_INET) getsockname(listener, at, &length);
+  listen(listener, 1);
+  connect(one, at, length);
+  write(one, "word", 4);
+  if (at->sa_family == AF_INET) setsockopt(one, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+  close(one);
+  struct sockaddr_storage who;
+  socklen_t room = sizeof who;
+  int two = accept(listener, (struct sockaddr *)&who, &room);
+  printf("%s %s: accepted all the same\n", two >= 0 ? "ok" : "FAIL", name);
+  printf("%s %s: its name\n", room == (at->sa_family == AF_INET ? 16 : 2) && who.ss_family == at->sa_family ? "ok" : "FAIL", name);
+  char b[8];
+  if (at->sa_family == AF_UNIX) {
+    gives("its word", read(two, b, sizeof b), 4);
+    gives("then the end", read(two, b, sizeof b), 0);
+    room = sizeof who;
+    gives("its name is known still", CALL(SYS_getpeername, two, &who, &room), 0);
+  } else {
+    gives("its word", read(two, b, sizeof b), 4);
+    gives("then it was reset", CALL(SYS_read, two, b, sizeof b), -ECONNRESET);
+  }
+  close(two), close(listener);
+}
+
+static void gone(void) {
+  hasty("a unix stream", (struct sockaddr *)&(struct sockaddr_un){AF_UNIX, "\0hasty"}, sizeof(short) + 6);
+  hasty("an internet stream", (struct sockaddr *)&(struct sockaddr_in){AF_INET, 0, {htonl(INADDR_LOOPBACK)}, {0}}, sizeof(struct sockaddr_in));
+}
+
 static void pairs(void) {
   int s[2];
   char b[100];
@@ -291,6 +324,7 @@ static void numbers(void) {
 int main(void) {
   pairs();
   saturation();
+  gone();
   interfaces();
   numbers();
   large();
