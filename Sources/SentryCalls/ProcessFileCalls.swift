@@ -22,7 +22,7 @@ enum ProcessFileCalls {
     },
     CallRow(424, "pidfd_send_signal", .part("scopes other than the process")) { (call, task) throws(Errno) in
       guard call.arguments.3.bits & 0xffff_ffff == 0 else { throw .invalid }
-      let group = try process(call.arguments.0.int32, task)
+      let group = try receiver(call.arguments.0.int32, task)
       return try SignalCalls.send(call.arguments.1.int32, to: group, call.arguments.2.address, task)
     },
     CallRow(438, "pidfd_getfd") { (call, task) throws(Errno) in
@@ -37,6 +37,15 @@ enum ProcessFileCalls {
   private static func process(_ number: Int32, _ task: Task) throws(Errno) -> ThreadGroup {
     guard let file = try task.descriptors.file(number) as? ProcessFile else { throw .badDescriptor }
     return file.group
+  }
+
+  private static func receiver(_ number: Int32, _ task: Task) throws(Errno) -> ThreadGroup {
+    let file = try task.descriptors.file(number)
+    if file.flags & OpenFlags.path == 0, let place = file.inode as? any ProcessPlace {
+      guard let group = place.process else { throw .noProcess }
+      return group
+    }
+    return try process(number, task)
   }
 
   /// Puts the host's own into the caller's table of the host, for the call that it is in.

@@ -4,7 +4,7 @@ import SentryFiles
 import SentryTasks
 
 /// /proc/PID and /proc/PID/task/TID.
-final class ProcessDirectory: PseudoDirectory {
+final class ProcessDirectory: PseudoDirectory, ProcessPlace {
   private let system: ProcFileSystem
   private let subject: Subject
   private let isThread: Bool
@@ -15,6 +15,11 @@ final class ProcessDirectory: PseudoDirectory {
     self.isThread = isThread
     let owner = subject.owner
     super.init(system, user: owner.user, group: owner.group, number: subject.number(isThread ? 255 : 0))
+  }
+
+  var process: ThreadGroup? {
+    if isThread { return nil }
+    do throws(Errno) { return try subject.task().group } catch { return nil }
   }
 
   /// The names in it.

@@ -24,3 +24,9 @@ public final class ProcessFile: OpenFile {
   public override var queue: WaitQueue? { group.ends }
   public override var readiness: PollEvents { group.traits.hasEnded ? .readable : [] }
 }
+
+/// A directory of procfs that stands for a process (pidfd_send_signal(2) takes it in a descriptor's stead).
+public protocol ProcessPlace: AnyObject {
+  /// Nil where it has been waited for, or the directory is a thread's.
+  var process: ThreadGroup? { get }
+}

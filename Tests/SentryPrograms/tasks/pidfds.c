@@ -67,6 +67,15 @@ int main(void) {
   gives("send: to itself with a value", CALL(SEND, own, SIGUSR1, &info, 0), 0);
   check("its value", caught == SIGUSR1 && told == 42);
   info.si_code = SI_USER;
+  // What proc shows of itself: where there is none mounted, its own descriptor does.
+  char path[32];
+  snprintf(path, sizeof path, "/proc/%d", getpid());
+  int place = open(path, O_RDONLY | O_DIRECTORY);
+  caught = 0;
+  gives("send: by a folder of proc", CALL(SEND, place < 0 ? own : place, SIGUSR1, 0, 0), 0);
+  check("it came by that", caught == SIGUSR1);
+  gives("send: a place alone", CALL(SEND, open(path, O_PATH), SIGUSR1, 0, 0), -EBADF);
+  close(place);
   gives("send: a forged sender", CALL(SEND, fd, SIGUSR1, &info, 0), -EPERM);
 
   fflush(stdout);
