@@ -244,6 +244,8 @@ let coreTests: [Target] = [
   tests("SentryTasks", ["SentryTasks", "SentrySignals", "SentryABI", "Linux", "CLinux"]),
   // C programs: natively first, then in the sentry.
   tests("SentryPrograms", ["ChildProcesses"]),
+  // Python's own test modules behind the sentry and natively.
+  tests("SentryPython", ["ChildProcesses"], exclude: ["differences.txt"]),
   tests("OCI", ["ChildProcesses", "OCI", "Options", "Walls", "Policy", "Linux", "CLinux", "Formats"]),
   // Attacks and faults, from the outside only.
   tests("OCIEscape", ["ChildProcesses"]),

@@ -7,7 +7,7 @@ build=(make git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev l
 # What the tests hold immure against, and what serves them: registries, other runtimes, a static root, namespaces' tools.
 test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bsdutils iproute2 iptables attr libcap2-bin
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
-  containerd docker.io buildah zsh fish erofs-utils qemu-system-x86)
+  containerd docker.io buildah libpython3.11-testsuite zsh fish erofs-utils qemu-system-x86)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
 bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap redis-server redis-tools)
 dist=(dpkg gzip tar)
