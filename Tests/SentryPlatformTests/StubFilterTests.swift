@@ -81,8 +81,8 @@ struct StubFilterTests {
     for number in Int32(0)..<600 {
       let isListed = filter.continued.contains { $0.numbers.contains(UInt32(number)) }
       #expect(filter.mayContinue(number) == isListed)
-      // A file is mapped, and the descriptor closed, from anywhere.
-      if isListed { #expect(try Self.answer(policy, UInt32(number)) == .notify) }
+      // A file is mapped, and the descriptor closed, from anywhere; a wait is asked about where it is P_PIDFD's.
+      if isListed { #expect(try Self.answer(policy, UInt32(number), [3]) == .notify) }
       // What is said to be the host's can be let through, or never reaches the sentry.
       if case .native = CallTable.all[number]?.extent {
         let isAllowed = try Self.answer(policy, UInt32(number)) == .allow

@@ -2,13 +2,10 @@ import ChildProcesses
 import Foundation
 import Testing
 
-/// Python's own test modules that touch the system, natively and behind the sentry: each test comes out alike, but for those that
-/// differences.txt names with a cause. The list may only shrink: an entry that no longer differs fails too.
-@Suite("Python's own tests", .serialized, .enabled(if: PythonTests.isThere, PythonTests.why))
-struct PythonTests {
-  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  private static let immure = (ProcessInfo.processInfo.environment["IMMURE_BIN"] ?? "") + "/immure"
-  private static let python = "/usr/bin/python3"
+/// What the tests are run with.
+private enum World {
+  static let immure = (ProcessInfo.processInfo.environment["IMMURE_BIN"] ?? "") + "/immure"
+  static let python = "/usr/bin/python3"
 
   static let why: Comment =
     "wants root, IMMURE_BIN as `make test` sets it, and Python's tests (Debian's libpython3.11-testsuite)"
@@ -17,7 +14,13 @@ struct PythonTests {
     // Where even that cannot be run, nothing can.
     return (try? Finished.run([python, "-c", "import test.test_os"], folder: "/", seconds: 60).status) == 0
   }()
+}
 
+/// Python's own test modules that touch the system, natively and behind the sentry: each test comes out alike, but for those that
+/// differences.txt names with a cause. The list may only shrink: an entry that no longer differs fails too.
+@Suite("Python's own tests", .serialized, .enabled(if: World.isThere, World.why))
+struct PythonTests {
+  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   /// Seconds each; the others take minutes.
   private static let quick = [
     "test_fcntl", "test_glob", "test_ioctl", "test_mmap", "test_posix", "test_pty", "test_pwd", "test_resource",
@@ -48,16 +51,16 @@ struct PythonTests {
     try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
     defer {
       // What a test left behind goes with the folder.
-      _ = try? Finished.run([Self.immure, "--root", root, "rm", "-f", "--all"], folder: "/")
+      _ = try? Finished.run([World.immure, "--root", root, "rm", "-f", "--all"], folder: "/")
       try? FileManager.default.removeItem(atPath: root)
     }
     let wall =
-      "\(Self.immure) --root \(root) run --quiet --wall sentry --rm -e LANG=C.UTF-8 -e HOME=/tmp --hostname localhost"
+      "\(World.immure) --root \(root) run --quiet --wall sentry --rm -e LANG=C.UTF-8 -e HOME=/tmp --hostname localhost"
       + " -w /tmp -m 3g --pids 2000 --output 1g --scratch 2g --"
     let compared = try Finished.run(
       [
         "/usr/bin/python3", Self.folder.deletingLastPathComponent().path + "/Fixtures/python-suite/compare.py",
-        "--python", Self.python, "--list", Self.folder.path + "/differences.txt", "--native", Self.native,
+        "--python", World.python, "--list", Self.folder.path + "/differences.txt", "--native", Self.native,
         "--wall", wall, name,
       ], folder: "/", seconds: 1800)
     #expect(compared.status == 0 && compared.output.isEmpty, "\(compared.output)\(compared.error)")
