@@ -101,18 +101,14 @@ struct SentryWorld {
     }
   }
 
-  /// The terminals' nodes and the usual links (runtime-spec config-linux.md, "Default Devices"; "/dev symbolic links").
+  /// The terminals' nodes and ptmx; the other links come with the devices (runtime-spec config-linux.md, "Default Devices"; "/dev symbolic links").
   private func addDeviceNames(to directory: Inode) throws(Errno) {
     let terminal = NewFile(
       kind: .characterDevice, permissions: 0o666, user: 0, group: 0, special: Device.number(5, 0))
     _ = try directory.create(Array("tty".utf8), terminal)
-    for (name, target) in [
-      ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-      ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
-    ] {
-      _ = try directory.createLink(
-        Array(name.utf8), to: Array(target.utf8), NewFile(kind: .symbolicLink, permissions: 0o777, user: 0, group: 0))
-    }
+    _ = try directory.createLink(
+      Array("ptmx".utf8), to: Array("pts/ptmx".utf8),
+      NewFile(kind: .symbolicLink, permissions: 0o777, user: 0, group: 0))
   }
 
   /// Options as tmpfs(5) spells them.

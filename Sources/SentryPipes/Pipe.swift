@@ -61,9 +61,8 @@ public final class Pipe {
   ) {
     let pipe = Pipe()
     let ends = (PipeFile(pipe, flags: flags), PipeFile(pipe, flags: flags | 1))
-    let path = files.pipe(user: user, group: group) { (flags) throws(Errno) in
-      try PipeFile.open(fifo: pipe, flags: flags)
-    }
+    // Opened anew through /proc/PID/fd it waits for nobody, as a FIFO would (fifo_open, fs/pipe.c).
+    let path = files.pipe(user: user, group: group) { (flags) throws(Errno) in PipeFile(pipe, flags: flags) }
     ends.0.path = path
     ends.1.path = path
     return ends

@@ -49,7 +49,7 @@ public struct StubFilter: Sendable {
   /// AUDIT_ARCH_X86_64.
   package static let architecture: UInt32 = 0xc000_003e
 
-  static let always: [Row] = [
+  package static let always: [Row] = [
     Row(202, "futex", "the caller's memory; shared words are found by the file that backs them"),
     Row(218, "set_tid_address", "a word of the caller's memory, cleared at its end"),
     Row(273, "set_robust_list", "a list in the caller's memory, walked at its end"),

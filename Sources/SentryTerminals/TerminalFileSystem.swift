@@ -25,9 +25,12 @@ public final class TerminalDirectory: PseudoDirectory {
       name.count == 1 || name[0] != 0x30
     else { return nil }
     let index = name.reduce(0 as Int32) { $0 &* 10 &+ Int32($1 - 0x30) }
-    guard let terminal = terminals[index] else { return nil }
+    return terminals[index].map { node(of: $0) }
+  }
+
+  func node(of terminal: Terminal) -> Inode {
     if let inode = terminal.node { return inode }
-    let inode = TerminalNode(fileSystem, terminal, caller)
+    let inode = TerminalNode(fileSystem, terminal)
     terminal.node = inode
     return inode
   }
@@ -64,7 +67,7 @@ public final class TerminalDirectory: PseudoDirectory {
 final class TerminalNode: Inode {
   private unowned let terminal: Terminal
 
-  init(_ fileSystem: FileSystem, _ terminal: Terminal, _ caller: FileCaller) {
+  init(_ fileSystem: FileSystem, _ terminal: Terminal) {
     self.terminal = terminal
     var attributes = FileAttributes.pseudo(
       fileSystem, .characterDevice, 0o620, user: terminal.owner.user, group: terminal.owner.group,

@@ -46,7 +46,8 @@ public final class Terminals {
 
   /// Its place in devpts; nil where that isn't mounted.
   public func path(of terminal: Terminal) -> Path? {
-    guard let mounted, let node = terminal.node else { return nil }
+    guard let mounted, let directory = mounted.dentry.inode as? TerminalDirectory else { return nil }
+    let node = directory.node(of: terminal)
     return Path(mount: mounted.mount, dentry: Dentry(root: node, name: Array("/dev/pts/\(terminal.index)".utf8)))
   }
 

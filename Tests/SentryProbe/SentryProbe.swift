@@ -13,10 +13,12 @@ import SentryTerminals
 
 /// Raises a sentry over a folder without the wall around it, as root: for tests of what guests see.
 ///
-///     SentryProbe [--strict] [--trace] [--env NAME=VALUE]... [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
+///     SentryProbe [--strict] [--trace] [--calls FILE] [--env NAME=VALUE]... [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
+///     SentryProbe --rows
 ///
 /// The folder is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does (128 + a signal). `--trace`
-/// names calls that no row serves.
+/// names calls that no row serves. `--calls` adds the names of the rows that were asked for to a file; `--rows` prints all that
+/// calls can come to under the strict policy.
 @main
 enum SentryProbe {
   static func main() {
@@ -30,6 +32,10 @@ enum SentryProbe {
       switch word {
       case "--strict": policy = .strict
       case "--trace": traces = true
+      case "--calls": if !words.isEmpty { calls.file = words.removeFirst() }
+      case "--rows":
+        let unasked = Set((StubFilter.always + StubFilter(.strict).refused).map(\.number))
+        return say(CallTable.all.all.filter { !unasked.contains(UInt32($0.number)) }.map(\.name), to: 1)
       case "--env": if !words.isEmpty { environment.append(words.removeFirst()) }
       case "--cwd": if !words.isEmpty { directory = words.removeFirst() }
       default: stop("unknown option \(word)", 2)
@@ -42,6 +48,39 @@ enum SentryProbe {
       let status = try serve(guests, program, environment, directory, traces: traces)
       Process.exit(ExitStatus(waitStatus: status).code)
     } catch { stop("\(error)", 125) }
+  }
+
+  /// Which rows were asked for. One thread uses it.
+  final class Calls: @unchecked Sendable {
+    var file: String?
+    private var seen: [Int32: String] = [:]
+
+    /// The table, with each row telling that it was asked for; as it is where nobody wants to know.
+    func watched(_ table: CallTable) -> CallTable {
+      if file == nil { return table }
+      return CallTable([
+        table.all.map { row in
+          CallRow(row.number, row.name, row.extent, blocksOn: row.blocksOn) { (call, task) throws(Errno) in
+            SentryProbe.calls.seen[row.number] = row.name
+            return try row.handler(call, task)
+          }
+        }
+      ])
+    }
+
+    func tell() {
+      guard let file else { return }
+      do throws(SystemError) {
+        let opened = try File.open(file, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
+        SentryProbe.say(seen.values.sorted(), to: opened.rawValue)
+      } catch { SentryProbe.stop("\(error)", 125) }
+    }
+  }
+  static let calls = Calls()
+
+  static func say(_ names: [String], to descriptor: Int32) {
+    // Without a reader there is nobody to tell.
+    try? File.writeAll(descriptor, Array(names.map { $0 + "\n" }.joined().utf8))
   }
 
   static func stop(_ line: String, _ code: Int32) -> Never {
@@ -97,7 +136,7 @@ enum SentryProbe {
       let terminals = try walk.make(.directory, at: Array("/dev/pts".utf8), permissions: 0o755)
       let mount = try namespace.mount(TerminalDirectory.tree(kernel.terminals), on: terminals)
       kernel.terminals.mounted = Path(mount: mount, dentry: mount.root)
-      return World(try NotificationPlatform(kernel, .all, space), namespace)
+      return World(try NotificationPlatform(kernel, calls.watched(.all), space), namespace)
     } catch { throw SystemError("raise", root, error) }
   }
 
@@ -149,6 +188,7 @@ enum SentryProbe {
         })
     } catch { throw SystemError("start", program[0], error) }
     world.platform.run { status == nil }
+    calls.tell()
     guard let status else { throw SystemError("sentry", "the guests ended without a word", .noChild) }
     return status
   }

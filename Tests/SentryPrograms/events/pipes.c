@@ -199,6 +199,30 @@ static void fifo(void) {
   unlink(name);
 }
 
+// A pipe opened anew by its descriptor waits for nobody.
+static void anew(void) {
+  // Where there is no procfs there is nothing to open.
+  if (access("/proc/self/fd", F_OK)) return;
+  int p[2];
+  char path[32], b[8];
+  if (pipe(p)) return;
+  write(p[1], "abc", 3);
+  close(p[1]);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", p[0]);
+  int again = open(path, O_RDONLY);
+  check("a reader without writers", again >= 0);
+  gives("its bytes", read(again, b, sizeof b), 3);
+  gives("its end", read(again, b, sizeof b), 0);
+  int writer = open(path, O_WRONLY | O_NONBLOCK);
+  check("a writer", writer >= 0);
+  gives("writes", write(writer, "de", 2), 2);
+  gives("reaches the first", read(p[0], b, sizeof b), 2);
+  close(again), close(p[0]);
+  writer = (close(writer), pipe(p), close(p[0]), snprintf(path, sizeof path, "/proc/self/fd/%d", p[1]), open(path, O_WRONLY | O_NONBLOCK));
+  check("a writer without readers", writer >= 0);
+  close(writer), close(p[1]);
+}
+
 int main(void) {
   streams();
   broken();
@@ -206,5 +230,6 @@ int main(void) {
   waits();
   interrupted();
   fifo();
+  anew();
   return finish();
 }

@@ -13,6 +13,18 @@ static char path[64];
 
 static int terminal(int flags) { return open(path, flags); }
 
+// A terminal that nobody has looked for by its name has one all the same.
+static void unnamed(void) {
+  int own = open("/dev/ptmx", O_RDWR | O_NOCTTY), unlock = 0;
+  struct stat s;
+  gives("a master's device", fstat(own, &s) == 0 && S_ISCHR(s.st_mode), 1);
+  ioctl(own, TIOCSPTLCK, &unlock);
+  int peer = ioctl(own, TIOCGPTPEER, O_RDWR | O_NOCTTY);
+  check("a peer", peer >= 0);
+  gives("a peer's device", fstat(peer, &s) == 0 && S_ISCHR(s.st_mode) && s.st_rdev >> 8 == 136, 1);
+  close(peer), close(own);
+}
+
 static void open_pair(void) {
   int n = -1, unlock = 0;
   master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
@@ -205,6 +217,7 @@ static void expect(char wanted) {
 }
 
 static void jobs(void) {
+  unnamed();
   open_pair();
   fflush(stdout);
   pid_t pid = fork();
