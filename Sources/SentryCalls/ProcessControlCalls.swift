@@ -9,7 +9,7 @@ enum ProcessControlCalls {
   static let rows: [CallRow] = [
     CallRow(
       157, "prctl",
-      .part("no PR_SET_SECCOMP, PR_SET_MM, PR_SCHED_CORE, PR_SET_SPECULATION_CTRL, PR_SET_VMA without effect")
+      .part("no PR_SET_MM, PR_SCHED_CORE, PR_SET_SPECULATION_CTRL, PR_SET_VMA without effect")
     ) { (call, task) throws(Errno) in try control(call, task) }
   ]
 
@@ -45,7 +45,14 @@ enum ProcessControlCalls {
       let name = task.traits.name.prefix(15)
       try task.memory.store(name + [UInt8](repeating: 0, count: 16 - name.count), at: arguments.1.address)
       return .zero
-    case 21: return .value(2)  // PR_GET_SECCOMP: the filter over every guest
+    case 21:  // PR_GET_SECCOMP: of the guest's own
+      return .value(task.traits.isStrict ? 1 : task.kernel.host.status(task).guestFilters > 0 ? 2 : 0)
+    case 22:  // PR_SET_SECCOMP
+      switch arguments.1.bits {
+      case 1: return try GuestFilterCalls.restrict(task)
+      case 2: return try GuestFilterCalls.install(arguments.2.address, flags: 0, task)
+      default: throw .invalid
+      }
     case 23:  // PR_CAPBSET_READ
       guard let bit = capability(arguments.1) else { throw .invalid }
       return .value(task.credentials.bounding & bit != 0 ? 1 : 0)

@@ -110,6 +110,12 @@ public final class NotificationPlatform: HostThreads {
     settle(task)
     executions.removeAll { $0.task === task }
     if isLaunching, launches.first?.task === task, serveLaunch(notification, task) { return }
+    if task.hasLent { task.giveBack() }
+    if task.traits.isStrict, CallTable.isForbiddenStrictly(notification.number) {
+      // As seccomp(2) says of SECCOMP_MODE_STRICT. It dies of it, whatever it is told.
+      _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))
+      return space.listener.answer(notification.id, value: 0, error: -EPERM)
+    }
     let a = notification.arguments
     task.parked = ParkedCall(
       call: Call(
@@ -144,6 +150,8 @@ public final class NotificationPlatform: HostThreads {
   }
 
   // What handlers ask.
+
+  public override var filterPrologue: [UInt8] { FilterPrologue.bytes }
 
   public override func receiveWaiting() {
     while space.listener.hasNext() {

@@ -107,6 +107,9 @@ public struct StubFilter: Sendable {
     Continued(
       "its place among processes", [109: "setpgid", 112: "setsid", 157: "prctl"],
       "the sentry has done the same; prctl for PR_SET_CHILD_SUBREAPER alone"),
+    Continued(
+      "its own filter", [317: "seccomp", 157: "prctl"],
+      "it takes away from what the caller may ask, above this filter; a listener is refused"),
   ]
   static let continuedMappings = Continued(
     "mappings of files, and pages kept",

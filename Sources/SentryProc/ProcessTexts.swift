@@ -52,7 +52,10 @@ enum ProcessTexts {
     line("CapEff", who.effective)
     line("CapBnd", who.bounding)
     line("CapAmb", who.ambient)
-    text += Array("NoNewPrivs:\t\(who.noNewPrivileges ? 1 : 0)\nSeccomp:\t2\nSeccomp_filters:\t1\n".utf8)
+    let filters = HostStatus(host).guestFilters
+    let mode = task.traits.isStrict ? 1 : filters > 0 ? 2 : 0
+    text += Array(
+      "NoNewPrivs:\t\(who.noNewPrivileges ? 1 : 0)\nSeccomp:\t\(mode)\nSeccomp_filters:\t\(filters)\n".utf8)
     text += lines(of: host) { $0.hasPrefix("Cpus_") || $0.hasPrefix("Mems_") || $0.contains("ctxt_switches") }
     return text
   }

@@ -21,7 +21,12 @@ public struct HostStatus: Equatable, Sendable {
     public var involuntarySwitches: UInt64 = 0
     public init() {}
   }
+  /// With the sandbox's own; 0 where the host does not tell (Linux 5.9 does).
+  public private(set) var filters: UInt64 = 0
   public init() {}
+
+  /// The guest's own filters.
+  public var guestFilters: UInt64 { filters > 1 ? filters - 1 : 0 }
 
   /// - Parameter text: of the file.
   public init(_ text: [UInt8]) {
@@ -47,10 +52,12 @@ public struct HostStatus: Equatable, Sendable {
     case Self.peak: values.peak = Self.decimal(value)
     case Self.highWater: values.highWater = Self.decimal(value)
     case Self.voluntary: values.voluntarySwitches = Self.decimal(value)
+    case Self.filters: filters = Self.decimal(value)
     case Self.involuntary: values.involuntarySwitches = Self.decimal(value)
     default: break
     }
   }
+  private static let filters = [UInt8]("Seccomp_filters".utf8)[...]
   private static let state = [UInt8]("State".utf8)[...]
   private static let pending = [UInt8]("SigPnd".utf8)[...]
   private static let sharedPending = [UInt8]("ShdPnd".utf8)[...]

@@ -37,6 +37,9 @@ open class HostThreads {
   /// Whether a thread of the process has been made, or is about to be, whose number the sentry does not know yet.
   open func isExpectingThread(of group: ThreadGroup) -> Bool { false }
 
+  /// Instructions (struct sock_filter, 8 bytes each) that must stand before every filter of a guest's own.
+  open var filterPrologue: [UInt8] { [] }
+
   /// The thread, or its whole process, ends with the call that it is in.
   open func ending(_ task: Task, wholeGroup: Bool) {}
 }

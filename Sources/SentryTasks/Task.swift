@@ -22,6 +22,7 @@ public final class Task {
   /// What prctl(2), nice(2) and the like say of the thread.
   public var traits = TaskTraits()
   var resumption: Resumption?
+  var borrowed: [Borrowed] = []
 
   public init(
     kernel: Kernel, id: Int32, hostID: Int32, group: ThreadGroup, memory: GuestMemory, descriptors: DescriptorTable,

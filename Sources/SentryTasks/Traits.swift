@@ -19,6 +19,8 @@ public struct TaskTraits: Sendable {
   public var schedulingPolicy: Int32 = 0
   /// sched_setaffinity(2)'s mask; empty for all there are.
   public var processors: [UInt8] = []
+  /// SECCOMP_MODE_STRICT.
+  public var isStrict = false
   public init() {}
 }
 
