@@ -218,7 +218,7 @@ let coreTests: [Target] = [
   tests("Trace", ["ChildProcesses", "Trace", "Policy", "Seccomp", "Linux", "Formats"]),
   tests("Images", ["ChildProcesses", "Images", "Walls", "Linux", "CLinux", "Formats"]),
   tests("Options", ["ChildProcesses", "Options", "Formats"]),
-  tests("Sentry", ["SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
+  tests("Sentry", ["Sentry", "Seccomp", "Walls", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   tests("SentryELF", ["SentryELF", "Formats", "Linux"]),
   tests("SentryPlatform", ["ChildProcesses", "SentryGuests", "SentryPlatform", "SentryCalls", "Seccomp", "Linux"]),
   // C programs that pass on Linux first and then run in the sentry.

@@ -51,6 +51,7 @@ struct RaisedBox {
     configuration.mounts += try GeneratedFiles.mounts(plan, folder: folder)
     var bundle = Bundle(
       id: record.id, directory: folder, configuration: configuration, root: plan.root, policy: plan.policy)
+    bundle.debug = session.debug
     switch plan.filter {
     case .unconfined: break
     case .compiled(let filter): bundle.filter = filter

@@ -2,6 +2,19 @@ import CLinux
 
 /// Waiting for one descriptor (poll(2)).
 public enum Readiness {
+  /// What of POLL* holds at this moment, error and hangup among it; 0 where nothing does.
+  public static func now(_ descriptor: Int32, _ events: Int32) -> Int32 {
+    var entry = pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: events), revents: 0)
+    var none = timespec()
+    // SAFETY: as below.
+    let result = unsafe withUnsafeMutablePointer(to: &entry) { entry in
+      unsafe withUnsafeMutablePointer(to: &none) { none in
+        systemCall(Int(SYS_ppoll), UInt(bitPattern: entry), 1, UInt(bitPattern: none), 0)
+      }
+    }
+    return result > 0 ? Int32(UInt16(bitPattern: entry.revents)) : 0
+  }
+
   /// True when the descriptor can be read or has hung up; false when so many milliseconds passed first (nil: no bound).
   public static func wait(_ descriptor: Int32, milliseconds: UInt64?) throws(SystemError) -> Bool {
     let deadline = milliseconds.map { Clock.monotonicNanoseconds() + min($0, 1 << 40) * 1_000_000 }

@@ -195,7 +195,7 @@ public enum Completion {
   private static func zshBranches(_ names: [(String, String)], call: String, _ verb: Verb? = nil) -> String {
     let options =
       verb.map { zshOptions($0).joined(separator: " \\\n") }
-      ?? "    '--root[Where images and sandboxes are kept]:folder:_files -/' '--debug[Say what is asked of the kernel]'"
+      ?? "    '--root[Where images and sandboxes are kept]:folder:_files -/' '--debug[Name system calls that are not there]'"
     var text = "  local line state\n  local -a names\n  names=(\n"
     for (name, summary) in names { text += "    '\(name):\(zshText(summary))'\n" }
     return text + """

@@ -97,7 +97,9 @@ public struct Verb: Sendable {
       Option(
         "root", value: "DIR", "Where images and sandboxes are kept (/var/lib/immure for root, else the XDG data folder)"
       ),
-      Option("debug", "Say on stderr what is asked of the kernel and what it answers when something fails"),
+      Option(
+        "debug",
+        "With `run --wall sentry`: name on stderr each system call that the program asked for and is not there, once"),
       Option("help", "h", "Show this help"),
     ])
 }

@@ -99,9 +99,16 @@ struct SentryProcess {
       plan.user.user = identity.builder.user
       plan.user.group = identity.builder.group
       plan.setGroups = false
-      plan.filter = try SentryFilter.compiled()
+      plan.filter = try SentryFilter(hasWritableFolders: hasWritableFolders).compiled()
       plan.parentDeathSignal = SIGKILL
       try Confinement.enter(plan)
+    }
+  }
+
+  private var hasWritableFolders: Bool {
+    if case .directory(_, let readOnly) = bundle.root, !readOnly, !bundle.configuration.rootReadOnly { return true }
+    return mounts.items.contains {
+      if case .tree = $0.source { !$0.options.attributes.contains(.readOnly) } else { false }
     }
   }
 

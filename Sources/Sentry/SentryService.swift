@@ -34,10 +34,12 @@ final class SentryService {
     self.socket = socket
     do throws(SystemError) {
       try HostFiles.prepare()
+      HostProcessors.prepare()
       signals = try SignalForwarder()
       let processes = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
       let space = try GuestSpace(
-        processes: FileDescriptor(owning: processes.release()), filter: StubFilter(.of(bundle)))
+        processes: FileDescriptor(owning: processes.release()),
+        filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug))
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue)
@@ -51,6 +53,10 @@ final class SentryService {
     }
     if let name = bundle.configuration.hostname { kernel.names.host = Array(name.utf8) }
     kernel.memoryLimit = bundle.configuration.resources.memoryLimit.flatMap { $0 > 0 ? UInt64($0) : nil }
+    if bundle.debug {
+      let log = RefusalLog(terminal: process.terminal)
+      platform.failed = { call, error, row, task in log.refused(call, error, row, task) }
+    }
     MemoryDevices.add(to: special)
     Pipe.serve(special)
     TerminalDirectory.serve(special, kernel.terminals)

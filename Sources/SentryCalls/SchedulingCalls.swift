@@ -121,9 +121,9 @@ enum SchedulingCalls {
       try task.memory.store([UInt8](bytes.prefix(Int(min(size, 56)))), at: call.arguments.1.address)
       return .zero
     },
-    CallRow(309, "getcpu", .part("the sentry's own processor")) { (call, task) throws(Errno) in
+    CallRow(309, "getcpu") { (call, task) throws(Errno) in
       if !call.arguments.0.address.isNull {
-        try task.memory.store(HostProcessors.current(), at: call.arguments.0.address)
+        try task.memory.store(HostProcessors.last(of: task), at: call.arguments.0.address)
       }
       if !call.arguments.1.address.isNull { try task.memory.store(UInt32(0), at: call.arguments.1.address) }
       return .zero

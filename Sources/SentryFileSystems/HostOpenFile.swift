@@ -49,6 +49,8 @@ final class HostOpenFile: OpenFile {
     try HostFiles.allocate(descriptor.rawValue, mode, offset, length)
   }
   override func synchronize() throws(Errno) {
+    // Nothing was written through here.
+    if file.fileSystem.isReadOnly { return }
     try HostFiles.answer(systemCall(Int(SYS_fsync), word(descriptor.rawValue)))
   }
   override func bytes(at offset: Int64, count: Int) throws(Errno) -> [UInt8] {

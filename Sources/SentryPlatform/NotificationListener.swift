@@ -41,14 +41,7 @@ struct NotificationListener: ~Copyable {
   }
 
   /// Whether a call waits to be taken.
-  borrowing func hasNext() -> Bool {
-    var entry = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
-    // SAFETY: one entry, alive across the call.
-    let result = unsafe withUnsafeMutablePointer(to: &entry) { pointer in
-      systemCall(Int(SYS_poll), UInt(bitPattern: pointer), 1, 0)
-    }
-    return result > 0 && Int32(entry.revents) & POLLIN != 0
-  }
+  borrowing func hasNext() -> Bool { Readiness.now(descriptor.rawValue, POLLIN) & POLLIN != 0 }
 
   /// Answers with a value, or where `error` is below zero with that; whoever is gone is none to be told.
   borrowing func answer(_ id: UInt64, value: Int64, error: Int32 = 0) { respond(id, value, error, 0) }

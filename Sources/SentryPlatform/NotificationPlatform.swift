@@ -1,6 +1,6 @@
 import CLinux
 public import Linux
-import SentryABI
+public import SentryABI
 public import SentryCalls
 import SentryMemory
 public import SentryTasks
@@ -33,8 +33,8 @@ public final class NotificationPlatform: HostThreads {
   private var ends: UInt64 = 0
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
   public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
-  /// For a call that no row serves.
-  public var unknown: (_ number: Int32, _ task: Task) -> Void = { _, _ in }
+  /// Told of each call that ends with an error, with its row; nil costs nothing.
+  public var failed: ((_ call: Call, _ error: Errno, _ row: CallRow?, _ task: Task) -> Void)?
   /// For a thread that nothing is known of, by the guests' number; its process is killed.
   public var stray: (_ thread: Int32) -> Void = { _ in }
   public private(set) var hasEnded = false
@@ -130,7 +130,7 @@ public final class NotificationPlatform: HostThreads {
   private func look(_ task: Task) {
     guard let parked = task.parked else { return }
     guard let row = table[parked.call.number] else {
-      unknown(parked.call.number, task)
+      failed?(parked.call, .notImplemented, nil, task)
       space.listener.answer(parked.id, value: 0, error: -ENOSYS)
       return task.endCall()
     }
@@ -144,6 +144,7 @@ public final class NotificationPlatform: HostThreads {
       case .gone: break
       }
     } catch {
+      failed?(parked.call, error, row, task)
       space.listener.answer(parked.id, value: 0, error: -error.rawValue)
     }
     task.endCall()

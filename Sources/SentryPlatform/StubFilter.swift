@@ -39,8 +39,11 @@ public struct StubFilter: Sendable {
   public let policy: Policy
   /// By number: whether it may be let through.
   private let continuing: [Bool]
-  public init(_ policy: Policy) {
+  /// Calls that are not there are answered by the sentry, which can tell of them, and not by the filter.
+  private let asksForAbsent: Bool
+  public init(_ policy: Policy, asksForAbsent: Bool = false) {
     self.policy = policy
+    self.asksForAbsent = asksForAbsent
     var continuing = [Bool](repeating: false, count: 512)
     for number in Self.continued(policy).flatMap(\.numbers) { continuing[Int(number)] = true }
     self.continuing = continuing
@@ -150,7 +153,7 @@ public struct StubFilter: Sendable {
     let rows = Self.always + (policy == .nativeHarmless ? Self.harmless : [])
     return rows + Self.atStub.filter { row in !rows.contains { $0.number == row.number } }
   }
-  public var refused: [Row] { Self.absent }
+  public var refused: [Row] { asksForAbsent ? [] : Self.absent }
 
   /// The program. Other architectures' calls (int 0x80) end the process; x32's numbers are ENOSYS.
   public var instructions: [FilterInstruction] {
@@ -161,7 +164,7 @@ public struct StubFilter: Sendable {
       .load(SeccompDataOffset.number), .jump(Opcode.jumpIfGreaterOrEqual, 0x4000_0000, .absent, nil),
     ]
     for row in allowed { lines.append(.jump(Opcode.jumpIfEqual, row.number, .allow, nil)) }
-    for row in Self.absent { lines.append(.jump(Opcode.jumpIfEqual, row.number, .absent, nil)) }
+    for row in refused { lines.append(.jump(Opcode.jumpIfEqual, row.number, .absent, nil)) }
     lines.append(.jump(Opcode.jumpIfEqual, 9, .mapping, nil))
     if isHarmless { lines.append(.jump(Opcode.jumpIfEqual, 247, .waiting, nil)) }
     for row in Self.atStub where row.number != 9 { lines.append(.jump(Opcode.jumpIfEqual, row.number, .place, nil)) }

@@ -51,12 +51,8 @@ public final class HostSocket: SocketFile {
   public override var queue: WaitQueue? { changes }
 
   public override var readiness: PollEvents {
-    var asked = pollfd(fd: descriptor, events: Int16(POLLIN | POLLOUT | POLLPRI | 0x2000), revents: 0)
-    // SAFETY: poll reads and fills one pollfd, alive across the call; with no time-out it does not block.
-    _ = unsafe withUnsafeMutablePointer(to: &asked) { pointer in
-      systemCall(Int(SYS_poll), UInt(bitPattern: pointer), 1, 0)
-    }
-    return PollEvents(rawValue: UInt32(UInt16(bitPattern: asked.revents)))
+    // POLLRDHUP too.
+    PollEvents(rawValue: UInt32(bitPattern: Readiness.now(descriptor, POLLIN | POLLOUT | POLLPRI | 0x2000)))
   }
 
   @discardableResult

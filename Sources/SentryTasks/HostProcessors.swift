@@ -3,23 +3,28 @@ import Linux
 
 /// The processors that the sandbox may use.
 public enum HostProcessors {
-  /// As sched_getaffinity(2) gives them: whole words of 64.
-  public static func allowed() -> [UInt8] {
+  /// As sched_getaffinity(2) gave them when they were first asked for: whole words of 64.
+  public static func allowed() -> [UInt8] { known }
+
+  /// Looks while the sentry may still ask.
+  public static func prepare() { _ = known }
+
+  private static let known: [UInt8] = {
     var mask = [UInt8](repeating: 0, count: 1024)
     let filled = unsafe mask.withUnsafeMutableBytes { bytes in
       // SAFETY: the call fills at most the 1024 bytes it is told of.
       systemCall(Int(SYS_sched_getaffinity), 0, 1024, UInt(bitPattern: bytes.baseAddress))
     }
     return [UInt8](mask.prefix(max(8, filled)))
-  }
+  }()
 
-  public static func current() -> UInt32 {
-    var processor: UInt32 = 0
-    // SAFETY: getcpu fills one word.
-    _ = unsafe withUnsafeMutablePointer(to: &processor) {
-      systemCall(Int(SYS_getcpu), UInt(bitPattern: $0), 0, 0)
-    }
-    return processor
+  /// Where a thread ran last (proc_pid_stat(5), field 39).
+  public static func last(of task: Task) -> UInt32 {
+    let text = task.kernel.host.contents(task.hostID, "stat", limit: 1024)
+    // Behind the name, which may have anything in it but its last parenthesis.
+    guard let end = text.lastIndex(of: 0x29) else { return 0 }
+    let fields = text[(end + 1)...].split(separator: 0x20)
+    return fields.count > 36 ? UInt32(truncatingIfNeeded: HostStatus.decimal(fields[36])) : 0
   }
 
   /// How many.

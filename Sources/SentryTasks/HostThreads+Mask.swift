@@ -87,7 +87,10 @@ extension HostThreads {
         _ = systemCall(Int(SYS_kill), word(thread), word(Signal.kill))
         return nil
       }
-      _ = systemCall(Int(SYS_sched_yield))
+      // Its processor may be this one.
+      var moment = timespec(tv_sec: 0, tv_nsec: 20_000)
+      // SAFETY: ppoll reads one timespec.
+      _ = unsafe withUnsafeMutablePointer(to: &moment) { systemCall(Int(SYS_ppoll), 0, 0, UInt(bitPattern: $0), 0) }
     }
   }
 }

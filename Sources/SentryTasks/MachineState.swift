@@ -1,4 +1,3 @@
-import CLinux
 import Linux
 
 /// Memory as sysinfo(2) and /proc/meminfo tell it: the sandbox's limit where it has one, else the host's whole, of which the guests hold
@@ -8,19 +7,29 @@ public struct MachineMemory: Equatable, Sendable {
   public var free: UInt64
 
   public static func now(_ kernel: Kernel) -> MachineMemory {
-    var info = CLinux.sysinfo()
-    // SAFETY: sysinfo fills one struct.
-    _ = unsafe withUnsafeMutablePointer(to: &info) { systemCall(Int(SYS_sysinfo), UInt(bitPattern: $0)) }
-    let unit = UInt64(max(1, info.mem_unit))
-    let host = UInt64(info.totalram) &* unit
-    guard let limit = kernel.memoryLimit, limit < host else {
-      return MachineMemory(total: host, free: UInt64(info.freeram) &* unit)
+    let (host, unused) = told(kernel.host.machineContents("meminfo"))
+    guard let limit = kernel.memoryLimit, limit < host || host == 0 else {
+      return MachineMemory(total: host, free: unused)
     }
     var used: UInt64 = 0
     for group in kernel.groups.values where !group.traits.hasEnded {
       used &+= HostStatus(kernel.host.contents(group.hostID, "status", limit: 8192)).values.resident &* 1024
     }
     return MachineMemory(total: limit, free: limit > used ? limit - used : 0)
+  }
+}
+
+extension MachineMemory {
+  /// MemTotal and MemFree of proc_meminfo(5).
+  private static func told(_ text: [UInt8]) -> (total: UInt64, free: UInt64) {
+    var (total, free) = (UInt64(0), UInt64(0))
+    for line in text.split(separator: 0x0a).prefix(8) {
+      let words = line.split(separator: 0x20)
+      guard words.count > 1 else { continue }
+      if words[0].elementsEqual("MemTotal:".utf8) { total = HostStatus.decimal(words[1]) &* 1024 }
+      if words[0].elementsEqual("MemFree:".utf8) { free = HostStatus.decimal(words[1]) &* 1024 }
+    }
+    return (total, free)
   }
 }
 

@@ -108,6 +108,8 @@ public struct Bundle: Sendable {
   public var preservedDescriptors: [Int32]
   /// Whether systemd is to make the box's control group, `cgroupsPath` being "SLICE:PREFIX:NAME" (or absent).
   public var usesSystemd = false
+  /// Whether what the code asked for and is not there is told on the box's stderr, by walls with a kernel of their own.
+  public var debug = false
 
   public init(
     id: String, directory: String, configuration: RuntimeConfiguration, root: RootFilesystem,

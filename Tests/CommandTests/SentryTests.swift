@@ -144,6 +144,25 @@ struct SentryTests {
     #expect(other.status == 125 && other.error.contains("processes.system_calls"), "\(other.error)")
   }
 
+  @Test("--debug names what was asked for and is not there, once for each program and call")
+  func debug() throws {
+    let immure = Immure()
+    // io_uring_setup, a number that no kernel has, prctl(4711), socket(AF_BLUETOOTH); an answer like any other is none of it.
+    let script =
+      "for (1, 2) { syscall 425, 1, 0; syscall 999, 0; syscall 157, 4711; syscall 41, 31, 3, 0; -e '/nothing' }"
+    let words = ["run", "--rm", "--wall", "sentry", "--quiet", "--", "perl", "-e", script]
+    let told = try Immure.run(["--root", immure.root.path, "--debug"] + words)
+    let lines = told.error.split(separator: "\n").filter { $0.contains("immure: perl (") }
+    #expect(told.status == 0)
+    for part in [
+      "io_uring_setup (425) is not there: Function not implemented", "an unknown call (999) is not there",
+      "prctl (157) with 0x1267 is refused: Invalid argument", "socket (41) with 0x1f00000003 is refused",
+    ] { #expect(lines.count { $0.contains(part) } == 1, "\(part): \(told.error)") }
+    #expect(!lines.contains { $0.contains("stat (") || $0.contains("ioctl (16) with 0x5401") }, "\(told.error)")
+    let silent = try Immure.run(["--root", immure.root.path] + words)
+    #expect(silent.status == 0 && silent.error.isEmpty, "\(silent.error)")
+  }
+
   /// As the host's kernel tells of the sentry and of a guest.
   @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
   func confined() throws {

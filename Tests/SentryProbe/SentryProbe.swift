@@ -172,8 +172,9 @@ enum SentryProbe {
       let path = try find(program[0], environment, task)
       world.platform.reaped = { process, ended in if process == task.group.id { status = ended } }
       if traces {
-        world.platform.unknown = { number, task in
-          try? File.writeAll(2, Array("SentryProbe: \(task.id): call \(number) is not there\n".utf8))
+        world.platform.failed = { call, _, row, task in
+          if row != nil { return }
+          try? File.writeAll(2, Array("SentryProbe: \(task.id): call \(call.number) is not there\n".utf8))
         }
       }
       world.platform.stray = { thread in
