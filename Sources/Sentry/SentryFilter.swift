@@ -45,7 +45,7 @@ package struct SentryFilter {
       [
         "socket", "bind", "listen", "connect", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown",
       ], "the guests' internet sockets, in the sentry's own network namespace"),
-    Row(["futex", "getrandom", "clock_gettime", "exit_group"], "the sentry's own, and what guests ask of them"),
+    Row(["futex", "clock_gettime", "exit_group"], "the sentry's own, and what guests ask of them"),
   ]
   static let writableFolders: [Row] = [
     Row(["mknodat", "symlinkat", "renameat2"], "names in writable folders"),

@@ -37,9 +37,11 @@ final class SentryService {
       HostProcessors.prepare()
       signals = try SignalForwarder()
       let processes = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
+      let folder = FileDescriptor(owning: processes.release())
+      let hasClone3 = GuestSpace.shutUserNamespaces(folder.rawValue)
       let space = try GuestSpace(
-        processes: FileDescriptor(owning: processes.release()),
-        filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug))
+        processes: folder,
+        filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug, hasClone3: hasClone3))
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue)

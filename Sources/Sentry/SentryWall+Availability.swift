@@ -8,6 +8,10 @@ extension SentryWall {
     #if arch(x86_64)
       var lacks: [Lack] = []
       if let lack = Self.notificationLack() { lacks.append(lack) }
+      if systemCall(Int(IMMURE_SYS_mount_setattr), word(-1), 0, 0, 0, 0) == -Int(ENOSYS) {
+        lacks.append(
+          Lack("this kernel has no mount_setattr (Linux 5.12)", remedy: "boot a newer kernel, or use --wall jail"))
+      }
       if case .refused(let lack) = host.userNamespaces { lacks.append(lack) }
       if !lacks.isEmpty { return .missing(lacks) }
       var notes: [String] = []

@@ -8,7 +8,7 @@ extension SentryWall {
   /// map.
   public func callCounts(under policy: Policy) -> CallCounts? {
     let rule = policy.processes.systemCalls?.value ?? .nativeHarmless
-    let filter = StubFilter(StubFilter.Policy(rule))
+    let filter = StubFilter(StubFilter.Policy(rule), hasClone3: true)
     let program = filter.instructions
     var (native, asked): (Set<UInt32>, Set<UInt32>) = ([], [])
     for number in UInt32(0)..<512 {

@@ -1,6 +1,7 @@
 import CLinux
 import Linux
 import SentryABI
+import SentryFileSystems
 import SentryMemory
 import SentryTasks
 
@@ -51,8 +52,8 @@ enum MachineCalls {
     while buffer.remaining > 0 {
       let count = min(block.count, buffer.remaining)
       let filled = unsafe block.withUnsafeMutableBytes { bytes in
-        // SAFETY: getrandom fills at most `count` bytes of the block.
-        systemCall(Int(SYS_getrandom), UInt(bitPattern: bytes.baseAddress), UInt(count), 0)
+        // SAFETY: at most `count` bytes of the block are filled.
+        HostRandom.fill(UInt(bitPattern: bytes.baseAddress), count)
       }
       guard filled > 0 else { throw .inputOutput }
       do throws(Errno) {

@@ -14,6 +14,7 @@ public enum HostFiles {
       systemCall(Int(SYS_openat), word(AT_FDCWD), $0, UInt(O_PATH | O_DIRECTORY | O_CLOEXEC))
     }
     unsafe opened = Int32(try checked("open", "/proc/self/fd", result))
+    try HostRandom.prepare()
     // Files that guests make have the modes that guests ask for.
     _ = systemCall(Int(SYS_umask), 0)
   }

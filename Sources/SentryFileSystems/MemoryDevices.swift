@@ -64,11 +64,10 @@ public final class MemoryDevices: OpenFile {
     var failure: Errno?
     var start = 0
     let count = bytes.count
-    // SAFETY: getrandom fills at most the rest of the array.
+    // SAFETY: at most the rest of the array is filled.
     unsafe bytes.withUnsafeMutableBytes { bytes in
       while start < count {
-        let result = systemCall(
-          Int(SYS_getrandom), UInt(bitPattern: bytes.baseAddress) &+ UInt(start), UInt(count - start), 0)
+        let result = HostRandom.fill(UInt(bitPattern: bytes.baseAddress) &+ UInt(start), count - start)
         if result == -Int(EINTR) { continue }
         guard result > 0 else {
           failure = Errno(rawValue: Int32(truncatingIfNeeded: -result))

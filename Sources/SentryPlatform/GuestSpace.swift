@@ -39,6 +39,20 @@ public struct GuestSpace: ~Copyable {
     self.filter = filter
   }
 
+  /// Makes the caller's user namespace one that no other can be made in: its limits go with it (user_namespaces(7)). Wants CAP_SYS_RESOURCE
+  /// there.
+  /// - Parameter processes: the root of a procfs.
+  /// - Returns: false where that cannot be said.
+  public static func shutUserNamespaces(_ processes: Int32) -> Bool {
+    do throws(SystemError) {
+      try File.writeExisting("sys/user/max_user_namespaces", "0", at: processes)
+      return true
+    } catch {
+      // A procfs without it, or one that is read-only.
+      return false
+    }
+  }
+
   /// The listener is made in a table of descriptors that both share, until the keeper's exec gives it one of its own, which is empty. So no
   /// descriptor may be owned here: the child would close it for both.
   private static func spawn(

@@ -41,11 +41,14 @@ public struct StubFilter: Sendable {
   private let continuing: [Bool]
   /// Calls that are not there are answered by the sentry, which can tell of them, and not by the filter.
   private let asksForAbsent: Bool
-  public init(_ policy: Policy, asksForAbsent: Bool = false) {
+  /// Whether clone3(2) is there: only where guests can make no user namespaces whatever its flags say when the host reads them.
+  private let hasClone3: Bool
+  public init(_ policy: Policy, asksForAbsent: Bool = false, hasClone3: Bool = false) {
     self.policy = policy
     self.asksForAbsent = asksForAbsent
+    self.hasClone3 = hasClone3
     var continuing = [Bool](repeating: false, count: 512)
-    for number in Self.continued(policy).flatMap(\.numbers) { continuing[Int(number)] = true }
+    for number in Self.continued(policy, hasClone3).flatMap(\.numbers) { continuing[Int(number)] = true }
     self.continuing = continuing
   }
 
@@ -88,17 +91,20 @@ public struct StubFilter: Sendable {
     Row(462, "mseal", "the caller's memory"),
   ]
   /// Their arguments lie in memory that may change after a look, or they reach past this filter: ENOSYS at once, as an older kernel says.
+  static let lastResort = [Row(435, "clone3", "its flags lie in memory; C libraries go on to clone")]
   static let absent: [Row] = [
-    Row(435, "clone3", "its flags lie in memory; C libraries go on to clone"),
     Row(425, "io_uring_setup", "its calls pass no filter"),
     Row(426, "io_uring_enter", "its calls pass no filter"),
     Row(427, "io_uring_register", "its calls pass no filter"),
   ]
 
+  static let births = Continued(
+    "a new thread or process", [56: "clone", 57: "fork", 58: "vfork"],
+    "what the child has is prepared; flags that make namespaces or descriptors are refused")
+  static let birthsByClone3 = Continued(
+    births.kind, [56: "clone", 57: "fork", 58: "vfork", 435: "clone3"],
+    "as without clone3, whose flags the host reads once more: user namespaces are shut, others want capabilities")
   static let continuedAlways: [Continued] = [
-    Continued(
-      "a new thread or process", [56: "clone", 57: "fork", 58: "vfork"],
-      "what the child has is prepared; flags that make namespaces or descriptors are refused"),
     Continued("another program", [59: "execve", 322: "execveat"], "whatever the path says, the host finds the stub"),
     Continued("its end", [60: "exit", 231: "exit_group"], "what it had open is closed"),
     Continued(
@@ -138,9 +144,10 @@ public struct StubFilter: Sendable {
   ]
 
   /// What the host's kernel performs after the sentry has looked: nothing else that the filter asks about may be let through.
-  public var continued: [Continued] { Self.continued(policy) }
-  private static func continued(_ policy: Policy) -> [Continued] {
-    continuedAlways + (policy == .strict ? continuedStrict : [continuedMappings, continuedWaiting])
+  public var continued: [Continued] { Self.continued(policy, hasClone3) }
+  private static func continued(_ policy: Policy, _ hasClone3: Bool) -> [Continued] {
+    [hasClone3 ? birthsByClone3 : births] + continuedAlways
+      + (policy == .strict ? continuedStrict : [continuedMappings, continuedWaiting])
   }
 
   /// Whether the host's kernel may perform this call of a guest's.
@@ -153,7 +160,9 @@ public struct StubFilter: Sendable {
     let rows = Self.always + (policy == .nativeHarmless ? Self.harmless : [])
     return rows + Self.atStub.filter { row in !rows.contains { $0.number == row.number } }
   }
-  public var refused: [Row] { asksForAbsent ? [] : Self.absent }
+  public var refused: [Row] {
+    (hasClone3 ? [] : Self.lastResort) + (asksForAbsent ? [] : Self.absent)
+  }
 
   /// The program. Other architectures' calls (int 0x80) end the process; x32's numbers are ENOSYS.
   public var instructions: [FilterInstruction] {

@@ -47,7 +47,9 @@ public final class GuestProgram {
     }
     let made = try start(
       [
-        "musl-gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static", Self.sources + "/\(name).c", "-o",
+        "musl-gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-Wno-unused-result", "-idirafter",
+        "/usr/include",
+        "-idirafter", "/usr/include/x86_64-linux-gnu", Self.sources + "/\(name).c", "-o",
         program,
       ]
         + options)
@@ -74,6 +76,20 @@ public final class GuestProgram {
   /// In the sentry.
   public func inSentry(_ arguments: [String] = [], options: [String] = [], input: String = "/dev/null") throws -> Run {
     try start([Self.probe] + options + [root, "/bin/program"] + arguments, input: input)
+  }
+
+  /// A command before a command: it gives the host no calls that are younger than Linux 5.9.
+  public func oldHost() throws -> String {
+    let command = folder + "/old-host"
+    let source = (Self.sources as NSString).deletingLastPathComponent + "/Fixtures/OldHost/old-host.c"
+    let made = try start(
+      [
+        "musl-gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-idirafter", "/usr/include",
+        "-idirafter",
+        "/usr/include/x86_64-linux-gnu", source, "-o", command,
+      ])
+    if made.status != 0 { throw Failure(description: made.error) }
+    return command
   }
 
   /// A command of the host, at most for a minute.

@@ -19,6 +19,26 @@ struct GuestTests {
     #expect(run == native, "\(run)")
   }
 
+  /// The sentry's host has no call that is younger than Linux 5.9, and then none at all of those that the guest asks for. What the sentry
+  /// itself cannot be without: clone3 (5.3), pidfd_open (5.3).
+  @Test(
+    "on a host of 5.9 guests have the calls of a new one",
+    arguments: [
+      [], ["--without", "\(openat2)", "--without", "\(faccessat2)", "--without", "332", "--without", "326"],
+    ], policies)
+  func oldHost(without: [String], options: [String]) throws {
+    let program = try GuestProgram("platform/modern")
+    let native = try program.natively()
+    #expect(native.status == 0, "\(native)")
+    let host = try program.oldHost()
+    // It is as old as it says.
+    let aged = try program.start([host] + without + [program.program])
+    #expect(aged.status == 1 && aged.output.contains("FAIL epoll_pwait2: -38"), "\(aged)")
+    let run = try program.start([host] + without + [GuestProgram.probe] + options + [program.root, "/bin/program"])
+    #expect(run == native, "\(run)")
+  }
+  private static let (openat2, faccessat2) = (437, 439)
+
   @Test("a hostile program hurts itself alone", arguments: policies)
   func hostile(options: [String]) throws {
     let program = try GuestProgram("platform/hostile")

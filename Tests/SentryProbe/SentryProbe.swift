@@ -103,7 +103,7 @@ enum SentryProbe {
     try HostFiles.prepare()
     let folder = try File.open(root, O_PATH | O_DIRECTORY)
     let processes = try File.open("/proc", File.directoryOnly)
-    let space = try GuestSpace(processes: processes, filter: StubFilter(policy))
+    let space = try GuestSpace(processes: processes, filter: StubFilter(policy, hasClone3: true))
     do throws(Errno) {
       let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true)
       let special = SpecialFiles()
