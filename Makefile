@@ -44,7 +44,7 @@ build-tests: packages-test guest isal
 test: build-tests ## Build, and run every suite within its budget; SUITES="PolicyTests …" for some
 	@Scripts/test.sh $(SUITES)
 
-test-all: packages-kernels build-tests ## The same with nothing sampled, and test-kernels; writes docs/test-results.md
+test-all: packages-kernels packages-workloads build-tests ## The same with nothing sampled, and test-kernels; writes docs/test-results.md
 	@Scripts/test-all.sh $(SUITES)
 
 test-kernels: packages-kernels build ## Debian's stock kernels with systemd, emulated; writes docs/kernels.md

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that a task needs and that are missing, by name: install-packages.sh build|test|demo|dist|bench|isal …
+# Installs the Debian packages that a task needs and that are missing, by name: install-packages.sh build|test|workloads|demo|dist …
 # Says nothing where all are there. Needs root or sudo only where one is missing.
 set -euo pipefail
 
@@ -7,7 +7,10 @@ build=(make git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev l
 # What the tests hold immure against, and what serves them: registries, other runtimes, a static root, namespaces' tools.
 test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bsdutils iproute2 iptables attr libcap2-bin
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
-  containerd docker.io buildah libpython3.11-testsuite zsh fish erofs-utils qemu-system-x86)
+  containerd docker.io buildah libpython3.11-testsuite zsh fish erofs-utils qemu-system-x86
+  gcc g++ nodejs redis-tools nginx-light python3-numpy)
+# Large programs that only `make test-all` holds against the host's run of them.
+workloads=(golang-go python3-venv)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
 bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap redis-server redis-tools)
 dist=(dpkg gzip tar)
@@ -21,12 +24,13 @@ for task in "$@"; do
   case $task in
     build) ;;
     test) wanted+=("${test[@]}") ;;
+    workloads) wanted+=("${workloads[@]}") ;;
     demo) wanted+=("${demo[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
     dist) wanted+=("${dist[@]}") ;;
     kernels) wanted+=("${kernels[@]}") ;;
     isal) wanted+=("${isal[@]}") ;;
-    *) echo "install-packages.sh: \"$task\" is not a task: build, test, demo, bench, dist, kernels" >&2; exit 2 ;;
+    *) echo "install-packages.sh: \"$task\" is not a task: build, test, workloads, demo, bench, dist, kernels" >&2; exit 2 ;;
   esac
 done
 

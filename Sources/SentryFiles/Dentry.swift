@@ -60,7 +60,7 @@ public final class Dentry {
 
   private static func isSame(_ one: Inode?, _ other: Inode?) -> Bool {
     guard let one, let other else { return one == nil && other == nil }
-    return one === other || one.fileSystem === other.fileSystem && one.number == other.number && one.kind == other.kind
+    return one.isSame(as: other)
   }
 
   private func keep(_ child: Dentry) {

@@ -34,6 +34,12 @@ open class Inode {
   /// Brings `attributes` up to date.
   open func refresh() throws(Errno) {}
 
+  /// Whether a name that led here, and now leads to the other, leads to the same file still. A file system that uses a number again
+  /// for another file says otherwise.
+  open func isSame(as other: Inode) -> Bool {
+    self === other || fileSystem === other.fileSystem && number == other.number && kind == other.kind
+  }
+
   // MARK: Directories
 
   /// - Returns: nil where there is no such name.

@@ -65,7 +65,8 @@ public final class TerminalDirectory: PseudoDirectory {
 
 /// /dev/pts/N.
 final class TerminalNode: Inode {
-  private unowned let terminal: Terminal
+  /// Names, descriptors with O_PATH and links of proc's hold the device when the terminal is no more.
+  private weak var terminal: Terminal?
 
   init(_ fileSystem: FileSystem, _ terminal: Terminal) {
     self.terminal = terminal
@@ -79,8 +80,11 @@ final class TerminalNode: Inode {
   }
 
   override func open(_ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) -> OpenFile {
+    guard let terminal else { throw .inputOutput }
     terminal.terminals.jobs?.serve(caller.task)
     return try terminal.terminals.openTerminal(terminal, flags: flags)
   }
+  /// The next terminal of this number has the same inode number (fs/devpts/inode.c).
+  override func isSame(as other: Inode) -> Bool { self === other }
   override func change(_ change: AttributeChange) throws(Errno) { attributes.apply(change) }
 }

@@ -241,9 +241,29 @@ static void jobs(void) {
   gives("job control", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), 0);
 }
 
+// A number is used again: the name leads to the new terminal, what was held of the old one leads nowhere.
+static void again(void) {
+  int held = open(path, O_PATH), first = terminal(O_RDWR | O_NOCTTY);
+  char link[64];
+  check("the first", held >= 0 && first >= 0);
+  close(master);
+  close(first);
+  open_pair();
+  snprintf(link, sizeof link, "/proc/self/fd/%d", held);
+  gives("what was held", CALL(SYS_open, link, O_RDWR | O_NOCTTY), -EIO);
+  int second = terminal(O_RDWR | O_NOCTTY);
+  check("the second", second >= 0);
+  type("again\n");
+  char b[16];
+  gives("its line", takes(second, b, sizeof b), 6);
+  close(second);
+  close(held);
+}
+
 int main(void) {
   open_pair();
   lines();
+  again();
   close(master);
   gives("gone", CALL(SYS_open, path, O_RDWR | O_NOCTTY), -ENOENT);
   jobs();
