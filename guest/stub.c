@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "answers.h"
+
 enum {
   SYS_close = 3, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_fork = 57, SYS_execve = 59, SYS_wait4 = 61, SYS_setsid = 112,
   SYS_exit_group = 231, SYS_close_range = 436, SYS_mseal = 462
@@ -15,10 +17,11 @@ enum {
 enum { HELLO = 0x494d00, KEEPER_NEXT = 0x494d01, KEEPER_REAPED = 0x494d02, LAUNCH_FETCH = 0x494d03, LAUNCH_FAILED = 0x494d04 };
 enum role { ROLE_LOAD = 1, ROLE_KEEPER = 2 };
 enum { PROT_NONE = 0, PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, PROT_GROWSDOWN = 0x01000000 };
-enum { MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x100000 };
+enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MAP_FIXED_NOREPLACE = 0x100000 };
 enum { AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_BASE = 7, AT_ENTRY = 9, AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_SECURE = 23 };
 enum { WNOHANG = 1, WALL = 0x40000000, PAGE = 4096 };
-enum { SEGMENTS = 48, STRINGS = 8192, EXECUTABLE_STACK = 1 };
+enum { SEGMENTS = 48, STRINGS = 8192, EXECUTABLE_STACK = 1, ANSWERS = 2 };
+enum { AREA = 16384, LOWEST = 65536 };
 
 // What the sentry writes (ELFPlan.swift); little-endian, no padding.
 struct segment {
@@ -38,6 +41,8 @@ struct plan {
   struct segment segment[SEGMENTS];
   // `prefix` strings that stand in argv[0]'s place: interpreters of scripts, their arguments, the script.
   char strings[STRINGS];
+  // What the stub may answer from (answers.h).
+  uint32_t board, reserved;
 };
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f) {
@@ -153,6 +158,28 @@ static _Noreturn void enter(uint64_t *top, uint64_t entry) {
   __builtin_unreachable();
 }
 
+// Memory for answers without the sentry. Where it cannot be had every call goes the long way.
+static void prepare_answers(const struct plan *plan) {
+  volatile struct answers_page *page = ANSWERS_PAGE;
+  long board = call6(SYS_mmap, (long)ANSWERS_BOARD, sizeof(struct answers_board), PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE,
+                     plan->board, 0);
+  call(SYS_close, plan->board, 0, 0);
+  if (board != (long)ANSWERS_BOARD) return;
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  long at = call6(SYS_mmap, (long)page, PAGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+  if (at != (long)page) return;
+  // Beside what is mapped from here on, and below a program that names its addresses.
+  at = call6(SYS_mmap, 0, AREA, PROT_READ | PROT_EXEC, flags, -1, 0);
+  if (!failed(at)) page->area[0] = (uint64_t)at;
+  const struct object *program = &plan->object[0];
+  if (program->fixed && program->start >= LOWEST + AREA) {
+    uint64_t below = (program->start & ~(uint64_t)(PAGE - 1)) - AREA;
+    at = call6(SYS_mmap, (long)below, AREA, PROT_READ | PROT_EXEC, flags | MAP_FIXED_NOREPLACE, -1, 0);
+    if (at == (long)below) page->area[1] = below;
+  }
+  page->area_size = AREA;
+}
+
 static _Noreturn void load(uint64_t *top, const struct plan *plan) {
   uint64_t bias[2] = {0, 0};
   for (unsigned i = 0; i < plan->objects; i++) bias[i] = reserve(&plan->object[i]);
@@ -161,6 +188,7 @@ static _Noreturn void load(uint64_t *top, const struct plan *plan) {
     map(segment, &plan->object[segment->object], bias[segment->object]);
   }
   for (unsigned i = 0; i < plan->objects; i++) call(SYS_close, plan->object[i].descriptor, 0, 0);
+  if (plan->flags & ANSWERS) prepare_answers(plan);
   top = prefix(top, plan);
   uint64_t *vector = top + 1 + top[0] + 1;
   while (*vector++) {}

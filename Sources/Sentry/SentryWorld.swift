@@ -26,11 +26,13 @@ struct SentryWorld {
       let inode: Inode
       switch scratch {
       case .memory(let limit):
-        inode = MemoryFileSystem.overlay(lower: try HostFolder.tree(root, isReadOnly: true), limit: limit)
+        inode = MemoryFileSystem.overlay(
+          lower: try HostFolder.tree(root, isReadOnly: true, isImmutable: isImage), limit: limit)
       case .none where keepsWrites: inode = try HostFolder.tree(root, isReadOnly: false)
       // Places to mount on are made all the same.
       case .none, .directory:
-        inode = MemoryFileSystem.overlay(lower: try HostFolder.tree(root, isReadOnly: true), limit: 4 << 20)
+        inode = MemoryFileSystem.overlay(
+          lower: try HostFolder.tree(root, isReadOnly: true, isImmutable: isImage), limit: 4 << 20)
       }
       return MountNamespace(root: inode, special: special)
     }
@@ -61,6 +63,9 @@ struct SentryWorld {
     if case .directory(_, let readOnly) = bundle.root { return !readOnly && !bundle.configuration.rootReadOnly }
     return false
   }
+
+  /// The store keeps images as they are.
+  private var isImage: Bool { if case .image = bundle.root { true } else { false } }
 
   private var isReadOnly: Bool {
     if bundle.configuration.rootReadOnly { return true }

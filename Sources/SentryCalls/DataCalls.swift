@@ -20,7 +20,12 @@ enum DataCalls {
     CallRow(17, "pread64") { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       var buffer = try buffer(call, task)
-      return try read(file, &buffer, try place(call.arguments.3, file), task)
+      let outcome = try read(file, &buffer, try place(call.arguments.3, file), task)
+      if case .value(let count) = outcome {
+        task.askedBytes(
+          of: file, call.arguments.0.int32, at: call.arguments.3.int64, count: Int(truncatingIfNeeded: count))
+      }
+      return outcome
     },
     CallRow(18, "pwrite64", .part("RLIMIT_FSIZE")) { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)

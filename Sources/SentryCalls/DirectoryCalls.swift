@@ -70,6 +70,8 @@ enum DirectoryCalls {
       // CAP_SYS_CHROOT.
       guard task.credentials.has(18) else { throw .notPermitted }
       task.paths.root = place
+      // What "/" leads to is not one thing any more.
+      task.kernel.board?.turnOff()
       return .zero
     },
     CallRow(95, "umask") { (call, task) throws(Errno) in

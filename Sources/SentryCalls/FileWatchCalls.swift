@@ -12,7 +12,10 @@ enum FileWatchCalls {
     CallRow(253, "inotify_init") { (call, task) throws(Errno) in try create(0, task) },
     CallRow(294, "inotify_init1") { (call, task) throws(Errno) in try create(call.arguments.0.int32, task) },
     CallRow(254, "inotify_add_watch", .part("changes that others make to a folder of the host")) {
-      (call, task) throws(Errno) in try add(call, task)
+      (call, task) throws(Errno) in
+      // Who watches sees reads, which then must all come here.
+      defer { task.kernel.board?.change() }
+      return try add(call, task)
     },
     CallRow(255, "inotify_rm_watch") { (call, task) throws(Errno) in
       try file(call, task).unwatch(call.arguments.1.int32)

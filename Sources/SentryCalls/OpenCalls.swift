@@ -25,8 +25,14 @@ enum OpenCalls {
   ) throws(Errno) -> Outcome {
     if let outcome = try goOn(flags, task) { return outcome }
     let path = try task.text(address)
-    let file = try task.walk.open(
-      path, from: try task.start(directory, path), flags: flags & OpenFlags.all, mode: mode & 0o7777)
+    let file: OpenFile
+    do throws(Errno) {
+      file = try task.walk.open(
+        path, from: try task.start(directory, path), flags: flags & OpenFlags.all, mode: mode & 0o7777)
+    } catch {
+      if error == .noEntry { task.asked(for: path, followsLast: true) }
+      throw error
+    }
     return try finish(file, flags, task)
   }
 
@@ -62,8 +68,9 @@ enum OpenCalls {
       return task.wait(on: file.queue)
     }
     defer { file.release() }
-    return .value(
-      Int64(try task.descriptors.add(file, closesOnExec: flags & OpenFlags.closeOnExec != 0)))
+    let number = try task.descriptors.add(file, closesOnExec: flags & OpenFlags.closeOnExec != 0)
+    task.opened(file, number)
+    return .value(Int64(number))
   }
 
   /// A later look at a FIFO that waits for its other end.

@@ -44,6 +44,7 @@ extension Task {
       return try walk.find(path, from: try start(directory, path), followsLast: flags & PathFlags.noFollow == 0)
     }
     let path = try text(address)
+    defer { asked(for: path, followsLast: flags & PathFlags.noFollow == 0) }
     return try walk.find(path, from: try start(directory, path), followsLast: flags & PathFlags.noFollow == 0)
   }
 

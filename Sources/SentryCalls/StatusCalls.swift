@@ -13,6 +13,7 @@ enum StatusCalls {
     CallRow(5, "fstat") { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       try task.memory.store(try record(of: file).stat, at: call.arguments.1.address)
+      task.askedStatus(of: file, call.arguments.0.int32)
       return .zero
     },
     CallRow(6, "lstat") { (call, task) throws(Errno) in
@@ -56,29 +57,7 @@ enum StatusCalls {
 
   // MARK: stat
 
-  static func record(_ inode: Inode) throws(Errno) -> StatusRecord {
-    if !inode.fileSystem.isStable { try inode.refresh() }
-    let file = inode.attributes
-    var record = StatusRecord()
-    record.device = file.device
-    record.inode = file.inode
-    record.links = file.links
-    record.mode = file.mode
-    record.user = file.user
-    record.group = file.group
-    record.special = file.special
-    record.size = file.size
-    record.blockSize = file.blockSize
-    record.blocks = file.blocks
-    record.accessed = time(file.accessed)
-    record.modified = time(file.modified)
-    record.changed = time(file.changed)
-    record.born = time(file.born)
-    return record
-  }
-  private static func time(_ time: FileTime) -> TimeSpec {
-    TimeSpec(seconds: time.seconds, nanoseconds: Int64(time.nanoseconds))
-  }
+  static func record(_ inode: Inode) throws(Errno) -> StatusRecord { try inode.status() }
 
   /// Of an open file; one that has no inode looks like the kernel's anonymous ones.
   private static func record(of file: OpenFile) throws(Errno) -> StatusRecord {
@@ -102,6 +81,7 @@ enum StatusCalls {
       try isEmpty(address, task)
     {
       let file = try task.descriptors.file(directory.int32)
+      task.askedStatus(of: file, directory.int32, empty: address)
       return (try record(of: file), file.path)
     }
     let place = try task.place(directory, address, flags: flags)
@@ -144,6 +124,7 @@ enum StatusCalls {
       place = try task.place(directory, address, flags: flags)
     } else {
       let start = try task.start(directory, path)
+      defer { task.asked(for: path, followsLast: flags & PathFlags.noFollow == 0) }
       place = try walk.find(path, from: start, followsLast: flags & PathFlags.noFollow == 0)
     }
     if mode != 0 { try walk.check(FileAccess(rawValue: mode), place) }

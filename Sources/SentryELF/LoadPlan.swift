@@ -11,7 +11,8 @@ public enum LoadPlan {
   static let segmentsOffset = objectsOffset + 2 * objectSize
   static let stringsOffset = segmentsOffset + segmentLimit * segmentSize
   /// Bytes of the whole.
-  public static let size = stringsOffset + stringLimit
+  public static let size = boardOffset + 8
+  static let boardOffset = stringsOffset + stringLimit
 
   /// Ids for the auxiliary vector (getauxval(3)).
   public struct Identity: Sendable {
@@ -81,13 +82,19 @@ public enum LoadPlan {
   /// Says which descriptors of the process the objects are, once they are there.
   public static func set(descriptors: [Int32], in plan: inout [UInt8]) {
     for (index, descriptor) in descriptors.prefix(2).enumerated() {
-      let at = objectsOffset + index * objectSize + 40
-      var rest = UInt32(bitPattern: descriptor)
-      for byte in 0..<4 {
-        plan[at + byte] = UInt8(truncatingIfNeeded: rest)
-        rest >>= 8
-      }
+      set(UInt32(bitPattern: descriptor), at: objectsOffset + index * objectSize + 40, in: &plan)
     }
+  }
+
+  private static func set(_ word: UInt32, at offset: Int, in plan: inout [UInt8]) {
+    for byte in 0..<4 { plan[offset + byte] = UInt8(truncatingIfNeeded: word >> (8 * UInt32(byte))) }
+  }
+
+  /// Has the stub prepare to answer calls by itself.
+  /// - Parameter board: a descriptor of the process.
+  public static func addAnswers(board: Int32, to plan: inout [UInt8]) {
+    plan[12] |= 2
+    set(UInt32(bitPattern: board), at: boardOffset, in: &plan)
   }
 
   private static func append(_ number: some FixedWidthInteger, to plan: inout [UInt8]) {

@@ -8,6 +8,7 @@ import SentryMemory
 public final class EROFSFileSystem: FileSystem {
   let image: EROFSImage
   public override var isReadOnly: Bool { true }
+  public override var tellsLasting: Bool { true }
 
   private init(_ image: EROFSImage) {
     self.image = image
@@ -50,6 +51,7 @@ public final class EROFSFileSystem: FileSystem {
 final class EROFSNode: Inode {
   let system: EROFSFileSystem
   let node: EROFSInode
+  override var isImmutable: Bool { true }
   /// Where it was found, for the same path beneath the host's mount.
   private let parent: EROFSNode?
   private let name: [UInt8]

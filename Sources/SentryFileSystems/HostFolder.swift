@@ -7,6 +7,8 @@ public import SentryFiles
 /// sockets and FIFOs in it are shown, not opened on the host.
 public final class HostFolder: FileSystem {
   private let readOnly: Bool
+  /// Nobody on the host changes it, as it is an image's.
+  fileprivate let isImmutable: Bool
   /// Who owns all files for the guest; nil shows the host's numbers.
   let owner: (user: UInt32, group: UInt32)?
   fileprivate var rootDevice: UInt64 = 0
@@ -21,23 +23,26 @@ public final class HostFolder: FileSystem {
   public override var isReadOnly: Bool { readOnly }
   public override var isStable: Bool { false }
 
-  private init(readOnly: Bool, owner: (UInt32, UInt32)?, magic: Int64) {
+  private init(readOnly: Bool, isImmutable: Bool, owner: (UInt32, UInt32)?, magic: Int64) {
     self.readOnly = readOnly
+    self.isImmutable = isImmutable
     self.owner = owner
     super.init(type: "hostfs", source: "host", magic: magic)
   }
 
   /// - Parameter descriptor: of a directory or a regular file, O_PATH or readable; a copy is kept.
+  /// - Parameter isImmutable: nobody changes it while it is here.
   /// - Parameter owner: shown as owner of everything.
   /// - Returns: its root.
   public static func tree(
-    _ descriptor: Int32, isReadOnly: Bool, owner: (user: UInt32, group: UInt32)? = nil
+    _ descriptor: Int32, isReadOnly: Bool, isImmutable: Bool = false, owner: (user: UInt32, group: UInt32)? = nil
   ) throws(Errno) -> Inode {
     let copy: FileDescriptor
     do throws(SystemError) { copy = try FileDescriptor.duplicate(descriptor) } catch { throw error.errno }
     let status = try HostFiles.status(copy.rawValue)
     let system = HostFolder(
-      readOnly: isReadOnly, owner: owner.map { ($0.user, $0.group) }, magic: try statistics(copy.rawValue).magic)
+      readOnly: isReadOnly, isImmutable: isImmutable, owner: owner.map { ($0.user, $0.group) },
+      magic: try statistics(copy.rawValue).magic)
     system.rootDevice = UInt64(status.st_dev)
     return try HostInode(system, nil, [], OwnedDescriptor(copy), status)
   }
@@ -112,6 +117,8 @@ class HostInode: Inode {
       above = next
     }
   }
+
+  override var isImmutable: Bool { folder.isImmutable }
 
   final func close() { if parent != nil { known = nil } }
 

@@ -19,6 +19,8 @@ final class MemoryFileInode: MemoryInode {
     if below == nil { own = MemoryContents(system.quota) }
   }
 
+  override var isImmutable: Bool { own == nil && below?.isImmutable == true }
+
   override func open(_ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) -> OpenFile {
     if own == nil { _ = try lower(path) }
     return MemoryOpenFile(flags: flags, self, caller)

@@ -15,6 +15,7 @@ public final class MemoryFileSystem: FileSystem {
   }
   private let limitText: String
   public override var options: String { limitText }
+  public override var tellsLasting: Bool { true }
 
   private init(type: String, source: String, magic: Int64, bytes: UInt64, inodes: UInt64) {
     quota = MemoryQuota(bytes: bytes, inodes: inodes)

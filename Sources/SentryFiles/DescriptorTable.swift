@@ -16,6 +16,8 @@ public final class DescriptorTable {
 
   /// Files that the host's table of the process has under the guest's numbers, since a mapping was made of them.
   private var mirrors: [Int32: Mirror] = [:]
+  /// Who must know when a number is let go.
+  public var answers: DescriptorAnswers?
   private struct Mirror {
     let file: ObjectIdentifier
     let isWritable: Bool
@@ -67,6 +69,7 @@ public final class DescriptorTable {
   public func set(_ number: Int32, to file: OpenFile, closesOnExec: Bool) throws(Errno) {
     guard number >= 0, number < limit else { throw .badDescriptor }
     let before = Int(number) < entries.count ? entries[Int(number)] : nil
+    if before != nil { answers?.lost(number) }
     place(file, at: Int(number), closesOnExec)
     if let before { letGo(before) }
   }
@@ -88,6 +91,7 @@ public final class DescriptorTable {
     let entry = try entry(number)
     entries[Int(number)] = nil
     firstFree = min(firstFree, Int(number))
+    answers?.lost(number)
     letGo(entry)
   }
 
@@ -103,7 +107,10 @@ public final class DescriptorTable {
       let entry = entries[number]
       entries[number] = nil
       firstFree = min(firstFree, number)
-      if let entry { letGo(entry) }
+      if let entry {
+        answers?.lost(Int32(truncatingIfNeeded: number))
+        letGo(entry)
+      }
     }
   }
 

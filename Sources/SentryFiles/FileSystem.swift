@@ -17,6 +17,9 @@ open class FileSystem {
   /// not there). Otherwise each step of a path asks again.
   open var isStable: Bool { true }
 
+  /// Whether every change of a directory's names and of a file's bytes also changes the inode's `attributes`, and nothing else does.
+  open var tellsLasting: Bool { false }
+
   final let dentries = DentryCache()
   private nonisolated(unsafe) static var lastDevice: UInt64 = 0x20
   private var lastInode: UInt64 = 1

@@ -7,7 +7,14 @@ public import Linux
 open class Inode {
   public final let fileSystem: FileSystem
   /// As known; where the file system isn't stable, `refresh` is called before they are used.
-  public final var attributes: FileAttributes
+  public final var attributes: FileAttributes {
+    didSet { if answeredAt != 0 { answersChanged() } }
+  }
+  /// The count of `answers` when somebody was told of this file for good; 0 for nobody.
+  private final var answeredAt: UInt64 = 0
+  private final var answers: AnswerGenerations?
+  /// By which a board of answers knows its bytes; 0 for none yet.
+  public final var answerNumber: UInt64 = 0
   public final var kind: FileKind { attributes.kind }
   public final var number: UInt64 { attributes.inode }
   /// flock(2) and fcntl(2) locks.
@@ -30,6 +37,19 @@ open class Inode {
     self.fileSystem = fileSystem
     self.attributes = attributes
   }
+
+  /// Somebody is told of this file, or of the names in this directory, and will not ask again.
+  public final func isAnswered(_ generations: AnswerGenerations) {
+    answers = generations
+    answeredAt = generations.current
+  }
+  private final func answersChanged() {
+    if let answers, answers.current == answeredAt { answers.change() }
+    answeredAt = 0
+  }
+
+  /// Whether nothing and nobody changes its bytes while `attributes` stay.
+  open var isImmutable: Bool { false }
 
   /// Brings `attributes` up to date.
   open func refresh() throws(Errno) {}

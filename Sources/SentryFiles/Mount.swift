@@ -79,6 +79,8 @@ public final class MountNamespace {
 
   /// The tree that memfd_create(2) makes its files in: made at the first one.
   public var memoryFiles: Inode?
+  /// Who has been told of paths in it; of the first namespace only.
+  public var answers: AnswerGenerations?
   /// Who waits for whom at range locks: kept by the calls.
   public var lockWaits: AnyObject?
   private var lastCookie: UInt32 = 0
@@ -121,6 +123,7 @@ public final class MountNamespace {
     mount.point = place
     place.mount.children[ObjectIdentifier(place.dentry)] = mount
     place.dentry.mounts += 1
+    answers?.change()
     mounts.append(mount)
     return mount
   }
@@ -136,6 +139,7 @@ public final class MountNamespace {
     guard let point = mount.point, mount.children.isEmpty else { throw .busy }
     point.mount.children[ObjectIdentifier(point.dentry)] = nil
     point.dentry.mounts -= 1
+    answers?.change()
     mounts.removeAll { $0 === mount }
   }
 

@@ -37,6 +37,7 @@ public struct PathWalk {
   public let context: PathContext
   public let caller: FileCaller
   public var limits: WalkLimits = []
+  public var trail: WalkTrail?
   /// Linux: MAXSYMLINKS, NAME_MAX.
   private static var maximumLinks: Int { 40 }
   private static var maximumName: Int { 255 }
@@ -82,6 +83,7 @@ public struct PathWalk {
         return Landing(parent: here, last: last, place: here, mustBeDirectory: true)
       }
       guard let directory = here.inode, directory.kind == .directory else { throw .notDirectory }
+      trail?.add(directory)
       if !directory.fileSystem.isStable { try directory.refresh() }
       try caller.credentials.check(.execute, of: directory.attributes)
       var end = at
@@ -113,6 +115,7 @@ public struct PathWalk {
       }
       if inode.kind == .symbolicLink, !isLast || followsLast || hasSlash && !forName {
         links += 1
+        trail?.add(inode)
         if links > Self.maximumLinks || limits.contains(.noLinks) { throw .loop }
         switch try inode.readLink(caller) {
         case .text(let text):
@@ -127,6 +130,7 @@ public struct PathWalk {
             last = .dot
           }
         case .place(let place, _):
+          trail?.breaks()
           if !limits.isDisjoint(with: [.noMagicLinks]) { throw .loop }
           if !limits.isDisjoint(with: [.beneath, .inRoot]) { throw .crossDevice }
           here = place

@@ -60,11 +60,17 @@ extension NotificationPlatform {
     while let index = births.firstIndex(where: { $0.parent === parent && !$0.isThread }) {
       let birth = births.remove(at: index)
       guard let process = madeProcess(birth), let facts = files.facts(process), !hasKnown(process, facts) else {
-        birth.child.leave()
+        drop(birth)
         continue
       }
       join(birth.child, process, facts)
     }
+  }
+
+  /// Nothing came of it.
+  private func drop(_ birth: Birth) {
+    birth.child.leave()
+    if !birth.isThread { birth.child.group.answers.leave() }
   }
 
   private func madeProcess(_ birth: Birth) -> Int32? {
@@ -86,7 +92,7 @@ extension NotificationPlatform {
     while let index = births.firstIndex(where: { $0.parent.group === group }) {
       let birth = births.remove(at: index)
       guard !birth.isThread, let (orphan, facts) = unknownOrphan() else {
-        birth.child.leave()
+        drop(birth)
         continue
       }
       join(birth.child, orphan, facts)

@@ -46,6 +46,10 @@ extension NotificationPlatform {
         numbers.append(try space.listener.inject(file, as: nil, during: notification.id))
       }
       LoadPlan.set(descriptors: numbers, in: &plan)
+      if answersInStub, let board = kernel.board {
+        let number = try space.listener.inject(board.file.rawValue, as: nil, during: notification.id)
+        LoadPlan.addAnswers(board: number, to: &plan)
+      }
       try GuestMemory(process: notification.thread).store(plan, at: GuestAddress(notification.arguments.0))
     } catch {
       return space.listener.answer(notification.id, value: 0, error: -error.rawValue)
@@ -57,6 +61,7 @@ extension NotificationPlatform {
     }
     task.becomeLeader()
     byHost[notification.thread] = task
+    renewAnswers(of: task.group)
     execution.done(task)
     if isLaunching, launches.first?.task === task { finishLaunch(nil) }
     space.listener.answer(notification.id, value: StubCall.load)

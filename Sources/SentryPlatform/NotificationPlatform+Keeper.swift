@@ -9,6 +9,7 @@ extension NotificationPlatform {
   /// Has the keeper start a program, after those that wait already.
   public func start(_ launch: Launch) {
     kernel.show(keeper: space.keeper.pid, like: launch.task)
+    launch.task.beginAnswers()
     launches.append(launch)
     serveIdleKeeper()
   }

@@ -38,6 +38,10 @@ public final class NotificationPlatform: HostThreads {
   /// For a thread that nothing is known of, by the guests' number; its process is killed.
   public var stray: (_ thread: Int32) -> Void = { _ in }
   public private(set) var hasEnded = false
+  /// Calls that came to the sentry.
+  public private(set) var served: UInt64 = 0
+  /// Whether the stub may answer calls by itself, where it can. Processes that run keep what they have.
+  public var answersInStub = true
 
   /// - Throws: what the host's epoll says.
   public init(_ kernel: Kernel, _ table: CallTable, _ space: consuming GuestSpace) throws(Errno) {
@@ -49,6 +53,8 @@ public final class NotificationPlatform: HostThreads {
     try kernel.hostEvents.add(own: self.space.listener.descriptor.rawValue)
     try kernel.hostEvents.add(own: self.space.keeper.descriptor.rawValue)
     kernel.host = self
+    // Without memory for it, or on a kernel that cannot seal it, everything is asked for.
+    do throws(SystemError) { kernel.board = try AnswerBoard.make() } catch { answersInStub = false }
   }
 
   public override var processes: Int32 { space.processes.rawValue }
@@ -101,6 +107,7 @@ public final class NotificationPlatform: HostThreads {
   }
 
   private func handle(_ notification: Notification) {
+    served &+= 1
     if notification.thread == space.keeper.pid { return serveKeeper(notification) }
     if notification.number == StubCall.hello { return load(notification) }
     guard let task = byHost[notification.thread] ?? bind(notification) else {
@@ -116,6 +123,7 @@ public final class NotificationPlatform: HostThreads {
       _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))
       return space.listener.answer(notification.id, value: 0, error: -EPERM)
     }
+    considerAnswer(notification, task)
     let a = notification.arguments
     task.parked = ParkedCall(
       call: Call(
@@ -174,7 +182,9 @@ public final class NotificationPlatform: HostThreads {
   }
 
   public override func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) {
-    births.append(Birth(child: child, parent: parent, flags: flags))
+    let birth = Birth(child: child, parent: parent, flags: flags)
+    if !birth.isThread { prepareAnswers(of: birth) }
+    births.append(birth)
   }
 
   public override func execute(
@@ -184,7 +194,10 @@ public final class NotificationPlatform: HostThreads {
   public override func isExpectingThread(of group: ThreadGroup) -> Bool { births.contains { $0.child.group === group } }
 
   public override func ending(_ task: Task, wholeGroup: Bool) {
-    if wholeGroup { leaving.insert(task.group.hostID) }
+    if wholeGroup {
+      leaving.insert(task.group.hostID)
+      endAnswers(of: task.group)
+    }
     for each in wholeGroup ? task.group.tasks : [task] {
       settle(each)
       forget(each)
@@ -233,6 +246,8 @@ public final class NotificationPlatform: HostThreads {
       _ = systemCall(Int(SYS_close), word(descriptor))
     }
     leaving.remove(group.hostID)
+    endAnswers(of: group)
+    group.answers.leave()
     for task in group.tasks { forget(task) }
     adoptOrphans(of: group)
     kernel.ended(group)

@@ -80,7 +80,6 @@ public struct StubFilter: Sendable {
     Row(24, "sched_yield", "takes no argument"),
     Row(61, "wait4", "the caller's own children, by the guests' pid namespace"),
     Row(247, "waitid", "the caller's own children, by the guests' pid namespace; asked about with P_PIDFD"),
-    Row(39, "getpid", "the guests' pid namespace numbers them"),
     Row(186, "gettid", "the guests' pid namespace numbers them"),
     Row(228, "clock_gettime", "the same clocks that the vDSO tells"),
   ]

@@ -5,6 +5,10 @@ package enum StubProgram {
   /// Where it is linked and how far its text may reach (guest/stub.ld).
   package static let base: UInt64 = 0x5000_0000_0000
   package static let limit: UInt64 = 0x4000
+  /// The way into answers of the stub's own, for trampolines (guest/answers.c).
+  static let answer: UInt64 = 0x5000_0000_0200
+  /// Bytes of an area for trampolines.
+  static let area: UInt64 = 16384
 
   /// Whether there is one for this machine.
   static var isPresent: Bool { immure_guest_stub_size() > 0 }

@@ -33,7 +33,7 @@ enum Mappings {
   /// "start-end perms offset major:minor inode   name"
   private static func translate(line: ArraySlice<UInt8>, _ kernel: Kernel) -> [UInt8]? {
     let fields = line.split(separator: 0x20, maxSplits: 5, omittingEmptySubsequences: true)
-    guard fields.count >= 5 else { return nil }
+    guard fields.count >= 5, !isOwn(fields[0]) else { return nil }
     let name = fields.count > 5 ? fields[5].drop { $0 == 0x20 } : []
     guard name.first == 0x2f || name.starts(with: Array("/memfd:".utf8)) else { return [UInt8](line) }
     let numbers = fields[3].split(separator: 0x3a).map { UInt32(String(decoding: $0, as: UTF8.self), radix: 16) ?? 0 }
@@ -49,8 +49,6 @@ enum Mappings {
       head += fields[4]
       return padded(head) + Text.escaped(known, [0x0a])
     }
-    // The sentry's program stands behind every name that was executed; nobody mapped it.
-    if isOwn(fields[0]) { return nil }
     return head + Array("00:00 0".utf8)
   }
 

@@ -17,6 +17,8 @@ public final class Kernel {
   public var unixListing: [UInt8] { unixNames.listing }
   public let ipc = IPCSpace()
   public var host = HostThreads()
+  /// What stubs answer from, where they do.
+  public var board: AnswerBoard?
   /// Tasks that a wake made ready to look again, in order; `TaskWaiter` appends, the sentry's loop takes.
   public var ready: [Task] = []
   /// By thread id as the guests' pid namespace numbers them.

@@ -12,10 +12,12 @@ public final class Task {
   public internal(set) var hostID: Int32
   public let group: ThreadGroup
   public var memory: GuestMemory
-  public var descriptors: DescriptorTable
+  public var descriptors: DescriptorTable {
+    didSet { if descriptors !== oldValue { group.answers.forget() } }
+  }
   /// Root, current directory and umask.
   public var paths: PathContext
-  public var credentials: Credentials
+  public var credentials: Credentials { didSet { group.answers.forget() } }
   /// The call that it sleeps in; nil while it runs on its own.
   public var parked: ParkedCall?
   public private(set) var waiter: TaskWaiter!
@@ -109,12 +111,14 @@ public final class ThreadGroup {
   /// Its process id in the guests' pid namespace, and in the sentry's; 0 until the host has made it.
   public internal(set) var id: Int32
   public internal(set) var hostID: Int32 = 0
-  public var parent: ThreadGroup?
+  public var parent: ThreadGroup? { didSet { answers.forget() } }
   /// The sentry's own, which guests only see (Keeper.swift).
   public internal(set) var isKeeper = false
   public var tasks: [Task] = []
   public var session: Int32
-  public var processGroup: Int32
+  public var processGroup: Int32 { didSet { answers.forget() } }
+  /// What its calls are answered without the sentry; of its address space.
+  public var answers = StubAnswers()
   public var actions = SignalActions()
   public var limits = Limits()
   /// What getppid(2) gives: a process whose parent is none of the guests has the sandbox's first for one.

@@ -137,7 +137,7 @@ struct LoadPlanTests {
     let who = LoadPlan.Identity(user: 1, effectiveUser: 2, group: 3, effectiveGroup: 4, isSecure: true)
     var plan = try LoadPlan.encode(program, interpreter: nil, prefix: [Array("/bin/sh".utf8), [0x78]], who)
     LoadPlan.set(descriptors: [5], in: &plan)
-    #expect(plan.count == 40 + 2 * 48 + 48 * 40 + 8192)
+    #expect(plan.count == 40 + 2 * 48 + 48 * 40 + 8192 + 8)
     let word = { (at: Int) in (0..<4).reduce(UInt32(0)) { $0 | UInt32(plan[at + $1]) << UInt32(8 * $1) } }
     #expect((0..<10).map { word($0 * 4) } == [1, 1, 2, 1, 1, 2, 3, 4, 1, 1])
     #expect(word(40) == 0x40_0000 && word(48) == 0x3000 && word(56) == 0x1000 && word(64) == 0x40_1000)

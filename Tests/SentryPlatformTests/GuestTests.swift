@@ -10,7 +10,8 @@ struct GuestTests {
   static let policies: [[String]] = [[], ["--strict"]]
 
   @Test(
-    "processes and threads are made, replaced and ended as Linux does", arguments: ["processes", "threads"], policies)
+    "processes and threads are made, replaced and ended as Linux does", arguments: ["processes", "threads", "answers"],
+    policies)
   func processes(name: String, options: [String]) throws {
     let program = try GuestProgram("platform/\(name)")
     let native = try program.natively()
@@ -38,6 +39,32 @@ struct GuestTests {
     #expect(run == native, "\(run)")
   }
   private static let (openat2, faccessat2) = (437, 439)
+
+  @Test("what the stub answers comes to no sentry, with the same words", arguments: policies)
+  func answers(options: [String]) throws {
+    let program = try GuestProgram("platform/answers")
+    let native = try program.natively()
+    let short = try program.inSentry(options: options + ["--count"])
+    let long = try program.inSentry(options: options + ["--count", "--no-answers"])
+    #expect(short.output == native.output && long.output == native.output, "\(short)\(long)")
+    // Half of its calls are from places that nobody leads elsewhere.
+    #expect(try calls(short) < calls(long) * 6 / 10, "\(short.error)\(long.error)")
+    let loop = try program.inSentry(["loop", "100000"], options: options + ["--count"])
+    #expect(try loop.status == 0 && calls(loop) < 50, "\(loop)")
+  }
+
+  @Test("who corrupts its answers hurts itself alone", arguments: policies)
+  func scribbler(options: [String]) throws {
+    let run = try GuestProgram("platform/scribbler").inSentry(options: options)
+    #expect(run.status == 0 && run.error.isEmpty && !run.output.isEmpty, "\(run)")
+  }
+
+  /// What `--count` says.
+  private func calls(_ run: GuestProgram.Run) throws -> Int {
+    let words = run.error.split(separator: " ")
+    guard words.count == 3, let count = Int(words[1]) else { throw GuestProgram.Failure(description: "\(run)") }
+    return count
+  }
 
   @Test("a hostile program hurts itself alone", arguments: policies)
   func hostile(options: [String]) throws {

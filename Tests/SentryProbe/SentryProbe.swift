@@ -13,18 +13,19 @@ import SentryTerminals
 
 /// Raises a sentry over a folder without the wall around it, as root: for tests of what guests see.
 ///
-///     SentryProbe [--strict] [--trace] [--calls FILE] [--env NAME=VALUE]... [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
+///     SentryProbe [--strict] [--trace] [--count] [--no-answers] [--calls FILE] [--env NAME=VALUE]...
+///         [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
 ///     SentryProbe --rows
 ///
-/// The folder is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does (128 + a signal). `--trace`
+/// Nobody may change the folder meanwhile. It is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does (128 + a signal). `--trace`
 /// names calls that no row serves. `--calls` adds the names of the rows that were asked for to a file; `--rows` prints all that
-/// calls can come to under the strict policy.
+/// calls can come to under the strict policy. `--count` says how many calls came to the sentry; `--no-answers` has all of them come.
 @main
 enum SentryProbe {
   static func main() {
     var words = Array(Process.arguments.dropFirst())
     var policy = StubFilter.Policy.nativeHarmless
-    var traces = false
+    var (traces, counts, answers) = (false, false, true)
     var environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
     var directory = "/"
     while let word = words.first, word.hasPrefix("--") {
@@ -36,6 +37,8 @@ enum SentryProbe {
       case "--rows":
         let unasked = Set((StubFilter.always + StubFilter(.strict).refused).map(\.number))
         return say(CallTable.all.all.filter { !unasked.contains(UInt32($0.number)) }.map(\.name), to: 1)
+      case "--count": counts = true
+      case "--no-answers": answers = false
       case "--env": if !words.isEmpty { environment.append(words.removeFirst()) }
       case "--cwd": if !words.isEmpty { directory = words.removeFirst() }
       default: stop("unknown option \(word)", 2)
@@ -45,7 +48,9 @@ enum SentryProbe {
     do throws(SystemError) {
       let guests = try raise(root: words[0], policy: policy)
       let program = Array(words.dropFirst())
+      guests.platform.answersInStub = answers
       let status = try serve(guests, program, environment, directory, traces: traces)
+      if counts { try File.writeAll(2, Array("SentryProbe: \(guests.platform.served) calls\n".utf8)) }
       Process.exit(ExitStatus(waitStatus: status).code)
     } catch { stop("\(error)", 125) }
   }
@@ -105,7 +110,7 @@ enum SentryProbe {
     let processes = try File.open("/proc", File.directoryOnly)
     let space = try GuestSpace(processes: processes, filter: StubFilter(policy, hasClone3: true))
     do throws(Errno) {
-      let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true)
+      let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true, isImmutable: true)
       let special = SpecialFiles()
       MemoryDevices.add(to: special)
       Pipe.serve(special)

@@ -1,0 +1,35 @@
+/// Counts the changes of what those know who do not ask again: an answer holds while the count stays.
+open class AnswerGenerations {
+  public private(set) final var current: UInt64 = 1
+  public init() {}
+
+  /// What was told until now may be wrong from now on.
+  public final func change() {
+    current &+= 1
+    changed()
+  }
+  open func changed() {}
+}
+
+/// Who has told a process what its descriptors are.
+open class DescriptorAnswers {
+  public init() {}
+  /// The number is closed, or is another file's now.
+  open func lost(_ number: Int32) {}
+}
+
+/// What a walk went through (`PathWalk.trail`): its end holds while none of it changes.
+public final class WalkTrail {
+  public private(set) var inodes: [Inode] = []
+  /// Whether all of it changes by calls of the sandbox only, and everybody may walk it.
+  public private(set) var isLasting = true
+  public init() {}
+
+  func add(_ inode: Inode) {
+    inodes.append(inode)
+    if !inode.fileSystem.tellsLasting { isLasting = false }
+    // Who cannot list a directory is not told of its names by another's answers.
+    if inode.kind == .directory, inode.attributes.permissions & 0o005 != 0o005 { isLasting = false }
+  }
+  func breaks() { isLasting = false }
+}

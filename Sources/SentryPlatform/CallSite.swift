@@ -1,0 +1,73 @@
+import Linux
+import SentryABI
+import SentryMemory
+
+/// A place in a guest's text that makes a system call as `mov $number, %eax; syscall`. Its first five bytes become a jump to a trampoline;
+/// the syscall instruction stays. So what the stub does not answer is called from the very place that always did, with the registers and
+/// the stack that it had, and a thread that stood between the two instructions goes on.
+struct CallSite {
+  /// Of the mov.
+  let start: UInt64
+  let number: UInt32
+  static let length: UInt64 = 7
+  /// Its first byte.
+  static let move: UInt8 = 0xb8
+
+  /// - Parameter end: where the thread goes on after its call.
+  /// - Returns: nil where it was not made in this form.
+  init?(end: UInt64, number: Int32, _ memory: GuestMemory) {
+    start = end &- Self.length
+    self.number = UInt32(bitPattern: number)
+    // A byte more than the seven, so that one word holds all.
+    guard let word: UInt64 = try? memory.load(GuestAddress(start)) else { return nil }
+    guard UInt8(truncatingIfNeeded: word) == Self.move, UInt32(truncatingIfNeeded: word >> 8) == self.number,
+      word >> 40 & 0xffff == 0x050f
+    else { return nil }
+  }
+
+  /// The jump to a trampoline.
+  /// - Returns: nil where it is out of reach.
+  func jump(to trampoline: UInt64) -> [UInt8]? {
+    guard let distance = Self.distance(from: start &+ 5, to: trampoline) else { return nil }
+    return [0xe9] + distance
+  }
+
+  static func distance(from end: UInt64, to target: UInt64) -> [UInt8]? {
+    guard let near = Int32(exactly: Int64(bitPattern: target &- end)) else { return nil }
+    return bytes(UInt64(UInt32(bitPattern: near)), count: 4)
+  }
+  static func bytes(_ word: UInt64, count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: word >> (8 * UInt64($0))) }
+  }
+}
+
+/// Thirty-two bytes of code for one call site.
+enum Trampoline {
+  static let size = 32
+
+  /// - Parameter word: where in memory the answer lies with 1 added, 32 bits of it; 0 there means that it is unknown.
+  /// - Returns: nil where the site is out of reach.
+  static func word(_ word: UInt64, for site: CallSite, at place: UInt64) -> [UInt8]? {
+    let number = CallSite.bytes(UInt64(site.number), count: 4)
+    // movabs word, %eax; test %eax, %eax; jz to the call itself; lea -1(%rax), %eax; jmp past the call.
+    var code: [UInt8] = [0xa1] + CallSite.bytes(word, count: 8) + [0x85, 0xc0, 0x74, 0x08, 0x8d, 0x40, 0xff, 0xe9]
+    guard let back = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ CallSite.length)
+    else { return nil }
+    code += back + [0xb8] + number + [0xe9]
+    guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ 5) else { return nil }
+    return padded(code + call)
+  }
+
+  /// To the stub's own code (guest/answers.c), with the number in rax and the place of the syscall instruction in r11.
+  static func stub(for site: CallSite, at place: UInt64) -> [UInt8]? {
+    var code: [UInt8] = [0xb8] + CallSite.bytes(UInt64(site.number), count: 4) + [0x4c, 0x8d, 0x1d]
+    guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ 5) else { return nil }
+    // lea call, %r11; movabs answer, %rcx; jmp *%rcx.
+    code += call + [0x48, 0xb9] + CallSite.bytes(StubProgram.answer, count: 8) + [0xff, 0xe1]
+    return padded(code)
+  }
+
+  private static func padded(_ code: [UInt8]) -> [UInt8] {
+    code + repeatElement(0xcc, count: max(0, size - code.count))
+  }
+}

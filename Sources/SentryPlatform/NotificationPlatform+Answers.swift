@@ -1,0 +1,135 @@
+import CLinux
+import Linux
+import SentryABI
+import SentryMemory
+import SentryTasks
+
+/// Calls that the stub answers in the guest's own process, once the sentry has led their sites to it.
+extension NotificationPlatform {
+  /// What answers a call.
+  private enum Way {
+    /// A word of the page, by its offset there.
+    case word(UInt64)
+    case stub
+  }
+
+  /// - Returns: nil for a call that only the sentry answers.
+  private static func way(_ number: Int32) -> Way? {
+    switch number {
+    case 39: .word(4)
+    case 110: .word(8)
+    case 102: .word(12)
+    case 107: .word(16)
+    case 104: .word(20)
+    case 108: .word(24)
+    case 111: .word(28)
+    case 2, 4, 5, 6, 17, 21, 257, 262, 269: .stub
+    default: nil
+    }
+  }
+
+  /// Before a call is answered, while its thread sleeps in it: what can be done so that the next one of the kind needs no sentry.
+  func considerAnswer(_ notification: Notification, _ task: Task) {
+    guard answersInStub, let way = Self.way(notification.number) else { return }
+    let answers = task.group.answers
+    // While another process comes to be it could get what is written for this one.
+    guard !answers.isOff, answers.users == 1,
+      !births.contains(where: { $0.parent.group === task.group && !$0.isThread })
+    else { return }
+    answers.fill(task)
+    guard !answers.isOff else { return }
+    lead(notification, task, answers, way)
+  }
+
+  /// Before a process is made: a copy of the parent's memory must not say that it is the parent.
+  func prepareAnswers(of birth: Birth) {
+    let answers = birth.parent.group.answers
+    answers.forget()
+    if birth.flags & 0x100 == 0 {
+      birth.child.group.answers = answers.copy()
+    } else {
+      answers.share()
+      birth.child.group.answers = answers
+    }
+  }
+
+  /// The process ends: nothing need be taken back.
+  func endAnswers(of group: ThreadGroup) { if group.answers.users == 1 { group.answers.gone() } }
+
+  /// execve(2) has given the process another address space.
+  func renewAnswers(of group: ThreadGroup) {
+    group.answers.leave()
+    if group.answers.users == 0 { group.answers.gone() }
+    group.answers = StubAnswers()
+  }
+
+  /// A process of several threads keeps its text: another one may be executing it.
+  private func lead(_ notification: Notification, _ task: Task, _ answers: StubAnswers, _ way: Way) {
+    let place = notification.instructionPointer
+    switch answers.sites.state(of: place) {
+    case .refused, .led: return
+    case nil:
+      // Most sites call once or twice; a process asks for its number again and again.
+      guard notification.number == 39 else { return answers.sites.set(place, .seen) }
+    case .seen: break
+    }
+    guard task.group.tasks.count == 1, !births.contains(where: { $0.parent.group === task.group }) else { return }
+    let isLed = write(notification, task, answers, way)
+    answers.sites.set(place, isLed ? .led : .refused)
+    if isLed, notification.number == 5 || notification.number == 262 { answers.leadsStatus = true }
+  }
+
+  private func write(_ notification: Notification, _ task: Task, _ answers: StubAnswers, _ way: Way) -> Bool {
+    guard
+      let site = CallSite(end: notification.instructionPointer, number: notification.number, task.memory),
+      let areas = try? answers.areas(task), !isWritable(site, task)
+    else { return false }
+    let room = min(areas.2, StubProgram.area) / UInt64(Trampoline.size)
+    for (index, area) in [areas.0, areas.1].enumerated() where area != 0 {
+      let used = index == 0 ? answers.sites.used.0 : answers.sites.used.1
+      let at = area &+ UInt64(used * Trampoline.size)
+      guard used < room, let jump = site.jump(to: at), let code = trampoline(way, site, at) else { continue }
+      guard patch(task, [(at, code), (site.start, jump)]) else { return false }
+      if index == 0 { answers.sites.used.0 += 1 } else { answers.sites.used.1 += 1 }
+      return true
+    }
+    return false
+  }
+
+  /// Text that the process itself writes to may be another's too, for whom no trampoline lies there. Of what it cannot write to, the host's
+  /// kernel lets only private mappings be written from afar.
+  private func isWritable(_ site: CallSite, _ task: Task) -> Bool {
+    do throws(Errno) {
+      try task.memory.store(CallSite.move, at: GuestAddress(site.start))
+      return true
+    } catch { return false }
+  }
+
+  private func trampoline(_ way: Way, _ site: CallSite, _ place: UInt64) -> [UInt8]? {
+    switch way {
+    case .word(let offset): Trampoline.word(StubAnswers.page.bits + offset, for: site, at: place)
+    case .stub: Trampoline.stub(for: site, at: place)
+    }
+  }
+
+  /// Writes to memory that the process itself cannot write to (proc_pid_mem(5)): of private mappings it becomes the process's own, others
+  /// the host's kernel refuses.
+  private func patch(_ task: Task, _ pieces: [(at: UInt64, bytes: [UInt8])]) -> Bool {
+    do throws(SystemError) {
+      let memory = try File.open("\(task.hostID)/mem", O_WRONLY, at: space.processes.rawValue)
+      for piece in pieces where !write(piece.bytes, at: piece.at, memory.rawValue) { return false }
+      return true
+    } catch {
+      // It is gone, or this machine lets nobody.
+      return false
+    }
+  }
+
+  private func write(_ bytes: [UInt8], at place: UInt64, _ memory: Int32) -> Bool {
+    // SAFETY: the array lives across the call.
+    let count = unsafe bytes.span.withUnsafeBytes { bytes in
+      systemCall(Int(SYS_pwrite64), word(memory), UInt(bitPattern: bytes.baseAddress), UInt(bytes.count), UInt(place))
+    }
+    return count == bytes.count
+  }
+}

@@ -1,0 +1,203 @@
+import CLinux
+public import Linux
+import SentryABI
+public import SentryFiles
+
+/// What the stubs of all guests answer from, in memory that they can read and nobody but the sentry can write: what paths lead to, and pieces
+/// of files (`struct answers_board` of guest/answers.h). Only what every guest may know is told there, whoever asked first.
+@safe public final class AnswerBoard: AnswerGenerations {
+  /// Sealed: who gets it can map it for reading alone (F_SEAL_FUTURE_WRITE of fcntl(2)).
+  public let file: FileDescriptor
+  private let memory: UnsafeMutableRawPointer
+  private static let size = 0x102000
+  private enum Paths {
+    static let start = 4096
+    static let size = 512
+    static let count: UInt64 = 1024
+    static let longest = 255
+    /// Of the path's bytes within an entry.
+    static let text = 176
+  }
+  private enum Pieces {
+    static let start = Paths.start + Paths.size * Int(Paths.count)
+    static let size = 32
+    static let count: UInt64 = 128
+    static let bytes = start + size * Int(count)
+  }
+  static let piece = 4096
+  /// Hashes of what was asked for once. What is asked for a second time is told from then on.
+  private var seen = [UInt32](repeating: 0, count: 1024)
+  private var lastFile: UInt64 = 0
+  /// Paths of guests that do not all see one tree cannot be told.
+  public private(set) var isOff = false
+
+  public static func make() throws(SystemError) -> AnswerBoard {
+    let file = try MemoryFile.create("answers")
+    let number = file.rawValue
+    try checked("ftruncate", "answers", systemCall(Int(SYS_ftruncate), word(number), UInt(size)))
+    let address = try checked(
+      "mmap", "answers",
+      systemCall(Int(SYS_mmap), 0, UInt(size), word(PROT_READ | PROT_WRITE), UInt(MAP_SHARED), word(number), 0))
+    guard let start = unsafe UnsafeMutableRawPointer(bitPattern: address) else {
+      throw SystemError("mmap", "answers", .noMemory)
+    }
+    // F_SEAL_FUTURE_WRITE (Linux 5.1) leaves this mapping alone.
+    let futureWrite: Int32 = 0x10
+    let seals = futureWrite | F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW
+    try checked(
+      "fcntl(F_ADD_SEALS)", "answers", systemCall(Int(SYS_fcntl), word(number), UInt(F_ADD_SEALS), word(seals)))
+    return unsafe AnswerBoard(file, start)
+  }
+
+  private init(_ file: consuming FileDescriptor, _ memory: UnsafeMutableRawPointer) {
+    self.file = file
+    unsafe self.memory = memory
+    super.init()
+    changed()
+  }
+  deinit {
+    // SAFETY: nothing of it was given out.
+    unsafe munmap(memory, Self.size)
+  }
+
+  /// Ends it for good.
+  public func turnOff() {
+    isOff = true
+    changed()
+  }
+
+  public override func changed() { put(isOff ? 0 : current, at: 0) }
+
+  private func put<Value: BitwiseCopyable>(_ value: Value, at offset: Int) {
+    // SAFETY: all offsets come from the layout above, which ends at `size`; values are aligned by it.
+    unsafe memory.storeBytes(of: value, toByteOffset: offset, as: Value.self)
+  }
+  private func put(_ bytes: [UInt8], at offset: Int) {
+    // SAFETY: as above; callers bound the count by the field.
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      unsafe memory.advanced(by: offset).copyMemory(from: start, byteCount: bytes.count)
+    }
+  }
+
+  /// Writes an entry so that who reads it meanwhile sees an odd number, or another than before.
+  private func write(at offset: Int, _ body: () -> Void) {
+    // SAFETY: as above.
+    let before = unsafe memory.load(fromByteOffset: offset, as: UInt64.self)
+    put(before | 1, at: offset)
+    keepOrder()
+    body()
+    keepOrder()
+    put((before | 1) &+ 1, at: offset)
+  }
+
+  /// No store before it is made after it: x86-64 keeps the order of the code, and no compiler moves stores across a system call.
+  private func keepOrder() { _ = systemCall(Int(SYS_lseek), word(file.rawValue), 0, word(SEEK_CUR)) }
+
+  /// FNV-1a, as in guest/answers.c.
+  private static func hash(_ path: [UInt8], kind: UInt64) -> UInt64 {
+    var hash = 0xcbf2_9ce4_8422_2325 ^ kind
+    for byte in path { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    return hash
+  }
+
+  private func isSecond(_ hash: UInt64) -> Bool {
+    let mark = UInt32(truncatingIfNeeded: hash >> 20) | 1
+    let index = Int((hash ^ hash >> 32) & 1023)
+    defer { seen[index] = mark }
+    return seen[index] == mark
+  }
+
+  /// Whether an entry says what it said still, of this.
+  private func holds(_ entry: Int, _ what: UInt64, at offset: Int) -> Bool {
+    // SAFETY: as in `put`.
+    unsafe memory.load(fromByteOffset: entry + 8, as: UInt64.self) == current
+      && memory.load(fromByteOffset: entry + offset, as: UInt64.self) == what
+  }
+
+  /// A path has been asked for: what it leads to, or that it leads nowhere, is told to everybody where that is so for everybody.
+  public func consider(_ path: [UInt8], followsLast: Bool, _ walk: PathWalk) {
+    guard !isOff, path.first == 0x2f, path.count <= Paths.longest, walk.limits == [],
+      walk.context.namespace.answers === self, walk.context.root == walk.context.namespace.root
+    else { return }
+    let kind: UInt64 = followsLast ? 0 : 1
+    let hash = Self.hash(path, kind: kind)
+    let at = Paths.start + Paths.size * Int((hash ^ hash >> 32) % Paths.count)
+    guard !holds(at, hash, at: 16), isSecond(hash) else { return }
+    let trail = WalkTrail()
+    var walk = walk
+    walk.trail = trail
+    var found: Inode?
+    do throws(Errno) {
+      found = try walk.land(path, followsLast: followsLast).place.inode
+    } catch {
+      guard error == .noEntry else { return }
+    }
+    guard trail.isLasting else { return }
+    var status: [UInt8] = []
+    if let found {
+      guard found.fileSystem.tellsLasting, let record = try? found.status() else { return }
+      status = record.stat
+      found.isAnswered(self)
+    }
+    for inode in trail.inodes { inode.isAnswered(self) }
+    write(at: at) {
+      put(current, at: at + 8)
+      put(hash, at: at + 16)
+      put(found == nil ? -ENOENT : 0, at: at + 24)
+      put(UInt16(path.count), at: at + 28)
+      put(UInt16(kind), at: at + 30)
+      put(status, at: at + 32)
+      put(path, at: at + Paths.text)
+    }
+  }
+
+  /// By which the board knows a file's bytes; 0 where they are not everybody's to read, or may change.
+  func number(of file: OpenFile) -> UInt64 {
+    guard !isOff, file.isReadable, let place = file.path, let inode = place.inode, inode.kind == .regular,
+      inode.isImmutable, inode.fileSystem.tellsLasting, inode.watchers == nil,
+      inode.attributes.permissions & 0o004 != 0
+    else { return 0 }
+    // Everybody may walk to it.
+    var at = place
+    while true {
+      if at.dentry === at.mount.root {
+        guard let point = at.mount.point else { break }
+        at = point
+        continue
+      }
+      guard let parent = at.dentry.parent, let directory = parent.inode else { return 0 }
+      guard directory.fileSystem.tellsLasting, directory.attributes.permissions & 0o005 == 0o005,
+        directory.watchers == nil
+      else { return 0 }
+      at = Path(mount: at.mount, dentry: parent)
+    }
+    guard at.mount.id != 0 else { return 0 }
+    if inode.answerNumber == 0 {
+      lastFile &+= 1
+      inode.answerNumber = lastFile
+    }
+    return inode.answerNumber
+  }
+
+  /// A piece of a file has been read.
+  /// - Parameter number: not 0.
+  func consider(_ file: OpenFile, _ number: UInt64, at offset: Int64) {
+    guard offset >= 0 else { return }
+    let index = UInt64(offset) / UInt64(Self.piece)
+    let hash = (number &* 0x9e37_79b9_7f4a_7c15 &+ index) &* 0x100_0000_01b3
+    let place = Int((number &* 31 &+ index) % Pieces.count)
+    let at = Pieces.start + Pieces.size * place
+    if holds(at, number, at: 16), holds(at, index, at: 24) { return }
+    // What cannot be read now is said to who reads it.
+    guard isSecond(hash), let bytes = try? file.bytes(at: Int64(index) * Int64(Self.piece), count: Self.piece) else {
+      return
+    }
+    write(at: at) {
+      put(current, at: at + 8)
+      put(number, at: at + 16)
+      put(index, at: at + 24)
+      put(bytes, at: Pieces.bytes + Self.piece * place)
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// What a hostile program may try against answers of the stub: each in a child, after which the parent's calls still tell the truth. Not
+// for Linux: the addresses are the stub's (guest/answers.h, guest/stub.ld).
+#include "../check.h"
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#define PAGE_OF_ANSWERS ((volatile uint32_t *)0x500000010000)
+#define STUB ((unsigned char *)0x500000000000)
+
+__attribute__((noinline)) static long process(void) {
+  long result;
+  __asm__ volatile("mov $39, %%eax\n\tsyscall" : "=a"(result) : : "rcx", "r11", "memory");
+  return result;
+}
+__attribute__((noinline)) static long user(void) {
+  long result;
+  __asm__ volatile("mov $102, %%eax\n\tsyscall" : "=a"(result) : : "rcx", "r11", "memory");
+  return result;
+}
+static int agree(void) {
+  for (int i = 0; i < 10; i++)
+    if (process() != CALL(SYS_getpid) || user() != CALL(SYS_getuid)) return 0;
+  return 1;
+}
+
+static const unsigned char call[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3};
+
+// Where process() goes to.
+static unsigned char *trampoline(void) {
+  unsigned char *at = (unsigned char *)process;
+  for (int i = 0; i < 64; i++, at++) {
+    int distance;
+    memcpy(&distance, at + 1, 4);
+    if (at[0] == 0xe9 && at[5] == 0x0f && at[6] == 0x05) return at + 5 + distance;
+  }
+  return NULL;
+}
+
+static void scribble(void) {
+  for (int i = 0; i < 1024; i++) PAGE_OF_ANSWERS[i] = 0xffffffff;
+  for (int i = 0; i < 10; i++) process(), user();
+  setpgid(0, 0);
+  for (int i = 0; i < 10; i++) process(), user();
+}
+static void unmap(void) {
+  munmap((void *)PAGE_OF_ANSWERS, 4096);
+  CALL(SYS_getuid);
+  process();
+}
+static void replace(void) {
+  mmap((void *)PAGE_OF_ANSWERS, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  for (int i = 0; i < 10; i++) process(), user();
+}
+static void take_trampolines(void) {
+  unsigned char *at = trampoline();
+  if (at) munmap((void *)((uintptr_t)at & ~4095ul), 4096);
+  process();
+}
+// Areas that are none, in the middle of things or nowhere.
+static void lie(void) {
+  uint64_t lies[] = {8, (uintptr_t)STUB, (uintptr_t)process & ~4095ul, 0xffffffffff600000, 0x7fffffffffff, ~0ul, ~0ul - 8};
+  for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++) {
+    if (fork() == 0) {
+      volatile uint64_t *areas = (uint64_t *)(PAGE_OF_ANSWERS + 32);
+      areas[0] = areas[1] = lies[i];
+      areas[2] = ~0ul;
+      unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      memcpy(code, call, sizeof call);
+      mprotect(code, 4096, PROT_READ | PROT_EXEC);
+      for (int n = 0; n < 3; n++) ((long (*)(void))code)();
+      _exit(0);
+    }
+    wait(NULL);
+  }
+}
+static int place;
+static void jump(void) {
+  uint64_t junk = (uint64_t)place * 0x9e3779b97f4a7c15;
+  __asm__ volatile("mov %0, %%r11\n\tmov %1, %%rax\n\tmov %1, %%rcx\n\tmov %0, %%rdx\n\tcall *%2" : : "r"(junk), "r"((uint64_t)(place % 400)), "r"(STUB + 0x200 + place) : "rax", "rcx", "rdx", "rdi", "rsi", "r8", "r9", "r10", "r11", "memory");
+}
+
+static void attempt(const char *name, void (*body)(void)) {
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(5);
+    agree();
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  check(name, waitpid(child, &status, 0) == child && agree());
+}
+
+int main(void) {
+  check("its own calls", agree() && trampoline());
+  attempt("another page's words", scribble);
+  attempt("no page", unmap);
+  attempt("a page that cannot be written", replace);
+  attempt("no trampolines", take_trampolines);
+  attempt("areas elsewhere", lie);
+  int lives = 1;
+  for (place = 0; place < 600; place += 1 + place % 5) {
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(5);
+      // Wherever it comes to, it says nothing.
+      close(1);
+      jump();
+      _exit(0);
+    }
+    int status = 0;
+    lives = lives && waitpid(child, &status, 0) == child;
+  }
+  check("jumps into the midst of it", lives && agree());
+
+  // Text that two processes write to is nobody's to change.
+  unsigned char *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  memcpy(shared, call, sizeof call);
+  pid_t child = fork();
+  if (child == 0) {
+    long (*code)(void) = (long (*)(void))shared;
+    for (int i = 0; i < 10; i++)
+      if (code() != CALL(SYS_getpid)) _exit(1);
+    _exit(0);
+  }
+  int status = 1;
+  check("shared text", waitpid(child, &status, 0) == child && status == 0 && !memcmp(shared, call, sizeof call));
+  check("shared text in the parent", ((long (*)(void))shared)() == CALL(SYS_getpid));
+  return finish();
+}
