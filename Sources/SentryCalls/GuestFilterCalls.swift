@@ -42,6 +42,7 @@ enum GuestFilterCalls {
   /// SECCOMP_MODE_STRICT: read, write, exit and rt_sigreturn are left.
   static func restrict(_ task: Task) throws(Errno) -> Outcome {
     task.traits.isStrict = true
+    task.group.answers.giveWayToFilter()
     return .zero
   }
 
@@ -57,6 +58,7 @@ enum GuestFilterCalls {
     let program = try task.memory.bytes(GuestAddress(header.little64(8)), count: 8 * count)
     // The sandbox's own has one already, as the kernel would say.
     if flags & Flag.listener != 0 { throw .busy }
+    task.group.answers.giveWayToFilter()
     try lend(task.kernel.host.filterPrologue, before: program, at: address, task)
     return .native
   }

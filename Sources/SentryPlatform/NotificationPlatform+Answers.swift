@@ -60,7 +60,9 @@ extension NotificationPlatform {
   func renewAnswers(of group: ThreadGroup) {
     group.answers.leave()
     if group.answers.users == 0 { group.answers.gone() }
+    let isFiltered = group.answers.isFiltered
     group.answers = StubAnswers()
+    if isFiltered { group.answers.giveWayToFilter() }
   }
 
   /// A process of several threads keeps its text: another one may be executing it.

@@ -18,6 +18,7 @@ public final class StubAnswers: DescriptorAnswers {
   public private(set) var epoch: UInt32 = 0
   /// Nothing is to be answered here: the page is not there, or a filter of the guest's own must see its calls.
   public private(set) var isOff = false
+  public private(set) var isFiltered = false
   public var sites = CallSites()
   private var memory = GuestMemory(process: 0)
   private nonisolated(unsafe) static var lastEpoch: UInt32 = 0
@@ -40,17 +41,17 @@ public final class StubAnswers: DescriptorAnswers {
     let copy = StubAnswers()
     copy.sites = sites
     (copy.leadsStatus, copy.asked, copy.empty) = (leadsStatus, asked, empty)
-    copy.isOff = isOff
+    (copy.isOff, copy.isFiltered) = (isOff, isFiltered)
     return copy
   }
 
   public func share() { users += 1 }
   public func leave() { users -= 1 }
 
-  /// From now on every call comes to the sentry.
-  public func turnOff() {
+  /// A filter of the guest's own must see its calls, in this program and in those that it executes and makes.
+  public func giveWayToFilter() {
     forget()
-    isOff = true
+    (isOff, isFiltered) = (true, true)
   }
 
   /// What was written holds no longer; from the next call on the sentry is asked again.

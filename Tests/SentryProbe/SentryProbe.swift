@@ -17,9 +17,10 @@ import SentryTerminals
 ///         [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
 ///     SentryProbe --rows
 ///
-/// Nobody may change the folder meanwhile. It is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does (128 + a signal). `--trace`
-/// names calls that no row serves. `--calls` adds the names of the rows that were asked for to a file; `--rows` prints all that
-/// calls can come to under the strict policy. `--count` says how many calls came to the sentry; `--no-answers` has all of them come.
+/// Nobody may change the folder meanwhile. It is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does
+/// (128 + a signal). `--trace` names calls that no row serves. `--calls` adds the names of the rows that were asked for to a file; `--rows`
+/// prints all that calls can come to under the strict policy. `--count` says how many calls came to the sentry; `--no-answers` has all of them
+/// come.
 @main
 enum SentryProbe {
   static func main() {
