@@ -61,9 +61,9 @@ package struct BoxMounts {
     case .devices:
       let target = try kernelPlace(item.destination, root)
       try devices.attach(onto: target.rawValue)
-    case .overlay(let lower, let scratch, let upper, let work):
+    case .overlay(let layers):
       let target = try place(item, root, isFile: false)
-      try overlay(item, lower, scratch, upper, work).attach(onto: target.rawValue)
+      try OverlayMount.make(layers, item.options, trees, identity).attach(onto: target.rawValue)
     case .fileSystem(let type):
       let isKernels = type != "tmpfs" || item.destination.hasPrefix("/dev/")
       let target = try isKernels ? kernelPlace(item.destination, root) : place(item, root, isFile: false)
@@ -116,24 +116,6 @@ package struct BoxMounts {
       }
     }
     return try context.mount(item.options.attributes)
-  }
-
-  private func overlay(_ item: MountPlan.Item, _ lower: [Int], _ scratch: Int?, _ upper: String, _ work: String)
-    throws(SystemError) -> DetachedMount
-  {
-    var overlay = OverlayMount(
-      lower: lower.map { trees.descriptors[$0] }, userAttributes: identity.map != nil,
-      attributes: item.options.attributes, options: item.options.data.filter { $0 != "userxattr" })
-    guard let scratch else { return try overlay.make() }
-    let folder = trees.descriptors[scratch]
-    let upperFolder = try File.open(upper, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: folder)
-    let workFolder = try File.open(work, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: folder)
-    overlay.upper = upperFolder.rawValue
-    overlay.work = workFolder.rawValue
-    let mount = try overlay.make()
-    _ = consume upperFolder
-    _ = consume workFolder
-    return mount
   }
 
   /// A new sysfs shows the box's own network only, and wants a network namespace that the box owns; else it is the host's,

@@ -11,8 +11,14 @@ package struct MountPlan {
     case lent(Int)
     case devices
     case fileSystem(String)
-    /// Layers, the topmost first, and the folder that `upper` and `work` are in, with their names.
-    case overlay(lower: [Int], scratch: Int?, upper: String, work: String)
+    case overlay(Layers)
+  }
+  /// Layers by their trees, the topmost first, and the folder that `upper` and `work` are in, with their names.
+  package struct Layers {
+    package var lower: [Int]
+    package var scratch: Int?
+    package var upper = ""
+    package var work = ""
   }
   package struct Item {
     package var destination: String
@@ -26,7 +32,7 @@ package struct MountPlan {
   package var layers: [Int] {
     items.flatMap { item -> [Int] in
       switch item.source {
-      case .overlay(let lower, let scratch, _, _): return lower + (scratch.map { [$0] } ?? [])
+      case .overlay(let layers): return layers.lower + (layers.scratch.map { [$0] } ?? [])
       case .lent(let tree): return [tree]
       case .tree, .devices, .fileSystem: return []
       }
@@ -163,15 +169,16 @@ package struct MountPlan {
       throw WallError("mount \(mount.destination): an overlay needs upperdir and workdir both, or neither")
     }
     guard let upper, let work else {
-      item.source = .overlay(lower: layers, scratch: nil, upper: "", work: "")
+      item.source = .overlay(Layers(lower: layers))
       return item
     }
     guard let above = File.parent(of: upper), above == File.parent(of: work), above != "/" else {
       throw WallError("mount \(mount.destination): upperdir \(upper) and workdir \(work) must lie in one folder")
     }
     item.source = .overlay(
-      lower: layers, scratch: tree(above, "overlay's upper folder"),
-      upper: String(upper.dropFirst(above.utf8.count + 1)), work: String(work.dropFirst(above.utf8.count + 1)))
+      Layers(
+        lower: layers, scratch: tree(above, "overlay's upper folder"),
+        upper: String(upper.dropFirst(above.utf8.count + 1)), work: String(work.dropFirst(above.utf8.count + 1))))
     return item
   }
 }

@@ -57,6 +57,25 @@ package struct OverlayMount {
     }
   }
 
+  /// A configuration's own, of trees that are open.
+  package static func make(
+    _ layers: MountPlan.Layers, _ options: MountOptions, _ trees: HostTrees, _ identity: BoxIdentity
+  ) throws(SystemError) -> DetachedMount {
+    var overlay = OverlayMount(
+      lower: layers.lower.map { trees.descriptors[$0] }, userAttributes: identity.map != nil,
+      attributes: options.attributes, options: options.data.filter { $0 != "userxattr" })
+    guard let scratch = layers.scratch else { return try overlay.make() }
+    let folder = trees.descriptors[scratch]
+    let upperFolder = try File.open(layers.upper, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: folder)
+    let workFolder = try File.open(layers.work, O_PATH | O_DIRECTORY | O_NOFOLLOW, at: folder)
+    overlay.upper = upperFolder.rawValue
+    overlay.work = workFolder.rawValue
+    let mount = try overlay.make()
+    _ = consume upperFolder
+    _ = consume workFolder
+    return mount
+  }
+
   /// Mounts it, with the layers as descriptors (Linux 6.13), else by their names under /proc/self/fd.
   package func make() throws(SystemError) -> DetachedMount {
     do throws(SystemError) {

@@ -108,7 +108,10 @@ struct SentryProcess {
   private var hasWritableFolders: Bool {
     if case .directory(_, let readOnly) = bundle.root, !readOnly, !bundle.configuration.rootReadOnly { return true }
     return mounts.items.contains {
-      if case .tree = $0.source { !$0.options.attributes.contains(.readOnly) } else { false }
+      switch $0.source {
+      case .tree, .overlay: !$0.options.attributes.contains(.readOnly)
+      case .lent, .devices, .fileSystem: false
+      }
     }
   }
 

@@ -78,14 +78,35 @@ final class SentryService {
 
   /// Builds the guests' tree over the host's.
   func prepare(root: Int32, _ process: SentryProcess) throws(WallError) {
+    let overlays = try overlays(process)
+    defer { for descriptor in overlays.values { _ = FileDescriptor(owning: descriptor) } }
     let world = SentryWorld(
       bundle: bundle, mounts: process.mounts, scratch: process.scratch, trees: process.trees.descriptors,
+      overlays: overlays,
       kernelFileSystem: kernelFileSystem)
     let namespace = try world.make(root: root, special: special)
     kernel.terminals.mounted = namespace.mounts.last { $0.root.inode?.fileSystem.type == "devpts" }
       .map { Path(mount: $0, dentry: $0.root) }
     programs = SentryPrograms(kernel, platform, namespace)
     process.trees.close()
+  }
+
+  /// A workspace's, and those of a configuration's own.
+  private func overlays(_ process: SentryProcess) throws(WallError) -> [String: Int32] {
+    var made: [String: Int32] = [:]
+    for item in process.mounts.items {
+      guard case .overlay(let layers) = item.source else { continue }
+      do throws(SystemError) {
+        for tree in layers.lower + (layers.scratch.map { [$0] } ?? []) {
+          try OverlayMount.stage(process.trees.descriptors[tree])
+        }
+        let mount = try OverlayMount.make(layers, item.options, process.trees, process.identity)
+        made[item.destination] = try FileDescriptor.duplicate(mount.descriptor.rawValue, atLeast: 64).release()
+      } catch {
+        throw WallError("mount \(item.destination)", error)
+      }
+    }
+    return made
   }
 
   private func kernelFileSystem(_ kind: String) throws(Errno) -> Inode? {

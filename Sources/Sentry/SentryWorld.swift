@@ -17,6 +17,8 @@ struct SentryWorld {
   let scratch: Scratch
   /// Descriptors of the host's trees, by the plan's numbers.
   let trees: [Int32]
+  /// Overlays that the host has mounted for the plan, by their destinations: what is written through them lies in a folder of the host's.
+  let overlays: [String: Int32]
   /// What mounts of the kernel's own kinds are here: proc, sysfs, devpts.
   let kernelFileSystem: (String) throws(Errno) -> Inode?
 
@@ -99,7 +101,10 @@ struct SentryWorld {
         guard let made = try kernelFileSystem(kind) else { return }
         inode = made
         if kind == "devpts" { flags.remove(.noDevices) }
-      case .overlay: throw .notSupported
+      case .overlay:
+        guard let tree = overlays[item.destination] else { throw .notSupported }
+        inode = try HostFolder.tree(tree, isReadOnly: flags.contains(.readOnly))
+        flags.insert(.noDevices)
       }
       let place = try self.place(path, isDirectory: inode.kind == .directory, in: namespace)
       try namespace.mount(inode, on: place, flags: flags)
