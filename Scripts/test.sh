@@ -19,7 +19,7 @@ if [ "${IMMURE_TEST_ALL:-}" = 1 ]; then
 fi
 # Whole walks that take every core for longer than other tests of their suite may wait: then they run after those, each alone.
 declare -A walks=()
-[ "${IMMURE_TEST_ALL:-}" != 1 ] || walks=([OCIEscapeTests]="KillWalkTests RaceTests FaultTests")
+[ "${IMMURE_TEST_ALL:-}" != 1 ] || walks=([OCIEscapeTests]="KillWalkTests RaceTests OCIFaultTests")
 tests_of() {
   local suite=$1 alone=${walks[$1]:-} status=0 skip=() walk
   for walk in $alone; do skip+=(--skip "^$suite\\.$walk/"); done
@@ -61,8 +61,9 @@ for suite in "${suites[@]}"; do
   status=0
   timeout -k 10 $((budget * 2)) "${command[@]}" >"$logs/$suite.log" 2>&1 </dev/null || status=$?
   took=$((SECONDS - start))
-  said=$(sed -nE 's/.*Test run with ([0-9]+ tests?.*) (passed|failed).*/\1/p' "$logs/$suite.log" | tail -1)
+  # One line a run; a suite whose walks run alone has several.
   tests=$(sed -nE 's/.*Test run with ([0-9]+) tests?.* (passed|failed).*/\1/p' "$logs/$suite.log" | paste -sd+)
+  said=${tests:+$((tests)) tests}
   run=$((run + ${tests:-1}))
   # Nothing run is no success: a filter that matches nothing ends with 0.
   if [ $status -eq 0 ] && [ "$suite" != Fuzz ] && [ "$suite" != Kernels ] &&
