@@ -29,7 +29,9 @@ public struct ControlMessage: Equatable, Sendable {
   public static func isWellFormed(_ bytes: [UInt8]) -> Bool {
     var at = 0
     while at < bytes.count {
-      guard bytes.count - at >= header, let length = Int(exactly: bytes.little64(at)), length >= header,
+      // Less than a header at the end is passed over (CMSG_NXTHDR).
+      if bytes.count - at < header { return true }
+      guard let length = Int(exactly: bytes.little64(at)), length >= header,
         length <= bytes.count - at
       else { return false }
       at += (length + 7) & ~7

@@ -102,16 +102,27 @@ enum AttributeCalls {
     return try changeTimes(place, times, task)
   }
 
+  /// Two struct timespec; what is wrong in them is told once the file has been found (do_utimes of fs/utimes.c).
   private static func nanoseconds(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (flags, address) = (call.arguments.3.int32, call.arguments.2.address)
-    guard flags & ~(PathFlags.noFollow | PathFlags.emptyPath) == 0 else { throw .invalid }
-    let now = FileTime.now()
+    let bytes = address.isNull ? nil : try task.memory.bytes(address, count: 32)
     // UTIME_NOW and UTIME_OMIT (utimensat(2)).
     let (isNow, isOmitted): (UInt64, UInt64) = (0x3fff_ffff, 0x3fff_fffe)
+    if let bytes, bytes.little64(8) == isOmitted, bytes.little64(24) == isOmitted { return .zero }
+    let place: Path
+    if call.arguments.1.address.isNull, flags & PathFlags.emptyPath == 0,
+      call.arguments.0.int32 != PathFlags.currentDirectory
+    {
+      guard flags == 0 else { throw .invalid }
+      place = try task.place(of: call.arguments.0)
+    } else {
+      guard flags & ~(PathFlags.noFollow | PathFlags.emptyPath) == 0 else { throw .invalid }
+      place = try task.place(call.arguments.0, call.arguments.1.address, flags: flags)
+    }
+    let now = FileTime.now()
     var times: [FileTime?] = [now, now]
     var bothNow = true
-    if !address.isNull {
-      let bytes = try task.memory.bytes(address, count: 32)
+    if let bytes {
       bothNow = bytes.little64(8) == isNow && bytes.little64(24) == isNow
       for index in 0..<2 {
         let fraction = bytes.little64(16 * index + 8)
@@ -123,15 +134,6 @@ enum AttributeCalls {
           times[index] = seconds(bytes, 16 * index, UInt32(truncatingIfNeeded: fraction))
         }
       }
-      if times[0] == nil, times[1] == nil { return .zero }
-    }
-    let place: Path
-    if call.arguments.1.address.isNull, flags & PathFlags.emptyPath == 0 {
-      guard call.arguments.0.int32 != PathFlags.currentDirectory else { throw .badAddress }
-      guard flags == 0 else { throw .invalid }
-      place = try task.place(of: call.arguments.0)
-    } else {
-      place = try task.place(call.arguments.0, call.arguments.1.address, flags: flags)
     }
     try task.walk.changeTimes(place, accessed: times[0], modified: times[1], isNow: bothNow)
     return .zero

@@ -28,9 +28,14 @@ enum ControlCalls {
     case 2:
       try task.descriptors.setCloseOnExec(number, argument.bits & 1 != 0)
       return .zero
-    case 3: return .value(Int64(file.flags | OpenFlags.largeFile))
+    case 3: return .value(Int64(file.flags))
     case 4:
-      // An append-only file of chattr(1) isn't there, so every flag may change.
+      // An append-only file of chattr(1) isn't there, so every flag may change, the last one by owners.
+      if argument.int32 & ~file.flags & OpenFlags.noAccessTime != 0, let attributes = file.inode?.attributes,
+        !task.credentials.owns(attributes)
+      {
+        throw .notPermitted
+      }
       file.flags = file.flags & ~OpenFlags.settable | argument.int32 & OpenFlags.settable
       return .zero
     case 5, 36: return try LockCalls.ask(file, argument.address, isOpenFile: command == 36, task)
@@ -38,6 +43,7 @@ enum ControlCalls {
       return try LockCalls.set(
         file, argument.address, isOpenFile: command >= 37, waits: command == 7 || command == 38, task)
     case 8:
+      if argument.int32 != 0, !isThere(argument.int32, task) { throw .noProcess }
       file.owner = argument.int32
       return .zero
     case 9: return .value(Int64(file.owner))
@@ -54,7 +60,11 @@ enum ControlCalls {
       record.append(little: UInt32(bitPattern: file.owner < 0 ? 0 &- file.owner : file.owner))
       try task.memory.store(record, at: argument.address)
       return .zero
-    case 11: return .zero
+    case 10:
+      guard (0...64).contains(argument.int32) else { throw .invalid }
+      file.signal = argument.int32
+      return .zero
+    case 11: return .value(Int64(file.signal))
     case 1031: return .value(try PipeCalls.capacity(of: file, wanted: argument.int32))
     case 1032: return .value(try PipeCalls.capacity(of: file, wanted: nil))
     case 1033:
@@ -70,11 +80,20 @@ enum ControlCalls {
     }
   }
 
+  /// Whether F_SETOWN's number is that of a process, or below zero of a group.
+  private static func isThere(_ id: Int32, _ task: Task) -> Bool {
+    if id > 0 { return task.kernel.tasks[id] != nil || task.kernel.groups[id] != nil }
+    return task.kernel.groups.values.contains { $0.processGroup == 0 &- id }
+  }
+
   private static func flock(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
+    let operation = call.arguments.1.int32
+    guard [1, 2, 8].contains(operation & ~4) else { throw .invalid }
     let file = try task.descriptors.file(call.arguments.0.int32)
     if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
-    guard let inode = file.inode else { throw .badDescriptor }
-    let operation = call.arguments.1.int32
+    guard let inode = file.inode, operation & ~4 == 8 || file.isReadable || file.isWritable else {
+      throw .badDescriptor
+    }
     let owner = ObjectIdentifier(file)
     switch operation & ~4 {
     case 1, 2:

@@ -24,9 +24,15 @@ enum CopyCalls {
   }
 
   private static func send(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
-    let output = try task.descriptors.file(call.arguments.0.int32)
     let input = try task.descriptors.file(call.arguments.1.int32)
-    guard input.isReadable, output.isWritable else { throw .badDescriptor }
+    guard input.isReadable else { throw .badDescriptor }
+    if !call.arguments.2.address.isNull {
+      if input.inode?.kind == .unnamed { throw .illegalSeek }
+      _ = try input.seek(to: 0, from: 1)
+    }
+    let output = try task.descriptors.file(call.arguments.0.int32)
+    guard output.isWritable else { throw .badDescriptor }
+    if call.arguments.3.bits == 0, call.arguments.2.address.isNull { return .zero }
     guard input.inode?.kind == .regular || input.inode?.kind == .characterDevice else { throw .invalid }
     if output.flags & OpenFlags.append != 0 { throw .invalid }
     // Its position is the host's, which others move too: programs go on with read(2).
@@ -64,12 +70,13 @@ enum CopyCalls {
     let input = try task.descriptors.file(call.arguments.0.int32)
     let output = try task.descriptors.file(call.arguments.2.int32)
     guard call.arguments.5.bits == 0 else { throw .invalid }
-    guard input.isReadable, output.isWritable, output.flags & OpenFlags.append == 0 else { throw .badDescriptor }
     guard let from = input.inode, let to = output.inode else { throw .invalid }
     if from.kind == .directory || to.kind == .directory { throw .isDirectory }
     guard from.kind == .regular, to.kind == .regular else { throw .invalid }
+    guard input.isReadable, output.isWritable, output.flags & OpenFlags.append == 0 else { throw .badDescriptor }
     // As between file systems that cannot: programs go on with read(2) and write(2), at the host's own position.
     if input is HostStreamFile || output is HostStreamFile { throw .crossDevice }
+    guard from.fileSystem === to.fileSystem else { throw .crossDevice }
     let (inputStart, outputStart) = (
       try offset(call.arguments.1.address, task), try offset(call.arguments.3.address, task)
     )

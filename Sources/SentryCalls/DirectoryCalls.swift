@@ -124,10 +124,13 @@ enum DirectoryCalls {
     _ task: Task
   ) throws(Errno) -> Outcome {
     guard flags <= 2 else { throw .invalid }
-    let (oldPath, newPath) = (try task.text(old), try task.text(new))
+    let oldPath = try task.text(old)
     try task.walk.rename(
-      oldPath, from: try task.start(oldDirectory, oldPath), to: newPath, from: try task.start(newDirectory, newPath),
-      flags: PathWalk.RenameFlags(rawValue: flags))
+      oldPath, from: try task.start(oldDirectory, oldPath), flags: PathWalk.RenameFlags(rawValue: flags)
+    ) { () throws(Errno) in
+      let newPath = try task.text(new)
+      return (newPath, try task.start(newDirectory, newPath))
+    }
     return .zero
   }
 
@@ -148,7 +151,9 @@ enum DirectoryCalls {
   private static func makeLink(
     _ text: GuestAddress, _ directory: GuestWord, _ address: GuestAddress, _ task: Task
   ) throws(Errno) -> Outcome {
-    let (target, path) = (try task.text(text), try task.text(address))
+    let target = try task.text(text)
+    guard !target.isEmpty else { throw .noEntry }
+    let path = try task.text(address)
     try task.walk.makeLink(target, at: path, from: try task.start(directory, path))
     return .zero
   }

@@ -67,8 +67,10 @@ enum EventPollCalls {
 
   private static func wait(_ call: Call, time: UInt64?, _ task: Task) throws(Errno) -> Outcome {
     let limit = call.arguments.2.int32
+    let file = try task.descriptors.file(call.arguments.0.int32)
     guard limit > 0, limit <= Int32.max / 12 else { throw .invalid }
-    guard let poll = try task.descriptors.file(call.arguments.0.int32) as? EventPollFile else { throw .invalid }
+    guard call.arguments.1.bits <= 0x7fff_ffff_f000 else { throw .badAddress }
+    guard let poll = file as? EventPollFile else { throw .invalid }
     let found = poll.collect(Int(limit))
     if !found.isEmpty {
       var bytes: [UInt8] = []

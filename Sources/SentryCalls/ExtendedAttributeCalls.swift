@@ -46,7 +46,13 @@ enum ExtendedAttributeCalls {
 
   /// Who may see or set one (fs/xattr.c, xattr_permission).
   private static func check(_ name: [UInt8], _ inode: Inode, writes: Bool, _ task: Task) throws(Errno) {
-    func starts(_ prefix: String) -> Bool { name.starts(with: Array(prefix.utf8)) && name.count > prefix.utf8.count }
+    try checkAccess(name, inode, writes: writes, task)
+    // Nothing behind the prefix (xattr_resolve_name of fs/xattr.c).
+    if ["user.", "trusted.", "security."].contains(where: { name.elementsEqual($0.utf8) }) { throw .invalid }
+  }
+
+  private static func checkAccess(_ name: [UInt8], _ inode: Inode, writes: Bool, _ task: Task) throws(Errno) {
+    func starts(_ prefix: String) -> Bool { name.starts(with: Array(prefix.utf8)) }
     let access: FileAccess = writes ? .write : .read
     if starts("user.") {
       guard inode.kind == .regular || inode.kind == .directory else { throw writes ? .notPermitted : .noData }
@@ -63,13 +69,14 @@ enum ExtendedAttributeCalls {
       if writes, !task.credentials.has(21) { throw .notPermitted }
       return
     }
+    if !starts("system.") { try task.credentials.check(access, of: inode.attributes) }
     // POSIX access lists and whatever else there may be are nowhere.
     throw .notSupported
   }
 
   private static func get(_ call: Call, _ named: Named, _ task: Task) throws(Errno) -> Outcome {
-    let place = try place(call.arguments.0, named, task)
     let name = try name(call.arguments.1.address, task)
+    let place = try place(call.arguments.0, named, task)
     guard let inode = place.inode else { throw .noEntry }
     try check(name, inode, writes: false, task)
     return try give(try inode.extendedAttribute(name), call.arguments.2.address, call.arguments.3, task)

@@ -38,7 +38,9 @@ enum FileWatchCalls {
   private static func add(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let mask = call.arguments.2.uint32
     // At least one event; nothing unknown; adding to a watch and making it excludes one another.
-    guard mask & 0xfff != 0, mask & 0x3000_0000 != 0x3000_0000 else { throw .invalid }
+    guard mask & 0xf700_efff != 0 else { throw .invalid }
+    _ = try task.descriptors.file(call.arguments.0.int32)
+    guard mask & 0x3000_0000 != 0x3000_0000 else { throw .invalid }
     let watches = try file(call, task)
     let walk = task.walk
     let place = try walk.find(

@@ -2,6 +2,7 @@ import Linux
 import SentryABI
 import SentryFiles
 import SentryMemory
+import SentryPipes
 import SentryTasks
 import SentryTerminals
 
@@ -26,6 +27,12 @@ enum IOControlCalls {
     case 0x8901, 0x8902: file.owner = try task.memory.load(argument.address)  // FIOSETOWN, SIOCSPGRP
     case 0x8903, 0x8904: try task.memory.store(file.owner, at: argument.address)  // FIOGETOWN, SIOCGPGRP
     case 0x5441: return try openPeer(file, argument.int32, task)
+    case 0x541b where file.inode?.kind == .regular && !(file is HostStreamFile):  // FIONREAD
+      let left = (file.inode?.attributes.size ?? 0).subtractingReportingOverflow(file.position).partialValue
+      try task.memory.store(Int32(truncatingIfNeeded: left), at: argument.address)
+    case 0x5460:  // FIOQSIZE
+      guard file.inode?.kind == .regular || file.inode?.kind == .directory else { throw .notTerminal }
+      try task.memory.store(file.inode?.attributes.size ?? 0, at: argument.address)
     default:
       if file.isTerminal { task.kernel.current = task }
       let caller = ControlCaller(

@@ -40,12 +40,14 @@ enum LockCalls {
 
   static func ask(_ file: OpenFile, _ address: GuestAddress, isOpenFile: Bool, _ task: Task) throws(Errno) -> Outcome {
     var record = LockRecord(try task.memory.bytes(address, count: LockRecord.size))
-    guard record.type == LockRecord.read || record.type == LockRecord.write else { throw .invalid }
+    // With F_UNLCK Linux 6.15 tells of any lock there, also the caller's own (F_OFD_GETLK).
+    let asksForAny = isOpenFile && record.type == LockRecord.unlock
+    guard asksForAny || record.type == LockRecord.read || record.type == LockRecord.write else { throw .invalid }
     if isOpenFile, record.process != 0 { throw .invalid }
     guard let inode = file.inode else { throw .badDescriptor }
     let range = try range(record, file, inode)
     let other = inode.locks?.conflict(
-      owner(file, isOpenFile, task), isExclusive: record.type == LockRecord.write, range)
+      asksForAny ? nil : owner(file, isOpenFile, task), isExclusive: record.type != LockRecord.read, range)
     if let other {
       record.type = other.isExclusive ? LockRecord.write : LockRecord.read
       record.whence = 0

@@ -12,6 +12,7 @@ import SentryWait
 enum MessageCalls {
   static let rows: [CallRow] = [
     CallRow(44, "sendto", blocksOn: "socket") { (call, task) throws(Errno) in
+      try reach(call.arguments.1, call.arguments.2)
       let file = try SocketCalls.file(call, task)
       var message = OutgoingMessage()
       message.flags = call.arguments.3.int32
@@ -23,6 +24,7 @@ enum MessageCalls {
       return try send(file, &buffer, message, task)
     },
     CallRow(45, "recvfrom", blocksOn: "socket") { (call, task) throws(Errno) in
+      try reach(call.arguments.1, call.arguments.2)
       let file = try SocketCalls.file(call, task)
       var buffer = GuestBuffer(task.memory, call.arguments.1.address, count: call.arguments.2.size ?? .max)
       guard let message = try receive(file, &buffer, call.arguments.3.int32, task) else { return .blocked }
@@ -51,6 +53,12 @@ enum MessageCalls {
       }
     },
   ]
+
+  /// - Throws: EFAULT for what does not lie beneath the end of every process's memory (access_ok); the length is cut first.
+  private static func reach(_ start: GuestWord, _ length: GuestWord) throws(Errno) {
+    let (begin, end): (UInt64, UInt64) = (start.bits, 0x7fff_ffff_f000)
+    guard begin <= end, min(length.bits, 0x7fff_f000) <= end - begin else { throw .badAddress }
+  }
 
   /// sendmmsg(2) and recvmmsg(2): as many as go; `moved` counts those that went.
   private static func many(_ call: Call, _ task: Task, _ one: (GuestAddress) throws(Errno) -> Outcome) throws(Errno)
@@ -159,7 +167,7 @@ enum MessageCalls {
     for each in ControlMessage.list(control) where each.level == 1 {
       switch each.type {
       case 1:
-        guard each.data.count % 4 == 0, each.data.count <= 253 * 4 else { throw .invalid }
+        guard each.data.count <= 253 * 4 else { throw .invalid }
         for index in 0..<each.data.count / 4 {
           message.files.append(try task.descriptors.file(Int32(bitPattern: each.data.little32(4 * index))))
         }

@@ -24,6 +24,7 @@ enum OpenCalls {
     _ directory: GuestWord, _ address: GuestAddress, _ flags: Int32, _ mode: UInt32, _ task: Task
   ) throws(Errno) -> Outcome {
     if let outcome = try goOn(flags, task) { return outcome }
+    guard OpenFlags.areTogether(flags) else { throw .invalid }
     let path = try task.text(address)
     let file: OpenFile
     do throws(Errno) {
@@ -45,7 +46,9 @@ enum OpenCalls {
     let (word, mode, resolve) = (how.little64(0), how.little64(8), how.little64(16))
     guard let flags = Int32(exactly: word), flags & ~OpenFlags.all == 0 else { throw .invalid }
     let makes = flags & (OpenFlags.create | (OpenFlags.temporaryFile & ~OpenFlags.directory)) != 0
-    guard mode & ~0o7777 == 0, makes || mode == 0, resolve & ~0x3f == 0, resolve & 0x18 != 0x18 else { throw .invalid }
+    guard mode & ~0o7777 == 0, makes || mode == 0, resolve & ~0x3f == 0, resolve & 0x18 != 0x18,
+      OpenFlags.areTogether(flags)
+    else { throw .invalid }
     // RESOLVE_CACHED: whether it can be told without waiting is not known here.
     if resolve & 0x20 != 0 { throw .again }
     if let outcome = try goOn(flags, task) { return outcome }

@@ -24,6 +24,8 @@ extension Task {
   /// Where a relative path begins; nil is the current directory.
   /// - Throws: EBADF, ENOTDIR.
   func start(_ directory: GuestWord, _ path: [UInt8]) throws(Errno) -> Path? {
+    // An empty path is none before the directory is looked at (getname of fs/namei.c).
+    if path.isEmpty { throw .noEntry }
     if directory.int32 == PathFlags.currentDirectory || path.first == UInt8(ascii: "/") { return nil }
     let file = try descriptors.file(directory.int32)
     guard let place = file.path else { throw .notDirectory }
@@ -32,10 +34,12 @@ extension Task {
 
   /// What a call names by a directory, a path and AT_* flags.
   /// - Parameter flags: AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH are looked at.
-  func place(_ directory: GuestWord, _ address: GuestAddress, flags: Int32 = 0) throws(Errno) -> Path {
-    // statx(2) and fstatat(2) take a null pointer for an empty path.
+  /// - Parameter takesNull: with AT_EMPTY_PATH a null pointer is an empty path, as statx(2) and fstatat(2) have it.
+  func place(_ directory: GuestWord, _ address: GuestAddress, flags: Int32 = 0, takesNull: Bool = false) throws(Errno)
+    -> Path
+  {
     if flags & PathFlags.emptyPath != 0 {
-      let path = address.isNull ? [] : try text(address)
+      let path = takesNull && address.isNull ? [] : try text(address)
       if path.isEmpty {
         if directory.int32 == PathFlags.currentDirectory { return paths.current }
         guard let place = try descriptors.file(directory.int32).path else { throw .invalid }

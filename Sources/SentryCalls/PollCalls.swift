@@ -59,7 +59,7 @@ enum PollCalls {
     do throws(Errno) { file = try task.descriptors.file(record.descriptor) } catch { return 0x20 }
     if file.flags & 0o10000000 != 0 { return 0x20 }
     let asked = UInt32(record.events) | 0x18
-    return UInt16(truncatingIfNeeded: file.readiness.withNormalBands.rawValue & asked)
+    return UInt16(truncatingIfNeeded: file.readinessWithBands.rawValue & asked)
   }
 }
 

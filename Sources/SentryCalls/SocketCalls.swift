@@ -85,12 +85,21 @@ enum SocketCalls {
   private static func pair(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let type = call.arguments.1.int32
     guard type & ~(15 | kept) == 0 else { throw .invalid }
-    guard call.arguments.0.int32 == 1 else {
-      throw [2, 10].contains(call.arguments.0.int32) ? .notSupported : Errno(rawValue: EAFNOSUPPORT)
+    // Linux has stored two numbers there before it looks further.
+    _ = try task.memory.bytes(call.arguments.3.address, count: 8)
+    let (domain, kind) = (call.arguments.0.int32, type & 15)
+    guard (0..<46).contains(domain) else { throw Errno(rawValue: EAFNOSUPPORT) }
+    guard kind < 11 else { throw .invalid }
+    guard domain == 1 else {
+      // Linux makes both before it finds that the family joins none.
+      let one = try HostSocket.make(
+        domain: domain, kind: kind, protocolNumber: call.arguments.2.int32, flags: 0, task.kernel.hostEvents)
+      one.released()
+      throw .notSupported
     }
-    let kind = try unixKind(type & 15, call.arguments.2.int32)
     let ends = UnixSocketFile.pair(
-      kind: kind, flags: type & O_NONBLOCK, names: task.kernel.unixNames, creator: task.peerCredentials)
+      kind: try unixKind(kind, call.arguments.2.int32), flags: type & O_NONBLOCK, names: task.kernel.unixNames,
+      creator: task.peerCredentials)
     for end in [ends.0, ends.1] {
       end.path = task.kernel.unnamed.socket(user: task.credentials.fileUser, group: task.credentials.fileGroup)
     }
@@ -118,8 +127,9 @@ enum SocketCalls {
   }
 
   private static func connect(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
-    let file = try file(call, task)
+    _ = try task.descriptors.file(call.arguments.0.int32)
     let address = try address(call.arguments.1.address, call.arguments.2.int32, task)
+    let file = try file(call, task)
     file.blockedOn = nil
     do throws(Errno) {
       try file.connect(address, task.socketCaller)
@@ -134,6 +144,7 @@ enum SocketCalls {
   }
 
   private static func accept(_ call: Call, _ flags: Int32, _ task: Task) throws(Errno) -> Outcome {
+    _ = try task.descriptors.file(call.arguments.0.int32)
     guard flags & ~kept == 0 else { throw .invalid }
     let file = try file(call, task)
     let accepted: SocketFile

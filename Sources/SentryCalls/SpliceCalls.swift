@@ -19,6 +19,7 @@ enum SpliceCalls {
   private static let nonBlocking: UInt32 = 2
 
   private static func splice(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
+    if call.arguments.4.bits == 0 { return .zero }
     let flags = call.arguments.5.uint32
     guard flags & ~15 == 0 else { throw .invalid }
     let wanted = Int(min(call.arguments.4.bits, 65536))
@@ -28,7 +29,6 @@ enum SpliceCalls {
     let (fromPosition, toPosition) = (call.arguments.1.address, call.arguments.3.address)
     if from is PipeFile, !fromPosition.isNull { throw .illegalSeek }
     if to is PipeFile, !toPosition.isNull { throw .illegalSeek }
-    if wanted == 0 { return .zero }
     let waits = flags & nonBlocking == 0
     switch (from as? PipeFile, to as? PipeFile) {
     case (nil, nil): throw .invalid
@@ -60,6 +60,7 @@ enum SpliceCalls {
   private static func tee(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let flags = call.arguments.3.uint32
     guard flags & ~15 == 0 else { throw .invalid }
+    if call.arguments.2.bits == 0 { return .zero }
     let from = try task.descriptors.file(call.arguments.0.int32)
     let to = try task.descriptors.file(call.arguments.1.int32)
     guard from.isReadable, to.isWritable else { throw .badDescriptor }
@@ -67,7 +68,6 @@ enum SpliceCalls {
       throw .invalid
     }
     let wanted = Int(min(call.arguments.2.bits, 65536))
-    if wanted == 0 { return .zero }
     return try move(source, target, wanted, keeps: true, flags & nonBlocking == 0, task)
   }
 

@@ -84,7 +84,7 @@ enum StatusCalls {
       task.askedStatus(of: file, directory.int32, empty: address)
       return (try record(of: file), file.path)
     }
-    let place = try task.place(directory, address, flags: flags)
+    let place = try task.place(directory, address, flags: flags, takesNull: true)
     guard let inode = place.inode else { throw .noEntry }
     return (try record(inode), place)
   }

@@ -18,12 +18,16 @@ public final class EventCounterFile: OpenFile {
   }
 
   public override var queue: WaitQueue? { changes }
+  public override var writableBands: UInt32 { 0 }
+  public override var readableBands: UInt32 { 0 }
   public override var readiness: PollEvents {
     var events: PollEvents = []
     if count > 0 { events.insert(.readable) }
     if count < .max - 1 { events.insert(.writable) }
     return events
   }
+
+  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { position }
 
   public override func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
     if offset != nil { throw .illegalSeek }
@@ -39,7 +43,8 @@ public final class EventCounterFile: OpenFile {
 
   public override func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
     if offset != nil { throw .illegalSeek }
-    guard buffer.remaining >= 8 else { throw .invalid }
+    // No more and no less (eventfd_write of fs/eventfd.c, Linux 6.9).
+    guard buffer.remaining == 8 else { throw .invalid }
     var copy = buffer
     let bytes = try copy.take(8)
     guard bytes.count == 8 else { throw .badAddress }

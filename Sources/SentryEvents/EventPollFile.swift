@@ -1,4 +1,5 @@
 public import Linux
+public import SentryABI
 public import SentryFiles
 public import SentryWait
 
@@ -43,9 +44,16 @@ public final class EventPollFile: OpenFile {
   }
 
   public override var queue: WaitQueue? { changes }
+  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { position }
   public override var readiness: PollEvents {
     for item in ready where !item.isDropped && !item.now.isEmpty { return .readable }
     return []
+  }
+
+  /// No request is known (ep_eventpoll_ioctl of fs/eventpoll.c).
+  public override func control(_ request: UInt32, _ argument: GuestWord, _ caller: ControlCaller) throws(Errno) -> Int64
+  {
+    throw .invalid
   }
 
   fileprivate func happened(_ item: EventPollItem) {
@@ -175,7 +183,7 @@ final class EventPollItem: Waiter {
 
   var isClosed: Bool { file.references == 0 }
   /// What it asks for and is there.
-  var now: PollEvents { isClosed || isSpent ? [] : file.readiness.withNormalBands.intersection(interest.asked) }
+  var now: PollEvents { isClosed || isSpent ? [] : file.readinessWithBands.intersection(interest.asked) }
 
   func join(_ queue: WaitQueue) {
     queue.add(self, for: interest.asked, isExclusive: interest.events & EventInterest.exclusive != 0)
@@ -183,15 +191,5 @@ final class EventPollItem: Waiter {
 
   override func wake(_ events: PollEvents) {
     if !isDropped && !isSpent { poll.happened(self) }
-  }
-}
-
-extension PollEvents {
-  /// With POLLRDNORM and POLLWRNORM, which say the same as POLLIN and POLLOUT here.
-  public var withNormalBands: PollEvents {
-    var all = self
-    if contains(.readable) { all.formUnion(PollEvents(rawValue: 0x40)) }
-    if contains(.writable) { all.formUnion(PollEvents(rawValue: 0x100)) }
-    return all
   }
 }

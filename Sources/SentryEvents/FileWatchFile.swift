@@ -47,6 +47,7 @@ public final class FileWatchFile: OpenFile {
   }
 
   public override var queue: WaitQueue? { changes }
+  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { position }
   public override var readiness: PollEvents { events.isEmpty ? [] : .readable }
 
   /// inotify_add_watch(2).

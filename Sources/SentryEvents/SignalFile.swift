@@ -30,6 +30,8 @@ public final class SignalFile: OpenFile {
   }
 
   public override var queue: WaitQueue? { changes }
+  public override var readableBands: UInt32 { 0 }
+  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { position }
   public override var readiness: PollEvents { pending() & mask != 0 ? .readable : [] }
   /// read(2) of the host's own.
   public override var nativeReader: Int32? { descriptor }

@@ -25,6 +25,8 @@ public final class TimerFile: OpenFile {
 
   public override func released() { disarm() }
   public override var queue: WaitQueue? { changes }
+  public override var readableBands: UInt32 { 0 }
+  public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { position }
   public override var readiness: PollEvents {
     settle()
     return expirations > 0 ? .readable : []

@@ -200,11 +200,18 @@ final class MemoryContents {
   func seals() throws(Errno) -> Int32 {
     Int32(
       truncatingIfNeeded: try HostFiles.answer(
-        systemCall(Int(SYS_fcntl), word(try becomeFile()), UInt(F_GET_SEALS))))
+        systemCall(Int(SYS_fcntl), word(try becomeFile()), UInt(F_GET_SEALS)))) | (sealsMode ? Self.modeSeal : 0)
   }
+  /// F_SEAL_EXEC: the bits of who may execute it stay. The host's file has a mode of its own, so this one is kept here.
+  private(set) var sealsMode = false
+  private static let modeSeal: Int32 = 0x20
 
-  func addSeals(_ seals: Int32) throws(Errno) {
-    try HostFiles.answer(systemCall(Int(SYS_fcntl), word(try becomeFile()), UInt(F_ADD_SEALS), word(seals)))
+  /// - Parameter isExecutable: what may be executed is not written any more once its mode is sealed (memfd_add_seals of mm/memfd.c).
+  func addSeals(_ seals: Int32, isExecutable: Bool) throws(Errno) {
+    let sealsMode = seals & Self.modeSeal != 0
+    let kept = seals & ~Self.modeSeal | (sealsMode && isExecutable ? 0x1e : 0)
+    try HostFiles.answer(systemCall(Int(SYS_fcntl), word(try becomeFile()), UInt(F_ADD_SEALS), word(kept)))
+    if sealsMode { self.sealsMode = true }
   }
 
   /// Shared mappings may have taken pages.

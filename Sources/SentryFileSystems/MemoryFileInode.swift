@@ -21,6 +21,14 @@ final class MemoryFileInode: MemoryInode {
 
   override var isImmutable: Bool { own == nil && below?.isImmutable == true }
 
+  override func change(_ change: AttributeChange) throws(Errno) {
+    if let permissions = change.permissions, own?.sealsMode == true, (permissions ^ attributes.permissions) & 0o111 != 0
+    {
+      throw .notPermitted
+    }
+    try super.change(change)
+  }
+
   override func open(_ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) -> OpenFile {
     if own == nil { _ = try lower(path) }
     return MemoryOpenFile(flags: flags, self, caller)
@@ -194,13 +202,15 @@ final class MemoryOpenFile: OpenFile {
   }
   override func synchronize() throws(Errno) {}
   override func seals() throws(Errno) -> Int32 {
-    guard file.isSealable else { throw .invalid }
+    // F_SEAL_SEAL: none may be added.
+    guard file.isSealable else { return 1 }
     return try file.memoryContents().seals()
   }
   override func addSeals(_ seals: Int32) throws(Errno) {
-    guard file.isSealable else { throw .invalid }
     guard isWritable else { throw .notPermitted }
-    try file.memoryContents().addSeals(seals)
+    guard seals & ~0x3f == 0 else { throw .invalid }
+    guard file.isSealable else { throw .notPermitted }
+    try file.memoryContents().addSeals(seals, isExecutable: file.attributes.permissions & 0o111 != 0)
   }
   override func bytes(at offset: Int64, count: Int) throws(Errno) -> [UInt8] {
     try file.bytes(at: offset, count: count)

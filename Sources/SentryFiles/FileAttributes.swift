@@ -3,6 +3,8 @@ import Linux
 
 /// What a file is, numbered as getdents64(2) does (DT_*); four bits higher it is stat(2)'s S_IFMT.
 public enum FileKind: UInt8, Sendable, BitwiseCopyable {
+  /// What epoll, eventfd and their like are: no type at all (anon_inode_new_inode of fs/anon_inodes.c).
+  case unnamed = 0
   case fifo = 1
   case characterDevice = 2
   case directory = 4
@@ -13,7 +15,10 @@ public enum FileKind: UInt8, Sendable, BitwiseCopyable {
 
   public var modeBits: UInt32 { UInt32(rawValue) << 12 }
   /// Nil where the type bits name nothing.
-  public init?(mode: UInt32) { self.init(rawValue: UInt8(truncatingIfNeeded: mode >> 12 & 0xF)) }
+  public init?(mode: UInt32) {
+    if mode & 0xF000 == 0 { return nil }
+    self.init(rawValue: UInt8(truncatingIfNeeded: mode >> 12 & 0xF))
+  }
 }
 
 /// A time of the real clock, as inodes keep it.

@@ -24,6 +24,14 @@ public enum OpenFlags {
   public static let all: Int32 =
     3 | create | exclusive | noTerminal | truncate | append | nonBlocking | dataSync | asynchronous | direct | largeFile
     | directory | noFollow | noAccessTime | closeOnExec | sync | path | temporaryFile
+  /// Whether they go together (build_open_flags of fs/open.c, Linux 6.4): a directory is not made by opening it, an unnamed file is made in
+  /// a directory and to be written.
+  public static func areTogether(_ flags: Int32) -> Bool {
+    if flags & path != 0 { return true }
+    if flags & (create | directory) == create | directory { return false }
+    if flags & temporaryFile & ~directory == 0 { return true }
+    return flags & directory != 0 && flags & accessMode != 0
+  }
   /// What fcntl(2) F_SETFL changes.
   public static let settable: Int32 = append | nonBlocking | asynchronous | direct | noAccessTime
 }

@@ -22,7 +22,7 @@ public final class FileLocks {
   public var all: [RangeLock] { ranges.sorted { $0.range.lowerBound < $1.range.lowerBound } }
 
   /// - Returns: a lock of somebody else that stands in the way.
-  public func conflict(_ owner: ObjectIdentifier, isExclusive: Bool, _ range: ClosedRange<Int64>) -> RangeLock? {
+  public func conflict(_ owner: ObjectIdentifier?, isExclusive: Bool, _ range: ClosedRange<Int64>) -> RangeLock? {
     all.first { $0.owner != owner && ($0.isExclusive || isExclusive) && $0.range.overlaps(range) }
   }
 

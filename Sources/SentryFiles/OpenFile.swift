@@ -14,6 +14,8 @@ open class OpenFile {
   public final var position: Int64 = 0
   /// Descriptors and calls in flight that name it; the last to let go calls `released`.
   public private(set) final var references = 0
+  /// F_SETSIG of fcntl(2): what SIGIO would be.
+  public final var signal: Int32 = 0
   /// For F_SETOWN and SIGIO.
   public final var owner: Int32 = 0
   /// It has taken a lock at some time; the last descriptor's close gives it back.
@@ -37,8 +39,9 @@ open class OpenFile {
     released()
   }
 
-  public final var isReadable: Bool { flags & 3 != 1 && flags & 0o10000000 == 0 }
-  public final var isWritable: Bool { flags & 3 != 0 && flags & 0o10000000 == 0 }
+  /// Mode 3 opens for neither (open(2), "Rare access modes").
+  public final var isReadable: Bool { flags & 1 == 0 && flags & 0o10000000 == 0 }
+  public final var isWritable: Bool { (1...2).contains(flags & 3) && flags & 0o10000000 == 0 }
   public final var isNonBlocking: Bool { flags & 0o4000 != 0 }
 
   /// The last descriptor was closed.
@@ -93,6 +96,15 @@ open class OpenFile {
 
   /// What poll(2) would tell now.
   open var readiness: PollEvents { [.readable, .writable] }
+  /// What poll(2) tells beside POLLIN and POLLOUT: POLLRDNORM, POLLWRNORM, POLLWRBAND, where a kind of file has them.
+  open var readableBands: UInt32 { 0x40 }
+  open var writableBands: UInt32 { 0x100 }
+  public final var readinessWithBands: PollEvents {
+    let now = readiness
+    return PollEvents(
+      rawValue: now.rawValue | (now.contains(.readable) ? readableBands : 0)
+        | (now.contains(.writable) ? writableBands : 0))
+  }
   /// Where to wait for a change of `readiness`; nil for files that are always ready (regular ones: epoll refuses them with EPERM).
   open var queue: WaitQueue? { nil }
 

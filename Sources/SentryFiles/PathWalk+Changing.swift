@@ -5,11 +5,12 @@ import SentryABI
 extension PathWalk {
   public func changePermissions(_ place: Path, to permissions: UInt32) throws(Errno) {
     let inode = try writable(place)
+    if inode.kind == .unnamed { throw .notSupported }
     guard caller.credentials.owns(inode.attributes) else { throw .notPermitted }
     if inode.kind == .symbolicLink { throw .notSupported }
     var bits = permissions & 0o7777
-    // Only members of its group give a file the set-group-id bit.
-    if inode.kind != .directory, !caller.credentials.isIn(group: inode.attributes.group),
+    // Only members of its group give a file or directory the set-group-id bit (setattr_prepare).
+    if !caller.credentials.isIn(group: inode.attributes.group),
       !caller.credentials.has(Credentials.keepsSetID)
     {
       bits &= ~0o2000
@@ -20,6 +21,7 @@ extension PathWalk {
   /// - Parameter user: nil leaves it.
   public func changeOwner(_ place: Path, user: UInt32?, group: UInt32?) throws(Errno) {
     let inode = try writable(place)
+    if inode.kind == .unnamed { throw .notSupported }
     let file = inode.attributes
     if !caller.credentials.has(Credentials.changesOwner) {
       guard file.user == caller.credentials.fileUser || user == nil && group == nil else { throw .notPermitted }
@@ -48,15 +50,20 @@ extension PathWalk {
     try apply(AttributeChange(accessed: accessed, modified: modified), to: inode, place)
   }
 
-  /// truncate(2).
-  public func truncate(_ place: Path, to size: Int64) throws(Errno) {
+  /// What truncate(2) asks for before it looks at the size.
+  public func mayTruncate(_ place: Path) throws(Errno) {
     guard let inode = place.inode else { throw .noEntry }
     if inode.kind == .directory { throw .isDirectory }
     guard inode.kind == .regular else { throw .invalid }
     if !inode.fileSystem.isStable { try inode.refresh() }
     try caller.credentials.check(.write, of: inode.attributes)
     if place.isReadOnly { throw .readOnlyFileSystem }
-    try inode.truncate(to: size)
+  }
+
+  /// truncate(2).
+  public func truncate(_ place: Path, to size: Int64) throws(Errno) {
+    try mayTruncate(place)
+    try place.inode?.truncate(to: size)
     place.tell(FileEvent.modified)
   }
 

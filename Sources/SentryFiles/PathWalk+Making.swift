@@ -117,8 +117,23 @@ extension PathWalk {
     _ oldPath: [UInt8], from oldStart: Path? = nil, to newPath: [UInt8], from newStart: Path? = nil,
     flags: RenameFlags = []
   ) throws(Errno) {
+    try rename(oldPath, from: oldStart, flags: flags) { () throws(Errno) in (newPath, newStart) }
+  }
+
+  /// - Parameter next: the new name, asked for once the old one has been walked to.
+  public func rename(
+    _ oldPath: [UInt8], from oldStart: Path?, flags: RenameFlags,
+    to next: () throws(Errno) -> (path: [UInt8], start: Path?)
+  ) throws(Errno) {
     let old = try land(oldPath, from: oldStart, followsLast: false, forName: true)
-    let new = try land(newPath, from: newStart, followsLast: false, forName: true)
+    let (newPath, newStart) = try next()
+    let new: Landing
+    do throws(Errno) {
+      new = try land(newPath, from: newStart, followsLast: false, forName: true)
+    } catch {
+      // Of the last names the old one is looked up first.
+      throw error == .nameTooLong && old.last == .name && !old.exists ? .noEntry : error
+    }
     guard old.parent.mount === new.parent.mount else { throw .crossDevice }
     guard old.last == .name, new.last == .name else {
       throw flags.contains(.noReplace) && new.last != .name ? .exists : .busy
@@ -126,6 +141,7 @@ extension PathWalk {
     guard let inode = old.place.inode else { throw .noEntry }
     if flags.contains(.noReplace), new.exists { throw .exists }
     if flags.contains(.exchange), !new.exists { throw .noEntry }
+    if flags.contains(.exchange), new.mustBeDirectory, new.place.inode?.kind != .directory { throw .notDirectory }
     if inode.kind != .directory {
       if old.mustBeDirectory { throw .notDirectory }
       if new.mustBeDirectory, !flags.contains(.exchange) { throw .notDirectory }
@@ -134,10 +150,11 @@ extension PathWalk {
     if new.parent.dentry.isWithin(old.place.dentry) { throw .invalid }
     let target = new.place.inode
     if old.parent.dentry.isWithin(new.place.dentry) { throw flags.contains(.exchange) ? .invalid : .notEmpty }
+    // Two names of one file stay both, whoever asks (vfs_rename).
+    if let target, target === inode { return }
     let directory = try mayRemove(inode, in: old.parent)
     let newDirectory = try mayChange(new.parent)
     if let target {
-      if target === inode { return }
       _ = try mayRemove(target, in: new.parent)
       if !flags.contains(.exchange) {
         if inode.kind == .directory, target.kind != .directory { throw .notDirectory }

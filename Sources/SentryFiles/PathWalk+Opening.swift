@@ -16,14 +16,16 @@ extension PathWalk {
       flags & OpenFlags.noFollow == 0
       && flags & (OpenFlags.create | OpenFlags.exclusive)
         != OpenFlags.create | OpenFlags.exclusive
-    let landing = try land(path, from: start, followsLast: follows)
-    if flags & OpenFlags.create != 0 {
+    let creates = flags & OpenFlags.create != 0
+    let landing = try land(path, from: start, followsLast: follows, forName: creates)
+    if creates {
+      // What is made is no directory, whatever stands there (open_last_lookups of fs/namei.c).
+      if landing.last == .name, landing.mustBeDirectory { throw .isDirectory }
       if landing.exists {
         if flags & OpenFlags.exclusive != 0 { throw .exists }
         if landing.mustBeDirectory || landing.place.inode?.kind == .directory { throw .isDirectory }
         if flags & OpenFlags.directory != 0 { throw .notDirectory }
       } else {
-        if landing.mustBeDirectory { throw .isDirectory }
         if flags & OpenFlags.directory != 0 { throw .invalid }
         let made = try make(landing, .regular, mode & 0o7777, special: 0)
         // Who made it may open it, whatever its mode says.
@@ -44,7 +46,7 @@ extension PathWalk {
     let writes = access != 0
     switch inode.kind {
     case .symbolicLink: throw .loop
-    case .directory: if writes { throw .isDirectory }
+    case .directory: if writes || flags & OpenFlags.truncate != 0 { throw .isDirectory }
     default: break
     }
     if !inode.fileSystem.isStable { try inode.refresh() }
@@ -71,6 +73,8 @@ extension PathWalk {
       & ~(OpenFlags.create | OpenFlags.exclusive | OpenFlags.noTerminal | OpenFlags.truncate
       | OpenFlags.closeOnExec)
     let file = try context.namespace.special.open(inode, kept | flags & OpenFlags.noTerminal, place, caller)
+    // What a path leads to is opened for large files (force_o_largefile, linux/fcntl.h).
+    file.flags = file.flags & ~OpenFlags.noTerminal | OpenFlags.largeFile
     if file.path == nil { file.path = place }
     place.tell(FileEvent.opened)
     return file

@@ -19,7 +19,7 @@ public struct WalkLimits: OptionSet, Sendable {
 /// Where a path ends.
 public struct Landing {
   public enum Last: Sendable { case name, dot, dotDot, root }
-  /// The directory of the last name; for ".", ".." and "/" the place itself.
+  /// The directory of the last name; for "." and "/" the place itself.
   public let parent: Path
   public let last: Last
   /// Of the last name, negative where there is none; for others the place itself.
@@ -100,8 +100,9 @@ public struct PathWalk {
         continue
       }
       if end - at == 2, rest[at] == UInt8(ascii: "."), rest[at + 1] == UInt8(ascii: ".") {
+        let before = here
         here = try up(here, root)
-        if isLast { return Landing(parent: here, last: .dotDot, place: here, mustBeDirectory: true) }
+        if isLast { return Landing(parent: before, last: .dotDot, place: here, mustBeDirectory: true) }
         last = .dotDot
         at = next
         continue

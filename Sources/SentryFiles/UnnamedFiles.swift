@@ -21,7 +21,7 @@ public final class UnnamedFiles {
   /// - Parameter name: as /proc/PID/fd shows it, such as "anon_inode:[eventpoll]".
   public func other(_ name: StaticString) -> Path {
     let attributes = FileAttributes(
-      kind: .regular, permissions: 0o600, inode: otherInode, device: others.device)
+      kind: .unnamed, permissions: 0o600, inode: otherInode, device: others.device)
     return Path(
       unnamed: UnnamedInode(others, attributes, nil), name: Array(name.description.utf8))
   }
@@ -68,5 +68,8 @@ public final class UnnamedInode: Inode {
     guard let opener else { throw .noSuchDevice }
     return try opener(flags)
   }
-  public override func change(_ change: AttributeChange) throws(Errno) { attributes.apply(change) }
+  public override func change(_ change: AttributeChange) throws(Errno) {
+    if kind == .unnamed { throw .notSupported }
+    attributes.apply(change)
+  }
 }

@@ -15,6 +15,8 @@ public struct GuestBuffer: Sendable {
   private var ranges: [Range]
   private var index = 0
   private var offset = 0
+  /// Whether the guest named it by an iovec, of which none or only empty ranges are no transfer at all.
+  public private(set) var isVector = false
   /// Bytes still to be moved.
   public private(set) var remaining: Int
   /// Bytes moved so far.
@@ -45,6 +47,7 @@ public struct GuestBuffer: Sendable {
       ranges.append(Range(address: GuestAddress(address), count: size))
     }
     self.init(memory, ranges)
+    isVector = true
   }
 
   private static func word(_ bytes: [UInt8], _ at: Int) -> UInt64 {

@@ -29,6 +29,7 @@ public final class PipeFile: OpenFile {
   /// Opens a FIFO (fifo(7)): an end for one direction waits until the other has been opened.
   /// - Throws: ENXIO for a writer that may not wait, while nobody reads.
   public static func open(fifo pipe: Pipe, flags: Int32) throws(Errno) -> PipeFile {
+    guard flags & 3 != 3 else { throw .invalid }
     let isBlocking = flags & O_NONBLOCK == 0
     if flags & 3 == 1, !isBlocking, pipe.readers == 0 { throw .noSuchDevice }
     let file = PipeFile(pipe, flags: flags)

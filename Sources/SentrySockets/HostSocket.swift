@@ -20,6 +20,7 @@ public final class HostSocket: SocketFile {
     throws(Errno) -> HostSocket
   {
     guard HostSocketRules.domains.contains(domain) else { throw .familyNotSupported }
+    if domain != HostSocketRules.netlink, !(0..<256).contains(protocolNumber) { throw .invalid }
     guard kind == 1 || kind == 2 || domain == HostSocketRules.netlink && kind == 3 else {
       throw kind == 3 ? .notPermitted : .typeNotSupported
     }

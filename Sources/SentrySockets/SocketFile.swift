@@ -99,6 +99,7 @@ open class SocketFile: OpenFile {
     super.init(flags: flags | 2)
   }
 
+  public final override var writableBands: UInt32 { 0x300 }
   public final override var writesWhole: Bool { kind == 1 }
 
   open func bind(_ address: [UInt8], _ caller: SocketCaller) throws(Errno) { throw .notSupported }
@@ -124,6 +125,7 @@ open class SocketFile: OpenFile {
 
   public final override func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
     if offset != nil { throw .illegalSeek }
+    if buffer.remaining == 0 { return 0 }
     let message = try receive(&buffer, flags: 0)
     // read(2) has no place for descriptors.
     for file in message.files { file.release() }

@@ -71,14 +71,15 @@ extension UnixSocketFile {
       changes.wake(.writable)
       return
     }
-    if backlog != nil { throw .invalid }
-    if peer != nil { throw .isConnected }
     let listener = try find(address, caller)
     guard let limit = listener.backlog, !listener.isReadShut else { throw .connectionRefused }
     if listener.pending.count >= limit {
       blockedOn = listener.room
       throw .again
     }
+    // Its own state is looked at last (unix_stream_connect of net/unix/af_unix.c).
+    if backlog != nil { throw .invalid }
+    if peer != nil { throw .isConnected }
     let far = UnixSocketFile(kind: kind, flags: 0, names: names, creator: listener.peerCredentials ?? listener.creator)
     far.address = listener.address
     far.passesCredentials = listener.passesCredentials

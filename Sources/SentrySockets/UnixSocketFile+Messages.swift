@@ -27,7 +27,7 @@ extension UnixSocketFile {
   private func sendStream(_ buffer: inout GuestBuffer, _ message: OutgoingMessage, _ credentials: PeerCredentials)
     throws(Errno) -> Int
   {
-    if message.destination != nil { throw peer == nil ? .notSupported : .isConnected }
+    if message.destination?.isEmpty == false { throw peerCredentials == nil ? .notSupported : .isConnected }
     guard let peer else { throw peerCredentials == nil ? .notConnected : .brokenPipe }
     if peer.isReadShut || peer.isReleased { throw .brokenPipe }
     if buffer.remaining == 0 { return 0 }
@@ -55,15 +55,15 @@ extension UnixSocketFile {
     _ buffer: inout GuestBuffer, _ message: OutgoingMessage, _ caller: SocketCaller?, _ credentials: PeerCredentials
   ) throws(Errno) -> Int {
     var target = peer
-    if let destination = message.destination {
+    if let destination = message.destination, !destination.isEmpty {
       if kind == 5 { throw peer == nil ? .notConnected : .isConnected }
       guard let caller else { throw .destinationRequired }
       target = try find(destination, caller)
     }
     guard let target else {
-      if let failure {
-        self.failure = nil
-        throw failure
+      if isRefused {
+        isRefused = false
+        throw .connectionRefused
       }
       if kind == 5 { throw peerCredentials == nil ? .notConnected : .brokenPipe }
       throw .notConnected
@@ -207,7 +207,7 @@ extension UnixSocketFile {
   }
 
   func ownOption(_ level: Int32, _ name: Int32, limit: Int) throws(Errno) -> [UInt8] {
-    guard level == 1 else { throw .noSuchOption }
+    guard level == 1 else { throw .notSupported }
     func word(_ value: Int) -> [UInt8] {
       var bytes: [UInt8] = []
       bytes.append(little: UInt32(truncatingIfNeeded: value))
@@ -232,7 +232,7 @@ extension UnixSocketFile {
   }
 
   func setOwnOption(_ level: Int32, _ name: Int32, _ value: [UInt8]) throws(Errno) {
-    guard level == 1 else { throw .noSuchOption }
+    guard level == 1 else { throw .notSupported }
     guard value.count >= 4 else { throw .invalid }
     let number = Int(Int32(bitPattern: value.little32(0)))
     switch name {

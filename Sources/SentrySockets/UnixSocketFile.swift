@@ -35,6 +35,8 @@ public final class UnixSocketFile: SocketFile {
   /// Datagram sockets that are connected to this one.
   var connectedFrom: [ObjectIdentifier: UnixSocketFile] = [:]
   var peerCredentials: PeerCredentials?
+  /// A datagram socket whose peer has gone: its next send says so.
+  var isRefused = false
   let creator: PeerCredentials
   /// Accepting, with those who connected and were not accepted yet.
   var backlog: Int?
@@ -129,9 +131,9 @@ public final class UnixSocketFile: SocketFile {
       }
     }
     for socket in connectedFrom.values where socket.peer === self {
-      socket.failure = .connectionRefused
+      socket.isRefused = true
       socket.peer = nil
-      socket.changes.wake([.readable, .writable, .error])
+      socket.changes.wake(.writable)
     }
     connectedFrom.removeAll()
     peer = nil
