@@ -5,7 +5,7 @@ import Walls
 /// What a command outside asks of a running sentry: a further program. One packet, with descriptors: where replies go (guest/init's words,
 /// docs/guest-init.md) and from where signals come (four bytes each), the message that names the program (a sealed memory file), then
 /// the far end of a terminal or the three streams.
-struct ExecRequest: Equatable {
+public struct ExecRequest: Equatable, Sendable {
   var user: UInt32
   var group: UInt32
   var groups: [UInt32]
@@ -28,7 +28,7 @@ struct ExecRequest: Equatable {
     self.hasTerminal = hasTerminal
   }
 
-  var encoded: [UInt8] {
+  public var encoded: [UInt8] {
     var bytes: [UInt8] = []
     func add(_ value: UInt64, _ size: Int) {
       for index in 0..<size { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
@@ -47,7 +47,7 @@ struct ExecRequest: Equatable {
   }
 
   /// - Returns: nil for bytes that are not a whole request.
-  init?(decoding bytes: [UInt8]) {
+  public init?(decoding bytes: [UInt8]) {
     var at = 0
     func word(_ size: Int) -> UInt64? {
       guard bytes.count - at >= size else { return nil }

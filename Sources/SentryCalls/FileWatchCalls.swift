@@ -25,7 +25,7 @@ enum FileWatchCalls {
 
   private static func create(_ flags: Int32, _ task: Task) throws(Errno) -> Outcome {
     guard flags & ~(O_CLOEXEC | O_NONBLOCK) == 0 else { throw .invalid }
-    let file = FileWatchFile(flags: flags & O_NONBLOCK)
+    let file = try FileWatchFile.make(flags: flags & O_NONBLOCK)
     file.path = task.kernel.unnamed.other("anon_inode:inotify")
     return try task.install(file, closesOnExec: flags & O_CLOEXEC != 0)
   }

@@ -168,6 +168,10 @@ enum MessageCalls {
       switch each.type {
       case 1:
         guard each.data.count <= 253 * 4 else { throw .invalid }
+        // As many as one process may have, of all of them together: sockets that hold themselves in a ring never let go.
+        guard task.kernel.unixNames.inFlight <= Int(clamping: task.group.limits[Limits.descriptors].soft) else {
+          throw Errno(rawValue: ETOOMANYREFS)
+        }
         for index in 0..<each.data.count / 4 {
           message.files.append(try task.descriptors.file(Int32(bitPattern: each.data.little32(4 * index))))
         }

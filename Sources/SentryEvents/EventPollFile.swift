@@ -46,7 +46,15 @@ public final class EventPollFile: OpenFile {
   public override var queue: WaitQueue? { changes }
   public override func seek(to offset: Int64, from whence: Int32) throws(Errno) -> Int64 { position }
   public override var readiness: PollEvents {
-    for item in ready where !item.isDropped && !item.now.isEmpty { return .readable }
+    // What is not ready any more is not looked at again before something happens to it: epolls within epolls would be looked at once for
+    // each way that leads to them.
+    var stale = 0
+    defer { ready.removeFirst(stale) }
+    for item in ready {
+      if !item.isDropped && !item.now.isEmpty { return .readable }
+      item.isListed = false
+      stale += 1
+    }
     return []
   }
 
@@ -72,9 +80,11 @@ public final class EventPollFile: OpenFile {
     }
     if let inner = file as? EventPollFile, inner.reaches(self) || height + inner.depth > 5 { throw .loop }
     sweep()
+    guard unsafe Self.interests < Self.limit else { throw .noSpace }
     let key = Key(number: number, file: ObjectIdentifier(file))
     if let old = items[key], !old.isClosed { throw .exists }
     let item = EventPollItem(self, file, interest)
+    unsafe Self.interests += 1
     items[key] = item
     (file as? EventPollFile)?.above.append(item)
     item.join(queue)
@@ -100,7 +110,13 @@ public final class EventPollFile: OpenFile {
     drop(item)
   }
 
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  nonisolated(unsafe) private static var interests = 0
+  /// Interests of the sandbox at most (/proc/sys/fs/epoll/max_user_watches).
+  private static let limit = 262_144
+
   private func drop(_ item: EventPollItem) {
+    if !item.isDropped { unsafe Self.interests -= 1 }
     (item.file as? EventPollFile)?.above.removeAll { $0 === item }
     item.isDropped = true
     item.leave()
@@ -154,13 +170,31 @@ public final class EventPollFile: OpenFile {
     sweepAt = max(64, 2 * items.count)
   }
 
+  /// Each is looked at once, however many ways lead to it.
   private func reaches(_ other: EventPollFile) -> Bool {
-    self === other || items.values.contains { ($0.file as? EventPollFile)?.reaches(other) ?? false }
+    var seen: Set<ObjectIdentifier> = []
+    var open = [self]
+    while let poll = open.popLast() {
+      if poll === other { return true }
+      if !seen.insert(ObjectIdentifier(poll)).inserted { continue }
+      for item in poll.items.values { if let inner = item.file as? EventPollFile { open.append(inner) } }
+    }
+    return false
   }
   /// Epolls that hold this one, one within the other, with itself; `depth` are those that it holds.
-  private var height: Int { 1 + (above.map { $0.poll.height }.max() ?? 0) }
-  private var depth: Int {
-    1 + (items.values.compactMap { ($0.file as? EventPollFile)?.depth }.max() ?? 0)
+  private var height: Int { levels { $0.above.map(\.poll) } }
+  private var depth: Int { levels { $0.items.values.compactMap { $0.file as? EventPollFile } } }
+
+  /// How often one can go on from it; no further than is of interest.
+  private func levels(_ next: (EventPollFile) -> [EventPollFile]) -> Int {
+    var level = [self]
+    for count in 1...6 {
+      var found: [ObjectIdentifier: EventPollFile] = [:]
+      for poll in level { for other in next(poll) { found[ObjectIdentifier(other)] = other } }
+      if found.isEmpty { return count }
+      level = Array(found.values)
+    }
+    return 6
   }
 }
 

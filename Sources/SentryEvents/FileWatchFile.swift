@@ -39,7 +39,18 @@ public final class FileWatchFile: OpenFile {
   static let adds: UInt32 = 0x2000_0000
   static let creates: UInt32 = 0x1000_0000
 
-  public override init(flags: Int32) { super.init(flags: flags) }
+  /// - Throws: EMFILE beyond 128 of the sandbox (/proc/sys/fs/inotify/max_user_instances).
+  public static func make(flags: Int32) throws(Errno) -> FileWatchFile {
+    guard unsafe instances < 128 else { throw .tooManyFiles }
+    return FileWatchFile(flags: flags)
+  }
+  private override init(flags: Int32) {
+    super.init(flags: flags)
+    unsafe Self.instances += 1
+  }
+  deinit { unsafe Self.instances -= 1 }
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  nonisolated(unsafe) private static var instances = 0
 
   public override func released() {
     for (inode, _) in watches.values { FileWatchList.of(inode).remove(self) }
@@ -59,7 +70,7 @@ public final class FileWatchFile: OpenFile {
       watches[number] = (inode, mask & Self.adds != 0 ? old.mask | kept : kept)
       return number
     }
-    guard last < .max else { throw .noSpace }
+    guard last < .max, FileWatchList.count < FileWatchList.limit else { throw .noSpace }
     last += 1
     watches[last] = (inode, kept)
     FileWatchList.of(inode).add(self, last)
@@ -130,6 +141,12 @@ public final class FileWatchFile: OpenFile {
 /// Those who watch one inode.
 final class FileWatchList: FileWatchers {
   private var list: [(file: FileWatchFile, number: Int32)] = []
+  /// Watches of the sandbox at most (/proc/sys/fs/inotify/max_user_watches).
+  static let limit = 65536
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  nonisolated(unsafe) private static var total = 0
+  static var count: Int { unsafe total }
+  deinit { unsafe Self.total -= list.count }
 
   static func of(_ inode: Inode) -> FileWatchList {
     if let list = inode.watchers as? FileWatchList { return list }
@@ -138,8 +155,15 @@ final class FileWatchList: FileWatchers {
     return list
   }
 
-  func add(_ file: FileWatchFile, _ number: Int32) { list.append((file, number)) }
-  func remove(_ file: FileWatchFile) { list.removeAll { $0.file === file } }
+  func add(_ file: FileWatchFile, _ number: Int32) {
+    list.append((file, number))
+    unsafe Self.total += 1
+  }
+  func remove(_ file: FileWatchFile) {
+    let before = list.count
+    list.removeAll { $0.file === file }
+    unsafe Self.total -= before - list.count
+  }
 
   override func happened(_ events: UInt32, name: [UInt8]?, cookie: UInt32) {
     for (file, number) in list { file.happened(number, events, name, cookie) }

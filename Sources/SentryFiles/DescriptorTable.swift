@@ -1,3 +1,4 @@
+import CLinux
 public import Linux
 
 /// A process's descriptors (the kernel's `files_struct`): shared by threads, copied by fork.
@@ -59,6 +60,7 @@ public final class DescriptorTable {
     var number = max(Int(least), firstFree)
     while number < entries.count, entries[number] != nil { number += 1 }
     guard number < Int(limit) else { throw .tooManyFiles }
+    if OpenFile.areTooMany { throw Errno(rawValue: ENFILE) }
     if Int(least) <= firstFree { firstFree = number + 1 }
     place(file, at: number, closesOnExec)
     return Int32(truncatingIfNeeded: number)
@@ -68,6 +70,7 @@ public final class DescriptorTable {
   /// - Throws: EBADF for a number beyond the limit.
   public func set(_ number: Int32, to file: OpenFile, closesOnExec: Bool) throws(Errno) {
     guard number >= 0, number < limit else { throw .badDescriptor }
+    if OpenFile.areTooMany { throw Errno(rawValue: ENFILE) }
     let before = Int(number) < entries.count ? entries[Int(number)] : nil
     if before != nil { answers?.lost(number) }
     place(file, at: Int(number), closesOnExec)

@@ -25,7 +25,18 @@ open class OpenFile {
   public final var path: Path?
   public final var inode: Inode? { path?.dentry.inode }
 
-  public init(flags: Int32) { self.flags = flags }
+  public init(flags: Int32) {
+    self.flags = flags
+    unsafe Self.open += 1
+  }
+  deinit { unsafe Self.open -= 1 }
+
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  nonisolated(unsafe) private static var open = 0
+  /// Open files of the sandbox at most (/proc/sys/fs/file-max): each takes some hundred bytes of the sentry's memory.
+  public static let mostOpen = 262_144
+  /// Beyond it no descriptor is given: ENFILE.
+  public static var areTooMany: Bool { unsafe open > mostOpen }
 
   public final func retain() { references += 1 }
   public final func release() {

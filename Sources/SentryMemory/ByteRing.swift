@@ -13,10 +13,16 @@ public import Linux
     unsafe storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   }
   // SAFETY: `storage` is this object's alone, allocated in `reserve`, and every index below is kept within its count.
-  deinit { unsafe storage.deallocate() }
+  deinit { release() }
+
+  private func release() {
+    unsafe QueuedBytes.add(-storage.count)
+    unsafe storage.deallocate()
+    unsafe storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  }
 
   public var isEmpty: Bool { count == 0 }
-  public var free: Int { max(0, capacity - count) }
+  public var free: Int { max(0, QueuedBytes.bound(capacity) - count) }
 
   /// - Parameter new: bytes, at least `count`.
   public func setCapacity(_ new: Int) { if new >= count { capacity = new } }
@@ -128,6 +134,8 @@ public import Linux
     let bytes = min(bytes, count)
     count -= bytes
     head = unsafe count == 0 ? 0 : (head + bytes) % storage.count
+    // What was large once is not kept for later where memory is short.
+    if count == 0, QueuedBytes.isFull { release() }
   }
 
   /// Where the next bytes go, in one piece.
@@ -145,8 +153,9 @@ public import Linux
     unsafe kept.withUnsafeBytes { bytes in
       unsafe UnsafeMutableRawBufferPointer(rebasing: larger[0..<bytes.count]).copyMemory(from: bytes)
     }
-    unsafe storage.deallocate()
+    release()
     unsafe storage = larger
+    QueuedBytes.add(size)
     head = 0
   }
 }

@@ -2,7 +2,7 @@ public import Linux
 import SentryABI
 
 /// What of a guest's socket calls reaches the host's network code.
-enum HostSocketRules {
+public enum HostSocketRules {
   static let netlink: Int32 = 16
   /// AF_INET, AF_INET6, AF_NETLINK (its route family, to ask only).
   static let domains: [Int32] = [2, 10, netlink]
@@ -48,7 +48,7 @@ enum HostSocketRules {
   /// looks at them, since the sentry has no CAP_NET_ADMIN (rtnetlink_rcv_msg, net/core/rtnetlink.c), and so answers with EPERM in the
   /// protocol's own words; other questions are sent as the change of the same kind, to be refused alike. Where a message is none the
   /// kernel stops reading (netlink_rcv_skb), and so does this.
-  static func restrictNetlink(_ bytes: inout [UInt8]) {
+  public static func restrictNetlink(_ bytes: inout [UInt8]) {
     let (header, firstOwn, isQuestion) = (16, UInt16(16), UInt16(2))
     var at = 0
     while bytes.count - at >= header {

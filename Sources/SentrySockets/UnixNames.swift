@@ -10,6 +10,8 @@ public final class UnixNames {
   private var lastUnnamed: UInt32 = 0
   private var leaving: [OpenFile] = []
   private var isLettingGo = false
+  /// Descriptors in messages that nobody has taken yet, of all sockets (unix_inflight of net/unix/scm.c).
+  public internal(set) var inFlight = 0
   public init() {}
 
   /// Releases files that a socket held. One of them may be a socket that holds others, and so on as deep as a guest likes: they go

@@ -1,3 +1,4 @@
+import CLinux
 import Linux
 import SentryABI
 import SentryFiles
@@ -72,6 +73,7 @@ extension UnixSocketFile {
       return
     }
     let listener = try find(address, caller)
+    if OpenFile.areTooMany { throw Errno(rawValue: ENFILE) }
     guard let limit = listener.backlog, !listener.isReadShut else { throw .connectionRefused }
     if listener.pending.count >= limit {
       blockedOn = listener.room

@@ -1,3 +1,4 @@
+import CLinux
 import Linux
 import SentryABI
 import SentryFiles
@@ -31,7 +32,7 @@ extension UnixSocketFile {
     guard let peer else { throw peerCredentials == nil ? .notConnected : .brokenPipe }
     if peer.isReadShut || peer.isReleased { throw .brokenPipe }
     if buffer.remaining == 0 { return 0 }
-    let space = sendBuffer - peer.queued
+    let space = QueuedBytes.bound(sendBuffer) - peer.queued
     if space <= 0 { throw .again }
     let bytes = try buffer.take(min(space, 65536))
     peer.append(Record(bytes: bytes, files: message.files, credentials: credentials, source: address))
@@ -44,7 +45,7 @@ extension UnixSocketFile {
     if isWriteShut { throw .brokenPipe }
     guard let peer else { throw peerCredentials == nil ? .notConnected : .brokenPipe }
     if peer.isReadShut || peer.isReleased { throw .brokenPipe }
-    let space = sendBuffer - peer.queued
+    let space = QueuedBytes.bound(sendBuffer) - peer.queued
     if space <= 0 { throw .again }
     let taken = Array(bytes.prefix(space))
     peer.append(Record(bytes: taken, credentials: creator, source: address))
@@ -71,6 +72,7 @@ extension UnixSocketFile {
     if target.isReadShut || target.isReleased { throw .brokenPipe }
     if kind == 2, let only = target.peer, only !== self { throw .notPermitted }
     guard buffer.remaining <= sendBuffer - 32 else { throw .messageTooLong }
+    if QueuedBytes.isFull, buffer.remaining > QueuedBytes.least { throw Errno(rawValue: ENOBUFS) }
     // A queue that is not empty takes no more than it has room for; an empty one takes any message.
     if !target.records.isEmpty, !target.hasRoom(sender: self) {
       blockedOn = target.room
@@ -91,8 +93,11 @@ extension UnixSocketFile {
       records[last].credentials == record.credentials, records[last].bytes.count < 16384
     {
       records[last].bytes += record.bytes
+      charge(record.bytes.count)
     } else {
       records.append(record)
+      names.inFlight += record.files.count
+      charge(record.bytes.count + QueuedBytes.perMessage)
     }
     changes.wake(.readable)
   }
@@ -150,14 +155,24 @@ extension UnixSocketFile {
       message.credentials = record.credentials
       if !record.files.isEmpty {
         message.files = record.files
-        if peeks { for file in record.files { file.retain() } } else { records[index].files = [] }
+        if peeks {
+          for file in record.files { file.retain() }
+        } else {
+          records[index].files = []
+          names.inFlight -= record.files.count
+        }
       }
       let isWhole = count == record.left
       if peeks {
         index += 1
       } else {
         queued -= count
-        if isWhole { records.removeFirst() } else { records[0].start += count }
+        if isWhole {
+          records.removeFirst()
+          charge(-record.bytes.count - QueuedBytes.perMessage)
+        } else {
+          records[0].start += count
+        }
       }
       if !isWhole || !message.files.isEmpty { break }
     }
@@ -184,6 +199,8 @@ extension UnixSocketFile {
     } else {
       records.removeFirst()
       queued -= record.bytes.count
+      names.inFlight -= record.files.count
+      charge(-record.bytes.count - QueuedBytes.perMessage)
     }
     return finished(message)
   }

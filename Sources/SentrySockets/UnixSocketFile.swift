@@ -23,6 +23,8 @@ public final class UnixSocketFile: SocketFile {
   let room = WaitQueue()
   var records: [Record] = []
   var queued = 0
+  /// What its records take of `QueuedBytes`.
+  private var charged = 0
   var sendBuffer = UnixSocketFile.standardBuffer
   var receiveBuffer = UnixSocketFile.standardBuffer
   var address: UnixAddress = .unnamed
@@ -53,6 +55,12 @@ public final class UnixSocketFile: SocketFile {
     self.creator = creator
     super.init(domain: 1, kind: kind, protocolNumber: 0, flags: flags)
   }
+
+  func charge(_ bytes: Int) {
+    charged += bytes
+    QueuedBytes.add(bytes)
+  }
+  deinit { QueuedBytes.add(-charged) }
 
   var isConnecting: Bool { kind != 2 }
   /// Its inode's.
@@ -99,7 +107,8 @@ public final class UnixSocketFile: SocketFile {
   }
 
   func hasRoom(sender: UnixSocketFile) -> Bool {
-    kind == 2 ? records.count < Self.longestQueue && queued < receiveBuffer : queued < sender.sendBuffer
+    records.count < Self.longestQueue && !QueuedBytes.isFull
+      && (kind == 2 ? queued < receiveBuffer : queued < sender.sendBuffer)
   }
 
   public override func released() {
@@ -112,9 +121,12 @@ public final class UnixSocketFile: SocketFile {
     if address != .unnamed { names.remove(self) }
     boundInode = nil
     let hadData = !records.isEmpty
-    names.letGo(records.flatMap(\.files))
+    let files = records.flatMap(\.files)
+    names.inFlight -= files.count
+    names.letGo(files)
     records.removeAll()
     queued = 0
+    charge(-charged)
     for socket in pending { socket.retain() }
     names.letGo(pending)
     pending.removeAll()
