@@ -1,6 +1,6 @@
 #!/bin/bash
-# Everything, nothing sampled; the result is written to docs/test-results.md with where and when: test-all.sh [SUITE…], and then it says
-# that it was a part.
+# Everything, nothing sampled: test-all.sh [SUITE…]. The result of each suite is written to docs/test-results.md with where and when it ran;
+# the lines of suites that did not run this time stay as they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 result=.build/test-all.txt
@@ -12,16 +12,21 @@ if ! grep -q '^Suites, time of budget' "$result"; then
   echo "test-all.sh: the run did not come to its end; $page is as it was" >&2
   exit 1
 fi
+when="$(date -u +%Y-%m-%d) at $(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+where=$(sed -nE 's/^Suites, time of budget \((.*)\):$/\1/p' "$result")
+lines=$(sed -n '/^Suites, time of budget/,$p' "$result" | sed -nE 's/^  ([A-Z][A-Za-z]+ .*)$/\1/p')
 {
-  if [ $# -eq 0 ]; then echo "# The last run of \`make test-all\`"; else echo "# A part of \`make test-all\`"; fi
+  echo "# The last run of \`make test-all\`"
   echo
-  echo "$(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(swift --version 2>/dev/null | head -1)."
-  if [ $# -gt 0 ]; then
-    echo "Only what stands in the table was run: \`make test-all SUITES=\"$*\"\`."
-  fi
+  echo "Every suite with nothing sampled: what it took, of what it may take, what came of it, when and at which commit."
   echo
   echo '```'
-  sed -n '/^Suites, time of budget/,$p' "$result"
+  {
+    # Those of earlier runs first, so that a newer line of the same suite takes their place.
+    [ ! -e $page ] || sed -nE '/^```/,/^```/s/^([A-Z][A-Za-z]+ .*)$/\1/p' $page
+    while IFS= read -r line; do [ -z "$line" ] || echo "$line; $when, $where"; done <<<"$lines"
+  } | awk '{ line[$1] = $0 } END { for (suite in line) print line[suite] }' | sort
   echo '```'
-} >"$page"
+} >"$page.new"
+mv "$page.new" "$page"
 exit $status
