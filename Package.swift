@@ -223,7 +223,9 @@ let coreTests: [Target] = [
   tests("Options", ["ChildProcesses", "Options", "Formats"]),
   tests("Sentry", ["Sentry", "Seccomp", "Walls", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   tests("SentryELF", ["SentryELF", "Formats", "Linux"]),
-  tests("SentryPlatform", ["ChildProcesses", "SentryGuests", "SentryPlatform", "SentryCalls", "Seccomp", "Linux"]),
+  tests(
+    "SentryPlatform",
+    ["ChildProcesses", "SentryGuests", "SentryPlatform", "SentryCalls", "SentryMemory", "Seccomp", "Linux"]),
   // C programs that pass on Linux first and then run in the sentry.
   .target(name: "SentryGuests", dependencies: ["ChildProcesses"], path: "Tests/SentryGuests", swiftSettings: strict),
   tests(
@@ -244,7 +246,7 @@ let coreTests: [Target] = [
       "SentryCalls", "SentryTasks", "SentryTerminals", "SentrySockets", "SentryEvents", "SentryPipes", "SentryFiles",
       "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux",
     ]),
-  tests("SentryTasks", ["SentryTasks", "SentrySignals", "SentryABI", "Linux", "CLinux"]),
+  tests("SentryTasks", ["SentryTasks", "SentryFiles", "SentrySignals", "SentryABI", "Linux", "CLinux"]),
   // C programs: natively first, then in the sentry.
   tests("SentryPrograms", ["ChildProcesses", "SentryGuests"]),
   // Python's own test modules behind the sentry and natively.

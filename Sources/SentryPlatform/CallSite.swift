@@ -1,13 +1,13 @@
 import Linux
 import SentryABI
-import SentryMemory
+package import SentryMemory
 
 /// A place in a guest's text that makes a system call as `mov $number, %eax; syscall`. Its first five bytes become a jump to a trampoline;
 /// the syscall instruction stays. So what the stub does not answer is called from the very place that always did, with the registers and
 /// the stack that it had, and a thread that stood between the two instructions goes on.
-struct CallSite {
+package struct CallSite {
   /// Of the mov.
-  let start: UInt64
+  package let start: UInt64
   let number: UInt32
   static let length: UInt64 = 7
   /// Its first byte.
@@ -15,7 +15,7 @@ struct CallSite {
 
   /// - Parameter end: where the thread goes on after its call.
   /// - Returns: nil where it was not made in this form.
-  init?(end: UInt64, number: Int32, _ memory: GuestMemory) {
+  package init?(end: UInt64, number: Int32, _ memory: GuestMemory) {
     start = end &- Self.length
     self.number = UInt32(bitPattern: number)
     // A byte more than the seven, so that one word holds all.
@@ -27,7 +27,7 @@ struct CallSite {
 
   /// The jump to a trampoline.
   /// - Returns: nil where it is out of reach.
-  func jump(to trampoline: UInt64) -> [UInt8]? {
+  package func jump(to trampoline: UInt64) -> [UInt8]? {
     guard let distance = Self.distance(from: start &+ 5, to: trampoline) else { return nil }
     return [0xe9] + distance
   }
@@ -42,12 +42,12 @@ struct CallSite {
 }
 
 /// Thirty-two bytes of code for one call site.
-enum Trampoline {
-  static let size = 32
+package enum Trampoline {
+  package static let size = 32
 
   /// - Parameter word: where in memory the answer lies with 1 added, 32 bits of it; 0 there means that it is unknown.
   /// - Returns: nil where the site is out of reach.
-  static func word(_ word: UInt64, for site: CallSite, at place: UInt64) -> [UInt8]? {
+  package static func word(_ word: UInt64, for site: CallSite, at place: UInt64) -> [UInt8]? {
     let number = CallSite.bytes(UInt64(site.number), count: 4)
     // movabs word, %eax; test %eax, %eax; jz to the call itself; lea -1(%rax), %eax; jmp past the call.
     var code: [UInt8] = [0xa1] + CallSite.bytes(word, count: 8) + [0x85, 0xc0, 0x74, 0x08, 0x8d, 0x40, 0xff, 0xe9]
@@ -59,7 +59,7 @@ enum Trampoline {
   }
 
   /// To the stub's own code (guest/answers.c), with the number in rax and the place of the syscall instruction in r11.
-  static func stub(for site: CallSite, at place: UInt64) -> [UInt8]? {
+  package static func stub(for site: CallSite, at place: UInt64) -> [UInt8]? {
     var code: [UInt8] = [0xb8] + CallSite.bytes(UInt64(site.number), count: 4) + [0x4c, 0x8d, 0x1d]
     guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ 5) else { return nil }
     // lea call, %r11; movabs answer, %rcx; jmp *%rcx.

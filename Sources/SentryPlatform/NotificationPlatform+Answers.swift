@@ -28,17 +28,36 @@ extension NotificationPlatform {
     }
   }
 
-  /// Before a call is answered, while its thread sleeps in it: what can be done so that the next one of the kind needs no sentry.
-  func considerAnswer(_ notification: Notification, _ task: Task) {
-    guard answersInStub, let way = Self.way(notification.number) else { return }
-    let answers = task.group.answers
-    // While another process comes to be it could get what is written for this one.
-    guard !answers.isOff, answers.users == 1,
-      !births.contains(where: { $0.parent.group === task.group && !$0.isThread })
-    else { return }
-    answers.fill(task)
-    guard !answers.isOff else { return }
-    lead(notification, task, answers, way)
+  /// Whether what is written for the process could not come to another one, that is just being made.
+  private func isAlone(_ task: Task) -> Bool {
+    task.group.answers.users == 1 && !births.contains { $0.parent.group === task.group && !$0.isThread }
+  }
+
+  /// Before a call is looked at: ids are told at once, so that only the first call of a kind comes here.
+  func beginAnswer(_ number: Int32, _ place: UInt64, _ task: Task) {
+    task.group.answers.isAnswerable = false
+    guard !task.group.answers.isOff, let way = Self.way(number), isAlone(task) else { return }
+    let state = task.group.answers.sites.state(of: place)
+    guard case .word = way else {
+      // Of files it is told once there is something to tell; a site that is led already wants its page back after a fork.
+      if state == .led { task.group.answers.fill(task) }
+      return
+    }
+    task.group.answers.fill(task)
+    // A process asks for its number again and again, for the others mostly once.
+    if number == 39 || state == .seen { return lead(number, place, task, way) }
+    if state == nil { task.group.answers.sites.set(place, .seen) }
+  }
+
+  /// Before a call is answered, while its thread sleeps in it: the stub could have answered it, and shall do so the next time.
+  func leadNext(_ call: Call, _ task: Task) {
+    task.group.answers.isAnswerable = false
+    guard answersInStub, !task.group.answers.isOff, let way = Self.way(call.number), isAlone(task) else { return }
+    task.group.answers.fill(task)
+    lead(call.number, call.instructionPointer, task, way)
+    if call.number == 5 || call.number == 262, task.group.answers.sites.state(of: call.instructionPointer) == .led {
+      task.group.answers.leadsStatus = true
+    }
   }
 
   /// Before a process is made: a copy of the parent's memory must not say that it is the parent.
@@ -66,25 +85,17 @@ extension NotificationPlatform {
   }
 
   /// A process of several threads keeps its text: another one may be executing it.
-  private func lead(_ notification: Notification, _ task: Task, _ answers: StubAnswers, _ way: Way) {
-    let place = notification.instructionPointer
-    switch answers.sites.state(of: place) {
-    case .refused, .led: return
-    case nil:
-      // Most sites call once or twice; a process asks for its number again and again.
-      guard notification.number == 39 else { return answers.sites.set(place, .seen) }
-    case .seen: break
-    }
+  private func lead(_ number: Int32, _ place: UInt64, _ task: Task, _ way: Way) {
+    let answers = task.group.answers
+    if let state = answers.sites.state(of: place), state != .seen { return }
     guard task.group.tasks.count == 1, !births.contains(where: { $0.parent.group === task.group }) else { return }
-    let isLed = write(notification, task, answers, way)
-    answers.sites.set(place, isLed ? .led : .refused)
-    if isLed, notification.number == 5 || notification.number == 262 { answers.leadsStatus = true }
+    answers.sites.set(place, write(number, place, task, way) ? .led : .refused)
   }
 
-  private func write(_ notification: Notification, _ task: Task, _ answers: StubAnswers, _ way: Way) -> Bool {
-    guard
-      let site = CallSite(end: notification.instructionPointer, number: notification.number, task.memory),
-      let areas = try? answers.areas(task), !isWritable(site, task)
+  private func write(_ number: Int32, _ place: UInt64, _ task: Task, _ way: Way) -> Bool {
+    let answers = task.group.answers
+    guard let site = CallSite(end: place, number: number, task.memory), let areas = try? answers.areas(task),
+      !isWritable(site, task)
     else { return false }
     let room = min(areas.2, StubProgram.area) / UInt64(Trampoline.size)
     for (index, area) in [areas.0, areas.1].enumerated() where area != 0 {

@@ -123,7 +123,7 @@ public final class NotificationPlatform: HostThreads {
       _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))
       return space.listener.answer(notification.id, value: 0, error: -EPERM)
     }
-    considerAnswer(notification, task)
+    if answersInStub { beginAnswer(notification.number, notification.instructionPointer, task) }
     let a = notification.arguments
     task.parked = ParkedCall(
       call: Call(
@@ -144,7 +144,9 @@ public final class NotificationPlatform: HostThreads {
     }
     do throws(Errno) {
       switch try row.handler(parked.call, task) {
-      case .value(let value): space.listener.answer(parked.id, value: value)
+      case .value(let value):
+        if task.group.answers.isAnswerable { leadNext(parked.call, task) }
+        space.listener.answer(parked.id, value: value)
       case .native where space.filter.mayContinue(parked.call.number): space.listener.proceed(parked.id)
       // No handler says so of another call: it would be a fault of the sentry's.
       case .native: space.listener.answer(parked.id, value: 0, error: -ENOSYS)
@@ -152,6 +154,7 @@ public final class NotificationPlatform: HostThreads {
       case .gone: break
       }
     } catch {
+      if task.group.answers.isAnswerable { leadNext(parked.call, task) }
       failed?(parked.call, error, row, task)
       space.listener.answer(parked.id, value: 0, error: -error.rawValue)
     }

@@ -116,14 +116,16 @@ public import SentryFiles
   }
 
   /// A path has been asked for: what it leads to, or that it leads nowhere, is told to everybody where that is so for everybody.
-  public func consider(_ path: [UInt8], followsLast: Bool, _ walk: PathWalk) {
+  /// - Returns: whether it is told.
+  public func consider(_ path: [UInt8], followsLast: Bool, _ walk: PathWalk) -> Bool {
     guard !isOff, path.first == 0x2f, path.count <= Paths.longest, walk.limits == [],
       walk.context.namespace.answers === self, walk.context.root == walk.context.namespace.root
-    else { return }
+    else { return false }
     let kind: UInt64 = followsLast ? 0 : 1
     let hash = Self.hash(path, kind: kind)
     let at = Paths.start + Paths.size * Int((hash ^ hash >> 32) % Paths.count)
-    guard !holds(at, hash, at: 16), isSecond(hash) else { return }
+    if holds(at, hash, at: 16) { return true }
+    guard isSecond(hash) else { return false }
     let trail = WalkTrail()
     var walk = walk
     walk.trail = trail
@@ -131,12 +133,12 @@ public import SentryFiles
     do throws(Errno) {
       found = try walk.land(path, followsLast: followsLast).place.inode
     } catch {
-      guard error == .noEntry else { return }
+      guard error == .noEntry else { return false }
     }
-    guard trail.isLasting else { return }
+    guard trail.isLasting else { return false }
     var status: [UInt8] = []
     if let found {
-      guard found.fileSystem.tellsLasting, let record = try? found.status() else { return }
+      guard found.fileSystem.tellsLasting, let record = try? found.status() else { return false }
       status = record.stat
       found.isAnswered(self)
     }
@@ -150,6 +152,7 @@ public import SentryFiles
       put(status, at: at + 32)
       put(path, at: at + Paths.text)
     }
+    return true
   }
 
   /// By which the board knows a file's bytes; 0 where they are not everybody's to read, or may change.

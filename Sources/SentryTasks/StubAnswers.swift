@@ -20,6 +20,8 @@ public final class StubAnswers: DescriptorAnswers {
   public private(set) var isOff = false
   public private(set) var isFiltered = false
   public var sites = CallSites()
+  /// The stub could have answered the call that is being answered, or can do so from now on.
+  public var isAnswerable = false
   private var memory = GuestMemory(process: 0)
   private nonisolated(unsafe) static var lastEpoch: UInt32 = 0
   /// Whether a site that asks for the status of descriptors is led here.
@@ -107,7 +109,9 @@ public final class StubAnswers: DescriptorAnswers {
     return lastAsked == number
   }
   /// Whether this process asks for the status of what it opens.
-  var asksAlways: Bool { leadsStatus && asked >= 3 }
+  var asksAlways: Bool { leadsStatus && asksOften }
+  /// So often that the way of its calls is worth changing, even where each asks about another file.
+  var asksOften: Bool { asked >= 12 }
 
   /// An empty path was found in the guest's memory.
   func found(empty address: GuestAddress) {

@@ -11,20 +11,21 @@ extension Task {
 
   /// A path was walked, to its end or to where there is nothing.
   public func asked(for path: [UInt8], followsLast: Bool) {
-    guard let board = kernel.board, path.first == 0x2f, group.answers.epoch != 0 else { return }
-    board.consider(path, followsLast: followsLast, walk)
+    guard let board = kernel.board, path.first == 0x2f, !group.answers.isOff else { return }
+    if board.consider(path, followsLast: followsLast, walk) { group.answers.isAnswerable = true }
   }
 
   /// fstat(2) was answered.
   /// - Parameter empty: where the empty path of newfstatat(2) lies.
   public func askedStatus(of file: OpenFile, _ number: Int32, empty: GuestAddress = GuestAddress(0)) {
-    if !empty.isNull { group.answers.found(empty: empty) }
     if group.answers.isAskedAgain(number) { tell(number, file) }
+    if !empty.isNull { group.answers.found(empty: empty) }
+    if group.answers.asksOften, file.inode?.fileSystem.tellsLasting == true { group.answers.isAnswerable = true }
   }
 
   /// pread(2) was answered.
   public func askedBytes(of file: OpenFile, _ number: Int32, at offset: Int64, count: Int) {
-    guard count > 0, count <= AnswerBoard.piece, let board = kernel.board, group.answers.epoch != 0 else { return }
+    guard count > 0, count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff else { return }
     let known = board.number(of: file)
     guard known != 0 else { return }
     board.consider(file, known, at: offset)
@@ -39,12 +40,14 @@ extension Task {
   private func tell(_ number: Int32, _ file: OpenFile) {
     let answers = group.answers
     // A second thread could read an entry that is half written, or close the file in a table of its own.
-    guard let board = kernel.board, !board.isOff, answers.epoch != 0, group.tasks.count == 1, descriptors.users == 1,
+    guard let board = kernel.board, !board.isOff, !answers.isOff, group.tasks.count == 1, descriptors.users == 1,
       !kernel.host.isExpectingThread(of: group), let inode = file.inode, inode.kind == .regular,
       inode.fileSystem.tellsLasting, let record = try? inode.status()
     else { return }
+    answers.fill(self)
     inode.isAnswered(board)
     descriptors.answers = answers
+    answers.isAnswerable = true
     answers.tell(
       number, generation: board.current, file: board.number(of: file), size: UInt64(clamping: record.size),
       status: record.stat)
