@@ -1,22 +1,30 @@
-cd /tmp; export PATH=/usr/lib/postgresql/15/bin:$PATH; id -un; mkdir pg; chown postgres pg; cat > run.sh <<'E'
-cd /tmp/pg; export LANG=C PGTZ=UTC TZ=UTC
-initdb -D d -A trust --no-locale -E UTF8 >init.log 2>&1; echo init $?
-echo "dynamic_shared_memory_type = posix
+# A cluster is made and served: System V and POSIX shared memory, parallel plans, many clients, a dump, crashes and recovery.
+cd /tmp && mkdir pg && chown postgres pg
+cat >run.sh <<'E'
+cd /tmp/pg; export LANG=C PGTZ=UTC TZ=UTC PATH=/usr/lib/postgresql/15/bin:$PATH PGHOST=/tmp/pg PGPORT=5499 PGDATABASE=postgres PGDATA=/tmp/pg/d
+initdb -A trust --no-locale -E UTF8 >init.log 2>&1; echo init $?
+cat >>d/postgresql.conf <<'C'
 unix_socket_directories='/tmp/pg'
 listen_addresses='127.0.0.1'
 port=5499
 max_parallel_workers_per_gather=2
-fsync=on" >> d/postgresql.conf
-pg_ctl -D d -l log -w start >/dev/null; echo start $?
-P="psql -h /tmp/pg -p 5499 -d postgres -At"
-$P -c 'create table t(a int primary key, b text)' -c "insert into t select i, 'x'||i from generate_series(1,20000) i" -c 'select count(*), sum(a), max(b) from t' -c 'create index on t(b)' -c "select a from t where b='x777'" -c 'vacuum analyze t' -c 'checkpoint'
-psql -h 127.0.0.1 -p 5499 -d postgres -At -c 'select 1+1'
-$P -c "begin; update t set b='y' where a<10; rollback; select count(*) from t where b='y'"
-$P -c "set min_parallel_table_scan_size=0; set parallel_setup_cost=0; set parallel_tuple_cost=0; explain (costs off) select count(*) from t" -c "set parallel_setup_cost=0; set parallel_tuple_cost=0; set min_parallel_table_scan_size=0; select count(*) from t where b like '%7%'"
-for i in 1 2 3 4; do $P -c "select pg_sleep(0.05), pg_backend_pid()>0" & done; wait
-$P -c "copy t to '/tmp/pg/out.csv' csv"; wc -l < out.csv; pg_dump -h /tmp/pg -p 5499 postgres | grep -v -e '^--' -e restrict | sha256sum
-pgbench -h /tmp/pg -p 5499 -i -q -s 1 postgres >/dev/null 2>&1; echo $?; pgbench -h /tmp/pg -p 5499 -c 4 -j 2 -t 50 postgres 2>/dev/null | grep processed
-$P -c "listen x" -c "notify x, 'p'"; $P -c 'select pg_cancel_backend(0)' 2>&1 | head -1; timeout 1 $P -c 'select pg_sleep(30)' ; echo $?
-pg_ctl -D d -m fast -w stop >/dev/null; echo stop $?; pg_ctl -D d -l log -w start >/dev/null; $P -c 'select count(*) from t'; pg_ctl -D d -m immediate -w stop > /dev/null; pg_ctl -D d -l log -w start >/dev/null; $P -c 'select count(*) from t';  pg_ctl -D d -w stop > /dev/null; grep -c -e FATAL -e PANIC log; grep PANIC log
+C
+start() { pg_ctl -l log -w start >/dev/null; echo start $?; }
+stop() { pg_ctl -m $1 -w stop >/dev/null; echo stop $?; }
+q() { psql -At "$@"; }
+start
+q -c 'create table t(a int primary key, b text)' -c "insert into t select i, 'x'||i from generate_series(1,20000) i" -c 'select count(*), sum(a), max(b) from t'
+q -c 'create index on t(b)' -c "select a from t where b='x777'" -c 'vacuum analyze t' -c 'checkpoint'
+q -h 127.0.0.1 -c 'select 1+1'
+q -c "begin; update t set b='y' where a<10; rollback; select count(*) from t where b='y'"
+p='set parallel_setup_cost=0; set parallel_tuple_cost=0; set min_parallel_table_scan_size=0'
+q -c "$p; explain (costs off) select count(*) from t" -c "$p; select count(*) from t where b like '%7%'"
+for i in 1 2 3 4; do q -c 'select pg_sleep(0.05), pg_backend_pid()>0' & done; wait
+q -c "copy t to '/tmp/pg/out.csv' csv"; wc -l <out.csv; pg_dump | grep -v -e '^--' -e restrict | sha256sum
+pgbench -i -q -s 1 >/dev/null 2>&1; echo $?; pgbench -c 4 -j 2 -t 50 2>/dev/null | grep processed
+q -c 'listen x' -c "notify x, 'p'" | sed 's/PID.*//'; timeout 1 psql -c 'select pg_sleep(30)'; echo $?
+stop fast; start; q -c 'select count(*) from t'; q -c 'update t set b=b where a<100'; stop immediate; start; q -c 'select count(*) from t'
+kill -9 $(q -c 'select pid from pg_stat_activity where backend_type='"'walwriter'"); until q -c 'select 8' 2>/dev/null; do sleep 0.05; done
+stop smart; grep PANIC log
 E
-setpriv --reuid postgres --regid postgres --clear-groups bash /tmp/run.sh; grep -i -e fail -e error pg/init.log
+setpriv --reuid postgres --regid postgres --clear-groups bash run.sh; grep -i -e fail -e error pg/init.log
