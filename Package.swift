@@ -94,7 +94,6 @@ let house: [Target] = [
   module("BoxNetwork", ["Walls", "Policy", "Linux", "Formats"]),
   module("Workspace", ["Walls", "Trees", "Policy", "Linux", "Formats"]),
   module("Supervision", ["Walls", "Policy", "Linux", "Formats"]),
-  module("Confinement", ["Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   .target(
     name: "CGuest",
     cSettings: [
@@ -102,6 +101,7 @@ let house: [Target] = [
       .define("IMMURE_GUEST_STUB", to: "\"\(root)/.deps/guest/stub\""),
     ]),
   module("Guest", ["CGuest", "Linux", "Formats"]),
+  module("Confinement", ["Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   module(
     "Jail", ["Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats"]),
   module(

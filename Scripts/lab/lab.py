@@ -94,7 +94,7 @@ def initramfs(path, binaries, kernel, wanted, mode, script=None):
         archive.file("lab/try.sh", script)
     archive.add("lab/mode", stat.S_IFREG | 0o644, mode.encode() + b"\n")
     archive.file("lab/bin/immure", os.path.realpath(os.path.join(binaries, "immure")))
-    for name in ("immure-oci", "immure-container", "immure-jail"):
+    for name in ("immure-oci", "immure-container", "immure-jail", "immure-sentry"):
         archive.link("lab/bin/" + name, "immure")
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     for index, (name, data) in enumerate(modules(kernel, wanted)):

@@ -60,6 +60,14 @@ package final class HostTrees {
   /// Whether some tree is a mount that this process keeps.
   package var wantKept: Bool { requests.contains { $0.kept != nil } }
 
+  /// Whether what lies at the path is an overlay, whose files' owners cannot be translated.
+  package static func isOverlay(_ path: String) -> Bool {
+    let magic = 0x794c_7630
+    // What cannot be opened is told when it is opened in earnest.
+    guard let file = try? File.open(path, O_PATH) else { return false }
+    return (try? File.fileSystemKind(file.rawValue)) == magic
+  }
+
   package func add(_ request: Request) -> Int {
     requests.append(request)
     isTranslated.append(false)
@@ -146,5 +154,13 @@ package final class HostTrees {
         "(its file system cannot translate owners: use --userns host, or a folder on ext4, xfs, btrfs or tmpfs)",
         error.errno)
     }
+  }
+}
+
+extension HostTrees.Request {
+  /// A root filesystem's folder with the owners that it has on the host.
+  package init(root path: String) {
+    self.init(path: path, what: "root filesystem")
+    isRoot = true
   }
 }

@@ -26,6 +26,7 @@ package struct MountPlan {
     package var options: MountOptions
   }
   package var items: [Item] = []
+  private var translates = false
   package var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }
 
   /// The trees that are layers of overlays.
@@ -58,9 +59,12 @@ package struct MountPlan {
       destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "ro"]),
   ]
 
-  package static func plan(_ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity) throws(WallError) -> MountPlan
-  {
+  /// - Parameter translates: whether owners of volumes are translated where the configuration does not ask for that by itself.
+  package static func plan(
+    _ bundle: Bundle, _ trees: HostTrees, _ identity: BoxIdentity, translates: Bool = false
+  ) throws(WallError) -> MountPlan {
     var plan = MountPlan()
+    plan.translates = translates || bundle.usesInit
     let given = bundle.configuration.mounts
     let missing =
       bundle.usesInit
@@ -117,12 +121,9 @@ package struct MountPlan {
     guard mount.source.hasPrefix("/") else {
       throw WallError("mount \(mount.destination): the source \"\(mount.source)\" must be an absolute path")
     }
-    guard mount.source.hasPrefix("/") else {
-      throw WallError("mount \(mount.destination): the source \"\(mount.source)\" must be an absolute path")
-    }
     // A read-only volume that cannot be translated shows its files as nobody's; a writable one would only refuse every write.
     let owners: HostTrees.Owners =
-      !identity.mapsFiles || !(bundle.usesInit || options.isIDMapped)
+      !identity.mapsFiles || !(translates || options.isIDMapped)
       ? .asTheyAre : options.attributes.contains(.readOnly) ? .translatedIfPossible : .translated
     var request = HostTrees.Request(
       path: mount.source, what: "volume", recursive: options.isRecursive, owners: owners, set: options.attributes,

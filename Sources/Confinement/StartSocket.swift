@@ -34,16 +34,21 @@ package enum StartSocket {
   }
 
   /// In the box's process: returns the connection of the command that says "start", which hears what goes wrong until exec closes
-  /// it. One that is killed before it has said so is forgotten.
+  /// it.
   package static func wait(_ listener: Int32) throws(SystemError) -> Int32 {
     while true {
-      let caller = try PacketSocket.accept(listener)
-      var descriptors: [Int32] = []
-      // A caller that was killed: the next one may come.
-      let bytes = (try? PacketSocket.receive(caller.rawValue, limit: 16, descriptors: &descriptors)) ?? []
-      for descriptor in descriptors { _ = FileDescriptor(owning: descriptor) }
-      if bytes == [SetupChannel.Step.start.rawValue] { return caller.release() }
+      if let caller = try take(listener) { return caller }
     }
+  }
+
+  /// The next caller; nil for one that was killed before it had said so.
+  package static func take(_ listener: Int32) throws(SystemError) -> Int32? {
+    let caller = try PacketSocket.accept(listener)
+    var descriptors: [Int32] = []
+    // A caller that was killed has said nothing.
+    let bytes = (try? PacketSocket.receive(caller.rawValue, limit: 16, descriptors: &descriptors)) ?? []
+    for descriptor in descriptors { _ = FileDescriptor(owning: descriptor) }
+    return bytes == [SetupChannel.Step.start.rawValue] ? caller.release() : nil
   }
 
   /// Starts the box of this folder, and waits until its program runs or could not.

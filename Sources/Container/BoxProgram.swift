@@ -1,4 +1,5 @@
 import CLinux
+import Confinement
 import Formats
 import Linux
 import Walls
@@ -11,9 +12,11 @@ enum BoxProgram {
   /// Throws where the program is plainly not there, or nobody may run it. Asked as the box's builder before the box is started, so
   /// that `create` already tells; what only its own user may not run is met when it is run.
   static func check(_ process: ProcessConfiguration) throws(WallError) {
-    guard let name = process.arguments.first, !name.isEmpty else { throw explain("", .noEntry, wasSearched: true) }
+    guard let name = process.arguments.first, !name.isEmpty else {
+      throw ProgramFailure.explain("", .noEntry, wasSearched: true)
+    }
     if name.utf8.contains(UInt8(ascii: "/")) {
-      if let errno = obstacle(name) { throw explain(name, errno, wasSearched: false) }
+      if let errno = obstacle(name) { throw ProgramFailure.explain(name, errno, wasSearched: false) }
       return
     }
     var denied = false
@@ -24,7 +27,7 @@ enum BoxProgram {
       default: continue
       }
     }
-    throw explain(name, denied ? .accessDenied : .noEntry, wasSearched: true)
+    throw ProgramFailure.explain(name, denied ? .accessDenied : .noEntry, wasSearched: true)
   }
 
   /// Why a file cannot be run; nil where nothing speaks against it.
@@ -45,7 +48,7 @@ enum BoxProgram {
     }
     if name.utf8.contains(UInt8(ascii: "/")) {
       let error = Process.execute(name, arguments: process.arguments, environment: process.environment)
-      return explain(name, error.errno, wasSearched: false)
+      return ProgramFailure.explain(name, error.errno, wasSearched: false)
     }
     var denied = false
     for folder in path(process).split(separator: ":", omittingEmptySubsequences: false) {
@@ -54,29 +57,14 @@ enum BoxProgram {
       switch error.errno {
       case .noEntry, .notDirectory: continue
       case .accessDenied: denied = true
-      default: return explain(name, error.errno, wasSearched: true)
+      default: return ProgramFailure.explain(name, error.errno, wasSearched: true)
       }
     }
-    return explain(name, denied ? .accessDenied : .noEntry, wasSearched: true)
+    return ProgramFailure.explain(name, denied ? .accessDenied : .noEntry, wasSearched: true)
   }
 
   private static func path(_ process: ProcessConfiguration) -> String {
     for variable in process.environment where variable.hasPrefix("PATH=") { return String(variable.dropFirst(5)) }
     return defaultPath
-  }
-
-  static func explain(_ name: String, _ errno: Errno, wasSearched: Bool) -> WallError {
-    switch errno {
-    case .noEntry where wasSearched:
-      WallError(.notFound, "exec: \"\(name)\": executable file not found in $PATH")
-    case .noEntry, .notDirectory:
-      WallError(.notFound, "exec: \"\(name)\": stat \(name): no such file or directory")
-    case .accessDenied, .isDirectory:
-      WallError(.notExecutable, "exec: \"\(name)\": permission denied")
-    case .execFormat:
-      WallError(.notExecutable, "exec: \"\(name)\": exec format error")
-    default:
-      WallError(.notExecutable, "exec: \"\(name)\": \(errno)")
-    }
   }
 }

@@ -13,6 +13,7 @@ struct BoxRaiser {
   let host: Host
 
   private var configuration: RuntimeConfiguration { bundle.configuration }
+  private var parent: RaisingParent { RaisingParent(bundle, on: host) }
 
   func raise() throws(WallError) -> ContainerSandbox {
     try check()
@@ -23,7 +24,7 @@ struct BoxRaiser {
     do throws(WallError) {
       var notes = identity.notes
       let scope = try SystemdScope(bundle, on: host)
-      if let scope { cgroup = scope.group } else { cgroup = try makeCgroup(identity, &notes) }
+      if let scope { cgroup = scope.group } else { cgroup = try parent.makeCgroup(identity, &notes) }
       return try raise(identity, joined, cgroup, scope, notes)
     } catch {
       // Nothing is left behind; what cannot be removed now is empty, and `destroy` of the record tries again.
@@ -63,76 +64,22 @@ struct BoxRaiser {
     return identity
   }
 
-  /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
-  private func makeCgroup(_ identity: BoxIdentity, _ notes: inout [String]) throws(WallError) -> Cgroup? {
-    let layout = CgroupLayout.detect()
-    let limits = try self.limits(identity, layout)
-    let path = try BoxLimits.path(configuration)
-    if path == nil && limits.controllers.isEmpty && limits.moreLegacy.isEmpty { return nil }
-    do throws(SystemError) {
-      let group: Cgroup
-      if let path {
-        group = try Cgroup.create(at: path, limits: limits, layout: layout)
-      } else {
-        group = try Cgroup.create(bundle.id, limits: limits)
-      }
-      do throws(SystemError) {
-        try attachDevices(limits.devices, group, layout, identity, &notes)
-      } catch {
-        // It is empty; the first error is the one to tell.
-        try? group.remove()
-        throw error
-      }
-      for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
-      return group
-    } catch  where Cgroup.isRefused(error.errno) && !host.isRoot || error.errno == .noDevice {
-      notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
-      return nil
-    } catch  where Cgroup.isRefused(error.errno) && path == nil {
-      notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
-      return nil
-    } catch {
-      throw WallError("limits", error)
-    }
-  }
-
-  private func limits(_ identity: BoxIdentity, _ layout: CgroupLayout) throws(WallError) -> CgroupLimits {
-    var limits = BoxLimits.cgroup(configuration.resources, identity)
-    limits.throttles += BoxLimits.throttles(bundle)
-    try BoxLimits.addResources(configuration.resources, to: &limits, layout: layout)
-    return limits
-  }
-
   /// systemd makes a scope around a process only: the child, which does nothing yet. Limits are written once more, exactly and those
   /// that units know nothing of.
   private func enter(_ scope: SystemdScope, _ pid: Int32, _ identity: BoxIdentity, _ notes: inout [String])
     throws(WallError)
   {
     let layout = CgroupLayout.detect()
-    let limits = try self.limits(identity, layout)
+    let limits = try parent.limits(identity, layout)
     try scope.start(pid, limits, on: host)
     do throws(SystemError) {
       var group = scope.group
       guard try group.processes().contains(pid) else { throw SystemError("cgroup", scope.folder, .noProcess) }
       try group.apply(limits)
-      try attachDevices(limits.devices, group, layout, identity, &notes)
+      try parent.attachDevices(limits.devices, group, layout, &notes)
       for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
     } catch {
       throw WallError("limits", error)
-    }
-  }
-
-  /// Version 2 has no files for devices: a program decides.
-  private func attachDevices(
-    _ rules: [CgroupLimits.DeviceRule], _ group: Cgroup, _ layout: CgroupLayout, _ identity: BoxIdentity,
-    _ notes: inout [String]
-  ) throws(SystemError) {
-    guard layout.mode == .unified, !rules.isEmpty, let path = group.unifiedPath else { return }
-    do throws(SystemError) {
-      try DeviceProgram(rules).attach(to: path)
-    } catch  where error.errno == .notPermitted && !host.isRoot {
-      // Without power on the machine's devices nothing can be opened that the user could not open without a box.
-      notes.append("devices are not restricted by a control group: bpf(2) is for root")
     }
   }
 
@@ -167,14 +114,20 @@ struct BoxRaiser {
     let process: ProcessIdentity
     do throws(WallError) {
       if let scope { try enter(scope, child.pid, identity, &notes) }
-      try attend(child, trees, identity, parentOpens, moved, descriptors.channel.near.rawValue)
+      try parent.attend(
+        child, trees, identity, parentOpens: parentOpens,
+        score: bundle.usesInit || identity.isJoined ? nil : configuration.process.oomScoreAdjustment,
+        channel: descriptors.channel.near.rawValue
+      ) { (pid) throws(WallError) in try moved.move(into: pid) }
       let makesDevices = host.isRoot && mounts.hasDevices
       try equip(makesDevices ? devices.make(owner: outside(identity)) : nil, descriptors.channel.near.rawValue)
       if let compile = bundle.compileFilter {
         raised.filter = try compile()
         try tell(descriptors.channel.near.rawValue, raised.filter)
       }
-      terminal = try awaitChild(descriptors, &remarks)
+      // Closed by exec where init is the program, by death otherwise.
+      terminal = try parent.awaitChild(
+        descriptors.channel.near.rawValue, isReadyWhenClosed: bundle.usesInit, &remarks)
       guard let identity = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
       }
@@ -315,51 +268,6 @@ struct BoxRaiser {
     }
   }
 
-  /// Maps first, for the child can do nothing without.
-  private func attend(
-    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ parentOpens: Bool,
-    _ devices: MovedDevices, _ channel: Int32
-  ) throws(WallError) {
-    do throws(SystemError) {
-      if let map = identity.map, !identity.isJoined { try map.write(pid: child.pid) }
-    } catch {
-      throw WallError("user namespace", error)
-    }
-    if !bundle.usesInit, !identity.isJoined, let score = configuration.process.oomScoreAdjustment {
-      do throws(SystemError) {
-        try File.writeExisting("/proc/\(child.pid)/oom_score_adj", "\(score)")
-      } catch  where error.errno == .accessDenied && !host.isRoot {
-        // Lowering it wants CAP_SYS_RESOURCE of the machine, which a user's own namespace never has: as with runc, it stays.
-      } catch {
-        throw WallError("process.oomScoreAdj \(score)", error)
-      }
-    }
-    try devices.move(into: child.pid)
-    if let state = bundle.hookState {
-      for moment in [.prestart, .createRuntime] as [HookConfiguration.Moment] {
-        try HookRunner.run(
-          moment, of: configuration.hooks, state: state.bytes(status: "creating", pid: child.pid))
-      }
-    }
-    if parentOpens {
-      var userNamespace: FileDescriptor?
-      if identity.mapsFiles {
-        do throws(SystemError) { userNamespace = try File.open("/proc/\(child.pid)/ns/user", O_RDONLY) } catch {
-          throw WallError("user namespace", error)
-        }
-      }
-      try trees.finish(userNamespace: userNamespace?.rawValue)
-      trees.close()
-    }
-    do throws(SystemError) {
-      try SetupChannel.tell(channel, .mapped)
-    } catch  where error.errno == .brokenPipe {
-      // The child has failed already, and says why.
-    } catch {
-      throw WallError("set-up of the sandbox", error)
-    }
-  }
-
   /// While the child builds the root: /dev with real nodes, where root may make them, and init's program.
   private func equip(_ devices: DeviceTree?, _ channel: Int32) throws(WallError) {
     defer { devices?.close() }
@@ -387,29 +295,6 @@ struct BoxRaiser {
     }
   }
 
-  /// Until the child has done all it can; returns the near end of the box's terminal.
-  private func awaitChild(_ prepared: Preparation, _ remarks: inout [String]) throws(WallError) -> Int32? {
-    var terminal: Int32?
-    do throws(WallError) {
-      while true {
-        switch try SetupChannel.listen(prepared.channel.near.rawValue) {
-        case .failed(let error): throw error
-        case .terminal(let descriptor): terminal = descriptor
-        case .ready: return terminal
-        case .remark(let text): remarks.append(text)
-        case .process: throw WallError("set-up of the sandbox: the child said something unknown")
-        case .closed:
-          // Closed by exec where init is the program, by death otherwise.
-          if bundle.usesInit { return terminal }
-          throw WallError("set-up of the sandbox: the child died")
-        }
-      }
-    } catch {
-      if let terminal { _ = FileDescriptor(owning: terminal) }
-      throw error
-    }
-  }
-
   /// The caller's pipes become the box's user's, as the host numbers it.
   private func fixPipes(_ identity: BoxIdentity) throws(WallError) {
     guard host.isRoot else { return }
@@ -417,21 +302,5 @@ struct BoxRaiser {
     guard let owner = identity.map == nil ? user : identity.map?.users.lazy.compactMap({ $0.outside(of: user) }).first
     else { return }
     streams.givePipes(to: owner)
-  }
-}
-
-extension NamespaceKind {
-  /// CLONE_NEW* (namespaces(7)).
-  var cloneFlag: UInt64 {
-    switch self {
-    case .user: Namespaces.user
-    case .mount: Namespaces.mount
-    case .pid: Namespaces.pid
-    case .network: Namespaces.network
-    case .ipc: Namespaces.ipc
-    case .uts: Namespaces.uts
-    case .cgroup: Namespaces.cgroup
-    case .time: Namespaces.time
-    }
   }
 }

@@ -1,9 +1,10 @@
 import CLinux
+import Confinement
 import Linux
 import Walls
 
 /// What a jail has of the host and must give back: processes first, then names.
-struct JailHoldings {
+struct JailHoldings: BoxHoldings {
   let id: String
   var user: JailUser?
   var cgroup: Cgroup?
@@ -30,16 +31,18 @@ struct JailHoldings {
 
   static func home(of id: String) -> String { "/tmp/immure-\(id)" }
 
-  /// Ends every process that the holdings can name. `process` is the first one, `isParent` whether its orphans come to us.
-  func endProcesses(first process: ProcessIdentity?, isParent: Bool) throws(SystemError) {
+  /// By its user, its groups, or down the tree of the first process; orphans come to the parent.
+  func end(_ first: BoxLife.First?, isParent: Bool) throws(SystemError) {
     if let user { return try UserEnd.killAll(of: user) }
     if let cgroup { try cgroup.killAll() }
-    if let process { try TreeEnd.kill(process) }
-    if isParent { try TreeEnd.killOrphans(but: process?.pid) }
+    if let process = first?.process { try TreeEnd.kill(process) }
+    if isParent { try TreeEnd.killOrphans(but: first?.process.pid) }
   }
 
+  func endRest() throws(SystemError) { try end(nil, isParent: true) }
+
   /// Gives the names back; all processes have ended.
-  func free() throws(WallError) {
+  func free(isParent: Bool) throws(WallError) {
     do throws(SystemError) {
       if let user { try UserEnd.killAll(of: user) }
       try cgroup?.remove()

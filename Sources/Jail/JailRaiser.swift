@@ -23,7 +23,7 @@ struct JailRaiser {
       return try raise(&holdings)
     } catch {
       // Nothing is left behind; what cannot be removed now is empty, and the error that matters is the first.
-      try? holdings.free()
+      try? holdings.free(isParent: true)
       throw error
     }
   }

@@ -37,4 +37,18 @@ public enum Readiness {
       return try checked("ppoll", "\(descriptor)", result) > 0
     }
   }
+
+  /// Waits until one of these can be read or has hung up, and says which: the first of those that are ready.
+  public static func first(of descriptors: [Int32]) throws(SystemError) -> Int32 {
+    var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    while true {
+      // SAFETY: ppoll reads and fills the array's entries, alive across the call; no time-out and no mask are given.
+      let result = unsafe entries.withUnsafeMutableBufferPointer { entries in
+        systemCall(Int(SYS_ppoll), UInt(bitPattern: entries.baseAddress), UInt(entries.count), 0, 0)
+      }
+      if result == -Int(EINTR) { continue }
+      try checked("ppoll", "", result)
+      if let ready = entries.first(where: { $0.revents != 0 }) { return ready.fd }
+    }
+  }
 }

@@ -4,8 +4,8 @@ extension Verb {
     "oci", "VERB [OPTION…] [OPERAND…]", count: 0...(.max),
     "Speak as an OCI runtime does, to podman, Docker and containerd",
     discussion: """
-      The verbs and options of an OCI runtime, as runc has them, over the walls. The links `immure-oci`, `immure-container` and \
-      `immure-jail` speak them too: the latter two take that wall for every bundle. A bundle's annotation `dev.immure.wall` names \
+      The verbs and options of an OCI runtime, as runc has them, over the walls. The links `immure-oci`, `immure-container`, \
+      `immure-jail` and `immure-sentry` speak them too: the latter three take that wall for every bundle. A bundle's annotation `dev.immure.wall` names \
       another one. Containers are kept apart from what `immure run` keeps: under /run/immure-oci for root, else under \
       $XDG_RUNTIME_DIR/immure-oci.
       """,

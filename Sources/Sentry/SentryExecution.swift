@@ -15,6 +15,9 @@ struct SentryExecution: Execution {
     -> any BoxProcess
   {
     let what = "exec in sandbox \(sandbox.id)"
+    if try sandbox.parting?.isWaiting() ?? false {
+      throw WallError("\(what): its program must be started first: it is process 1")
+    }
     if options.listener != nil { throw WallError("\(what): the sentry has no seccomp listeners for guests") }
     if options.personality != nil { throw WallError("\(what): the sentry has no execution domains") }
     if !options.preservedDescriptors.isEmpty {
@@ -25,6 +28,7 @@ struct SentryExecution: Execution {
       umask: process.user.umask, terminal: process.terminal)
     let replies: (near: OwnedDescriptor, far: OwnedDescriptor)
     var terminal: OwnedDescriptor?
+    var far: OwnedDescriptor?
     do throws(SystemError) {
       let text: [UInt8]
       do throws(InitProtocolError) { text = try message.encoded() } catch {
@@ -33,7 +37,6 @@ struct SentryExecution: Execution {
       let file = try MemoryFile.sealed("message", text.span)
       replies = try OwnedDescriptor.pair(packets: false)
       var given = [replies.far.rawValue, file.rawValue]
-      var far: OwnedDescriptor?
       switch streams {
       case .descriptors(let input, let output, let error): given += [input, output, error]
       case .terminal(let size):
@@ -47,7 +50,6 @@ struct SentryExecution: Execution {
       let socket = try PacketSocket.connect(Self.socketName, in: folder.rawValue)
       try PacketSocket.send(
         socket.rawValue, ExecRequest(process, hasTerminal: terminal != nil).encoded, descriptors: given)
-      far?.close()
       replies.far.close()
       _ = consume file
     } catch  where [Errno.connectionRefused, .noEntry, .brokenPipe].contains(error.errno) {
@@ -56,7 +58,20 @@ struct SentryExecution: Execution {
       throw WallError(what, error)
     }
     try Self.awaitStart(replies.near.rawValue, message, what)
-    return SentryExecutedProcess(sandbox.process, replies.near, terminal)
+    guard let own = ProcessIdentity(pid: Process.id) else {
+      throw WallError("\(what): /proc does not show this command")
+    }
+    if options.endsWithCommand {
+      far?.close()
+      return SentryExecutedProcess(own, replies.near, terminal)
+    }
+    do throws(SystemError) {
+      let standIn = try ExecStandIn.start(replies.near, terminal: far)
+      far?.close()
+      return SentryExecutedProcess(standIn, replies.near, terminal)
+    } catch {
+      throw WallError(what, error)
+    }
   }
 
   private static func awaitStart(_ replies: Int32, _ message: InitMessage, _ what: String) throws(WallError) {
@@ -66,24 +81,22 @@ struct SentryExecution: Execution {
     }
     switch reply {
     case .started: return
-    case .failed(let failure):
-      guard failure.step == .execute else { throw WallError(failure.describe(message)) }
-      throw WallError(failure.isNotFound ? .notFound : .notExecutable, failure.describe(message))
+    case .failed(let failure): throw SentryPrograms.explain(failure, message)
     case .exited, nil: throw WallError(.gone, "\(what): the sentry ended before the program ran")
     }
   }
 }
 
-/// A program that was executed in the sandbox. The host knows no process of its own for it but the guest's, which the sentry alone can name:
-/// `process` is the sentry's.
+/// A program that was executed in the sandbox. The guest's process is the sentry's to name: `process` is whoever stands for it, this command or
+/// its stand-in.
 final class SentryExecutedProcess: BoxProcess {
   let process: ProcessIdentity
   private let replies: OwnedDescriptor
   private let near: OwnedDescriptor?
   private var ending: Ending?
 
-  init(_ sentry: ProcessIdentity, _ replies: OwnedDescriptor, _ terminal: OwnedDescriptor?) {
-    process = sentry
+  init(_ process: ProcessIdentity, _ replies: OwnedDescriptor, _ terminal: OwnedDescriptor?) {
+    self.process = process
     self.replies = replies
     near = terminal
   }
@@ -93,13 +106,16 @@ final class SentryExecutedProcess: BoxProcess {
   var terminal: Int32? { near?.rawValue }
 
   func signal(_ number: Int32) throws(WallError) {
-    do throws(SystemError) {
-      try File.writeAll(replies.rawValue, [UInt8(truncatingIfNeeded: number), 0, 0, 0])
-    } catch  where error.errno == .brokenPipe {
+    do throws(SystemError) { try Self.send(number, to: replies) } catch  where error.errno == .brokenPipe {
       throw WallError(.gone, "the program has ended")
     } catch {
       throw WallError("signal", error)
     }
+  }
+
+  /// In four bytes, as the sentry hears it.
+  static func send(_ number: Int32, to replies: OwnedDescriptor) throws(SystemError) {
+    try File.writeAll(replies.rawValue, [UInt8(truncatingIfNeeded: number), 0, 0, 0])
   }
 
   func collect() throws(WallError) -> Ending {

@@ -15,33 +15,41 @@ struct SentryProcess {
   let terminal: Int32?
   /// Where commands outside ask for further programs: a listening socket.
   let control: Int32
+  /// Where another command starts the sandbox; nil where this one does, in guest/init's words.
+  let waiting: StartSocket.Ends?
   let identity: BoxIdentity
   let trees: HostTrees
   let root: RootAssembly
   let mounts: MountPlan
-  let cgroup: Cgroup?
+  /// The root's tree as it is on the host, by the trees' numbers.
+  let joinersRoot: Int?
+  let network: SentryNetwork
   let scratch: Scratch
   /// Whether the parent has opened the host's trees.
   let parentOpens: Bool
 
-  /// Ends the process in every case.
+  /// Ends the process in every case, with the program's own status where another command waits for it.
   /// - Parameters:
   ///   - channel: what goes wrong is said here until everything is ready.
   ///   - socket: where the command comes from and its end is told, in guest/init's words (docs/guest-init.md).
   ///   - tasks: files of version 1 groups to join.
-  func run(channel: Int32, socket: Int32, tasks: [Int32]) -> Never {
+  func run(channel: Int32, socket: Int32?, tasks: [Int32]) -> Never {
     do throws(WallError) {
-      try raise(channel, socket, tasks)
+      Process.exit(try raise(channel, socket, tasks))
     } catch {
       SetupChannel.report(channel, error)
     }
     Process.exit(125)
   }
 
-  private func raise(_ channel: Int32, _ socket: Int32, _ tasks: [Int32]) throws(WallError) {
+  private func raise(_ channel: Int32, _ socket: Int32?, _ tasks: [Int32]) throws(WallError) -> Int32 {
+    var score: GuestScore?
+    // As the runtime's namespace numbers this process, for hooks.
+    let outerPid = bundle.hookState == nil ? nil : (try? File.readLink("/proc/self")).flatMap { Int32($0) }
     try step("control groups") { () throws(SystemError) in try Cgroup.join(tasks: tasks) }
     try step("set-up of the sandbox") { () throws(SystemError) in
       try SetupChannel.await(channel, .mapped)
+      score = try GuestScore()
       try Identity.setDumpable(false)
       Identity.setUmask(0)
       if identity.setGroups { try Identity.setGroups([]) }
@@ -49,31 +57,47 @@ struct SentryProcess {
       try Identity.setUser(identity.builder.user)
       try Mount.makeAllPrivate()
       try takeStreams()
-      try Namespaces.raiseLoopback()
-      // Guests' sockets are the sentry's, which has no capability: which port is whose is for its own rules. A /proc that may not be written
-      // leaves ports below 1024 unbound.
-      try? File.writeExisting("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
-      // As ping(8) asks where it has no privilege (icmp(7)); without it there is no such socket.
-      let group = identity.builder.group
-      if case .user = bundle.policy.network.value {
-        try? File.writeExisting("/proc/sys/net/ipv4/ping_group_range", "\(group) \(group)")
-      }
+      try FileDescriptor.handOver(bundle.preservedDescriptors, from: 3)
+      var pingers: UInt32?
+      if case .user = bundle.policy.network.value { pingers = identity.builder.group }
+      try network.setOwn(pingers: pingers)
     }
     if !parentOpens {
       try trees.open()
       try trees.finish(userNamespace: nil)
     }
+    try runHooks(outerPid)
+    if !bundle.usesInit { Process.wipeArguments() }
     try step("set-up of the sandbox") { () throws(SystemError) in
-      try FileDescriptor.closeAll(
-        but: [0, 1, 2, channel, socket, control] + trees.descriptors + (terminal.map { [$0] } ?? []))
+      let given = Array(0..<Int32(3 + bundle.preservedDescriptors.count))
+      let kept = given + [channel, control] + trees.descriptors + [socket, terminal].compactMap { $0 }
+      let waits = waiting.map { [$0.listener.rawValue, $0.lock.rawValue] } ?? []
+      try FileDescriptor.closeAll(but: kept + waits + (score.map { [$0.descriptor] } ?? []))
     }
-    let service = try SentryService(self, socket: socket)
+    let service = try SentryService(self)
+    try step("set-up of the sandbox") { () throws(SystemError) in try score?.restore() }
     let built = try root.build(trees, channel)
-    try service.prepare(root: built.descriptor, self)
+    try service.prepare(root: built.descriptor, self) { () throws(WallError) in
+      guard let joinersRoot else { return }
+      try step("root for programs of the host") { () throws(SystemError) in
+        try JoinersRoot.attach(trees.descriptors[joinersRoot])
+      }
+    }
     try confine()
     try step("set-up of the sandbox") { () throws(SystemError) in try SetupChannel.tellReady(channel) }
-    _ = FileDescriptor(owning: channel)
-    service.serve()
+    if let socket {
+      _ = FileDescriptor(owning: channel)
+      return service.serve(toldOn: socket)
+    }
+    guard let waiting else { return 125 }
+    return try service.serve(releasedOn: channel, waiting)
+  }
+
+  /// In the sandbox's namespaces, while the host's files are to be seen.
+  private func runHooks(_ outerPid: Int32?) throws(WallError) {
+    let hooks = bundle.configuration.hooks
+    guard let state = bundle.hookState, !hooks[.createContainer].isEmpty else { return }
+    try HookRunner.run(.createContainer, of: hooks, state: state.bytes(status: "creating", pid: outerPid ?? 0))
   }
 
   private func takeStreams() throws(SystemError) {
@@ -90,6 +114,13 @@ struct SentryProcess {
     }
   }
 
+  /// Whether files that guests make on the host get the guests' ids as owners: a root and volumes that other programs look at too.
+  var servesOwners: Bool { !bundle.usesInit && identity.setGroups }
+
+  /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID (capabilities(7)), within the sandbox's user namespace: over files of the sandbox's ids, of which
+  /// the sentry has the trees that it was given.
+  private static let fileCapabilities: UInt64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4
+
   /// No capability, an empty root, a filter of its own: what a guest that takes the sentry over would have.
   private func confine() throws(WallError) {
     try step("the sentry's own confinement") { () throws(SystemError) in
@@ -100,7 +131,11 @@ struct SentryProcess {
       plan.user.group = identity.builder.group
       plan.setGroups = false
       plan.filter = try SentryFilter(hasWritableFolders: hasWritableFolders).compiled()
-      plan.parentDeathSignal = SIGKILL
+      if bundle.usesInit { plan.parentDeathSignal = SIGKILL }
+      if servesOwners {
+        plan.capabilities.effective = Self.fileCapabilities
+        plan.capabilities.permitted = Self.fileCapabilities
+      }
       try Confinement.enter(plan)
     }
   }
@@ -117,5 +152,26 @@ struct SentryProcess {
 
   private func step(_ what: String, _ body: () throws(SystemError) -> Void) throws(WallError) {
     do throws(SystemError) { try body() } catch { throw WallError(what, error) }
+  }
+}
+
+/// How good a choice the guests are when memory runs out: the best that there is, so that the kernel never ends the sentry while one of them
+/// lives (proc_pid_oom_score_adj(5)). The keeper, whose children they are, is made while the sentry itself has it.
+private struct GuestScore {
+  private let file: OwnedDescriptor
+  private let own: [UInt8]
+  var descriptor: Int32 { file.rawValue }
+
+  /// Before this process becomes one whose files in /proc are root's.
+  init() throws(SystemError) {
+    file = OwnedDescriptor(try File.open("/proc/self/oom_score_adj", O_RDWR))
+    own = try File.read(file.rawValue, atMost: 16)
+    try File.writeAll(file.rawValue, "1000")
+  }
+
+  /// What it may raise it may lower again to what it was.
+  func restore() throws(SystemError) {
+    try File.writeAll(file.rawValue, own)
+    file.close()
   }
 }

@@ -1,4 +1,5 @@
 import CLinux
+import Confinement
 import Formats
 import Guest
 import Linux
@@ -10,6 +11,7 @@ import SentryPlatform
 import SentryTasks
 import SentryTerminals
 import SentryWait
+import Walls
 
 /// The programs that a command outside asked for: the sandbox's own, and those of `exec`.
 final class SentryPrograms {
@@ -19,6 +21,8 @@ final class SentryPrograms {
     let credentials: Credentials
     let limits: [ResourceLimit]
     let streams: ProgramStreams
+    /// Descriptors of the host's that become its files from 3 up.
+    var further: [Int32] = []
     let tell: (InitReply) -> Void
   }
   enum ProgramStreams {
@@ -40,6 +44,8 @@ final class SentryPrograms {
   private let platform: NotificationPlatform
   private let namespace: MountNamespace
   private var programs: [Program] = []
+  /// Whether programs without HOME get the folder that /etc/passwd names, as those of other runtimes do.
+  var completesHome = false
 
   init(_ kernel: Kernel, _ platform: NotificationPlatform, _ namespace: MountNamespace) {
     self.kernel = kernel
@@ -88,6 +94,7 @@ final class SentryPrograms {
         bridge = terminal
         try give(terminal, to: descriptors)
       }
+      try give(request.further, to: descriptors)
     }
     var path: [UInt8] = []
     try hold(.execute) { () throws(Errno) in
@@ -97,7 +104,7 @@ final class SentryPrograms {
     platform.start(
       Launch(
         path: path, arguments: message.arguments.map { Array($0.utf8) },
-        environment: message.environment.map { Array($0.utf8) }, task: task,
+        environment: complete(message.environment, task).map { Array($0.utf8) }, task: task,
         started: { [unowned self] error in began(group, bridge, request, error) }))
     return group
   }
@@ -119,10 +126,10 @@ final class SentryPrograms {
   }
 
   private func give(_ numbers: [Int32], to descriptors: DescriptorTable) throws(Errno) {
-    for (index, number) in numbers.enumerated() {
+    for number in numbers {
       let copy: FileDescriptor
       do throws(SystemError) { copy = try FileDescriptor.duplicate(number, atLeast: 64) } catch { throw error.errno }
-      let file = HostStreamFile(owning: copy, flags: index == 0 ? O_RDONLY : O_WRONLY, kernel.hostEvents)
+      let file = HostStreamFile(owning: copy, flags: number == 0 ? O_RDONLY : O_WRONLY, kernel.hostEvents)
       _ = try descriptors.add(file, closesOnExec: false)
     }
   }
@@ -136,6 +143,56 @@ final class SentryPrograms {
 
   private func hold(_ step: InitReply.Step, _ body: () throws(Errno) -> Void) throws(Failure) {
     do throws(Errno) { try body() } catch { throw Failure(errno: error, step: step) }
+  }
+
+  /// Throws where the program is plainly not there, so that `create` already tells.
+  func check(_ process: ProcessConfiguration) throws(WallError) {
+    let name = process.arguments.first ?? ""
+    let group = ThreadGroup(kernel: kernel, id: 0, parent: nil, session: 0, processGroup: 0)
+    // The sentry's own powers: what only the program's user may not run is met when it is run.
+    let task = Task(
+      kernel: kernel, id: 0, hostID: 0, group: group, memory: GuestMemory(process: 0),
+      descriptors: DescriptorTable(limit: 0), paths: PathContext(namespace, umask: 0o022), credentials: .all)
+    do throws(Errno) { _ = try Self.search(name, process.environment, task) } catch {
+      throw ProgramFailure.explain(name, error, wasSearched: !name.utf8.contains(UInt8(ascii: "/")))
+    }
+  }
+
+  private func complete(_ environment: [String], _ task: Task) -> [String] {
+    if !completesHome || environment.contains(where: { $0.hasPrefix("HOME=") }) { return environment }
+    return environment + ["HOME=" + (home(of: task.credentials.user) ?? "/")]
+  }
+
+  /// The sixth field of the user's line (passwd(5)); nil where there is none, or no plain file of a sensible size.
+  private func home(of user: UInt32) -> String? {
+    guard let text = contents(of: "/etc/passwd", limit: 1 << 20) else { return nil }
+    for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+      let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+      if fields.count == 7, fields[2] == "\(user)", fields[5].hasPrefix("/"), !fields[5].utf8.contains(0) {
+        return String(fields[5])
+      }
+    }
+    return nil
+  }
+
+  /// The bytes of a regular file of the guests'; nil where there is none of at most `limit` bytes.
+  func contents(of path: String, limit: Int) -> [UInt8]? {
+    let walk = PathWalk(PathContext(namespace, umask: 0), FileCaller(credentials: .all))
+    // Whatever fails says that nothing is known.
+    guard let place = try? walk.find(Array(path.utf8)), let inode = place.inode, inode.kind == .regular,
+      inode.attributes.size <= Int64(limit),
+      let file = try? inode.open(O_RDONLY, place, FileCaller(credentials: .all))
+    else { return nil }
+    file.retain()
+    defer { file.release() }
+    return try? file.bytes(at: 0, count: limit)
+  }
+
+  /// Why a program did not begin, in the words that clients read.
+  static func explain(_ failure: InitReply.Failure, _ message: InitMessage) -> WallError {
+    guard failure.step == .execute else { return WallError(failure.describe(message)) }
+    let name = message.arguments.first ?? ""
+    return ProgramFailure.explain(name, failure.errno, wasSearched: !name.utf8.contains(UInt8(ascii: "/")))
   }
 
   /// As execvp(3) looks for a program in the guest's PATH.

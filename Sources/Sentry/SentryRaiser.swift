@@ -12,16 +12,27 @@ struct SentryRaiser {
   let streams: Streams
   let host: Host
 
+  /// The sentry and the keeper stand in the groups of the guests, whom the limit is for. (Behind guest/init's words the keeper counts as init
+  /// does elsewhere.)
+  static func attendants(usesInit: Bool) -> Int64 { usesInit ? 1 : 2 }
+
   private var configuration: RuntimeConfiguration { bundle.configuration }
+  private var parent: RaisingParent {
+    var parent = RaisingParent(bundle, on: host)
+    parent.attendants = Self.attendants(usesInit: bundle.usesInit)
+    return parent
+  }
 
   func raise() throws(WallError) -> SentrySandbox {
-    try check()
+    try SentryRefusals.check(bundle)
+    let joined = try JoinedNamespaces(configuration)
+    defer { joined.close() }
     let identity = try BoxIdentity.choose(sealed, on: host)
     var cgroup: Cgroup?
     do throws(WallError) {
       var notes = identity.notes
-      cgroup = try makeCgroup(identity, &notes)
-      return try raise(identity, cgroup, notes)
+      cgroup = try parent.makeCgroup(identity, &notes)
+      return try raise(identity, joined, cgroup)
     } catch {
       // Nothing is left behind; what cannot be removed now is empty, and the error that matters is the first.
       try? cgroup?.remove()
@@ -31,38 +42,26 @@ struct SentryRaiser {
   }
 
   /// The bundle with a root that nobody writes to: what guests write lies in the sentry's memory. A folder that is to be written keeps
-  /// its writes.
+  /// its writes. The sentry has a user namespace of its own, whether the configuration asks for one or not.
   private var sealed: Bundle {
     var bundle = bundle
     switch bundle.root {
-    case .directory: break
+    case .directory(let path, _):
+      if !configuration.namespaces.contains(where: { $0.kind == .user }) {
+        bundle.configuration.namespaces.append(NamespaceConfiguration(.user))
+        // Owners of an overlay's files cannot be translated (FS_ALLOW_IDMAP): the sentry then has the ids that they are of, in a user namespace
+        // without power over anything else.
+        if host.isRoot, HostTrees.isOverlay(path) {
+          let all = IDMapping(inside: 0, outside: 0, count: UInt32.max)
+          bundle.configuration.userMappings = [all]
+          bundle.configuration.groupMappings = [all]
+        }
+      }
     case .layers(let paths, _): bundle.root = .layers(paths: paths, scratch: .none)
     case .image(let image, _): bundle.root = .image(image, scratch: .none)
     case .host(let root, _): bundle.root = .host(root, scratch: .none)
     }
     return bundle
-  }
-
-  private func check() throws(WallError) {
-    if !bundle.usesInit { throw WallError("the OCI verbs are not there behind the sentry yet: use --wall container") }
-    try StubFilter.Policy.check(bundle)
-    if bundle.seccompListener != nil {
-      throw WallError("linux.seccomp.listenerPath: the sentry has no listeners for guests")
-    }
-    if !configuration.devices.isEmpty { throw WallError("linux.devices: the sentry has no devices of the host") }
-    if case .host = bundle.policy.network.value {
-      throw WallError("network host: the sentry's sockets are those of its own namespace: use --wall container")
-    }
-    if !bundle.preservedDescriptors.isEmpty { throw WallError("the sentry takes no descriptors but 0, 1 and 2") }
-    if configuration.process.oomScoreAdjustment != nil {
-      throw WallError("process.oomScoreAdj: the sentry and its guests have one of their own")
-    }
-    let path = configuration.namespaces.first { $0.path != nil }
-    if let path { throw WallError("linux.namespaces: the sentry joins none (\(path.path ?? ""))") }
-    if case .directory(let folder) = scratch {
-      throw WallError(
-        "writable layer \(folder): the sentry keeps writes in memory only; use --wall container to keep changes")
-    }
   }
 
   private var scratch: Scratch {
@@ -72,57 +71,41 @@ struct SentryRaiser {
     }
   }
 
-  /// Nil, with a note, where no group can be made: the limits that have a substitute get it.
-  private func makeCgroup(_ identity: BoxIdentity, _ notes: inout [String]) throws(WallError) -> Cgroup? {
-    var limits = BoxLimits.cgroup(configuration.resources, identity)
-    limits.throttles += BoxLimits.throttles(bundle)
-    // The sentry is none of the guests, whom the limit is for.
-    if let pids = limits.pids, pids > 0 { limits.pids = pids + 1 }
-    try BoxLimits.addResources(configuration.resources, to: &limits, layout: CgroupLayout.detect())
-    if limits.controllers.isEmpty && limits.moreLegacy.isEmpty { return nil }
-    do throws(SystemError) {
-      let group = try Cgroup.create(bundle.id, limits: limits)
-      for setting in group.missing { notes.append("\(setting.file) is not there: swap is not limited") }
-      return group
-    } catch  where Cgroup.isRefused(error.errno) || error.errno == .noDevice {
-      notes.append("control groups cannot be made here (\(error)): memory and pids are limited by rlimits, weaker")
-      return nil
-    } catch {
-      throw WallError("limits", error)
-    }
-  }
-
-  private func raise(_ identity: BoxIdentity, _ cgroup: Cgroup?, _ notes: [String]) throws(WallError) -> SentrySandbox {
+  private func raise(_ identity: BoxIdentity, _ joined: JoinedNamespaces, _ cgroup: Cgroup?) throws(WallError)
+    -> SentrySandbox
+  {
     let trees = HostTrees()
     let root = try RootAssembly.plan(sealed, trees, identity)
-    let mounts = try MountPlan.plan(bundle, trees, identity)
+    let mounts = try MountPlan.plan(bundle, trees, identity, translates: true)
+    let outside = identity.mapsFiles ? JoinersRoot.request(bundle, trees) : nil
     let parentOpens = host.isRoot
     if parentOpens { try trees.open() }
     let prepared: Prepared
     do throws(SystemError) { prepared = try Prepared(bundle, streams) } catch {
       throw WallError("set-up of the sandbox", error)
     }
+    let network = try SentryNetwork(configuration, joined)
     let process = SentryProcess(
       bundle: bundle, streams: streams, terminal: prepared.terminal?.far.rawValue,
-      control: prepared.control.rawValue, identity: identity, trees: trees,
-      root: root, mounts: mounts, cgroup: cgroup,
-      scratch: scratch, parentOpens: parentOpens)
-    let child = try clone(process, prepared, cgroup)
-    prepared.channel.far.close()
-    prepared.socket.far.close()
-    prepared.terminal?.far.close()
-    prepared.control.close()
+      control: prepared.control.rawValue, waiting: prepared.waiting, identity: identity, trees: trees,
+      root: root, mounts: mounts, joinersRoot: outside, network: network, scratch: scratch, parentOpens: parentOpens)
+    let child = try clone(process, prepared, cgroup, joined)
+    prepared.closeFar()
+    let channel = prepared.channel.near.rawValue
     var remarks: [String] = []
     do throws(WallError) {
       let namespaces = try openNamespaces(of: child)
-      try attend(child, trees, identity, parentOpens, prepared.channel.near.rawValue)
-      try awaitChild(prepared.channel.near.rawValue, &remarks)
+      try parent.attend(
+        child, trees, identity, parentOpens: parentOpens,
+        score: bundle.usesInit ? nil : configuration.process.oomScoreAdjustment.map { min($0, Self.highestScore) },
+        channel: channel
+      ) { _ in }
+      _ = try parent.awaitChild(channel, isReadyWhenClosed: false, &remarks)
       guard let identity = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: the sentry died")
       }
       return SentrySandbox(
-        bundle, child: child, process: identity, cgroup: cgroup, socket: prepared.socket.near,
-        terminal: prepared.terminal?.near, namespaces: namespaces, remarks: remarks)
+        bundle, child: child, process: identity, cgroup: cgroup, prepared, namespaces: namespaces, remarks: remarks)
     } catch {
       // It waits for us or has failed already; its namespaces go with it.
       try? child.signal(SIGKILL)
@@ -131,10 +114,15 @@ struct SentryRaiser {
     }
   }
 
+  /// The kernel's choice when memory runs out: guests have 1000, and the sentry is never as good a choice as they.
+  private static let highestScore: Int32 = 500
+
   /// What the parent and the sentry speak through, above the numbers that the sentry gives away.
   struct Prepared {
     let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
-    let socket: (near: OwnedDescriptor, far: OwnedDescriptor)
+    /// For guest/init's words; nil where the sandbox is started by a word on the channel, or by another command.
+    let socket: (near: OwnedDescriptor, far: OwnedDescriptor)?
+    let waiting: StartSocket.Ends?
     /// A pair of the host's, of which the sentry carries the far end's bytes to the guests' own terminal.
     let terminal: (near: OwnedDescriptor, far: OwnedDescriptor)?
 
@@ -146,7 +134,8 @@ struct SentryRaiser {
       control = OwnedDescriptor(
         try PacketSocket.listen(SentryExecution.socketName, in: folder.rawValue).duplicate(atLeast: 64))
       channel = try OwnedDescriptor.pair(packets: true)
-      socket = try OwnedDescriptor.pair(packets: false)
+      socket = bundle.usesInit ? try OwnedDescriptor.pair(packets: false) : nil
+      waiting = bundle.usesInit ? nil : try StartSocket.make(in: bundle.directory)
       guard case .terminal(let size) = streams else {
         terminal = nil
         return
@@ -158,21 +147,36 @@ struct SentryRaiser {
       )
       try Terminal.setSize(ends.first, rows: size.rows, columns: size.columns)
     }
+
+    /// What only the sentry holds from now on.
+    func closeFar() {
+      channel.far.close()
+      socket?.far.close()
+      terminal?.far.close()
+      control.close()
+      waiting?.close()
+    }
   }
 
-  private func clone(_ process: SentryProcess, _ prepared: Prepared, _ cgroup: Cgroup?) throws(WallError) -> Child {
-    let flags =
-      Namespaces.user | Namespaces.mount | Namespaces.pid | Namespaces.network | Namespaces.uts
+  private func clone(_ process: SentryProcess, _ prepared: Prepared, _ cgroup: Cgroup?, _ joined: JoinedNamespaces)
+    throws(WallError) -> Child
+  {
+    var flags = Namespaces.user | Namespaces.mount | Namespaces.pid | Namespaces.uts
+    if !process.network.isJoined { flags |= Namespaces.network }
     do throws(SystemError) {
       var folder: FileDescriptor?
       if let path = cgroup?.unifiedPath { folder = try File.open(path, O_PATH | O_DIRECTORY) }
       let tasks = try cgroup?.openTasks() ?? []
       defer { for descriptor in tasks { _ = FileDescriptor(owning: descriptor) } }
       let arguments = CloneArguments(flags: flags, cgroup: folder?.rawValue)
-      guard let child = try Process.clone(arguments) else {
+      let made = try joined.beingBornInto(hasOwnUser: true) { () throws(SystemError) in
+        try process.network.setJoined()
+        return try Process.clone(arguments)
+      }
+      guard let child = made else {
         prepared.channel.near.close()
-        prepared.socket.near.close()
-        process.run(channel: prepared.channel.far.rawValue, socket: prepared.socket.far.rawValue, tasks: tasks)
+        prepared.socket?.near.close()
+        process.run(channel: prepared.channel.far.rawValue, socket: prepared.socket?.far.rawValue, tasks: tasks)
       }
       return child
     } catch  where error.call == "clone3" {
@@ -192,45 +196,6 @@ struct SentryRaiser {
         network: OwnedDescriptor(try File.open("/proc/\(child.pid)/ns/net", O_RDONLY)))
     } catch {
       throw WallError("network user", error)
-    }
-  }
-
-  /// Maps first, for the child can do nothing without.
-  private func attend(
-    _ child: borrowing Child, _ trees: HostTrees, _ identity: BoxIdentity, _ parentOpens: Bool, _ channel: Int32
-  ) throws(WallError) {
-    do throws(SystemError) { try identity.map?.write(pid: child.pid) } catch {
-      throw WallError("user namespace", error)
-    }
-    if parentOpens {
-      var userNamespace: FileDescriptor?
-      do throws(SystemError) {
-        if identity.mapsFiles { userNamespace = try File.open("/proc/\(child.pid)/ns/user", O_RDONLY) }
-      } catch {
-        throw WallError("user namespace", error)
-      }
-      try trees.finish(userNamespace: userNamespace?.rawValue)
-      trees.close()
-    }
-    do throws(SystemError) {
-      try SetupChannel.tell(channel, .mapped)
-    } catch  where error.errno == .brokenPipe {
-      // The child has failed already, and says why.
-    } catch {
-      throw WallError("set-up of the sandbox", error)
-    }
-  }
-
-  /// Until the sentry is confined and waits to be told what to start.
-  private func awaitChild(_ channel: Int32, _ remarks: inout [String]) throws(WallError) {
-    while true {
-      switch try SetupChannel.listen(channel) {
-      case .failed(let error): throw error
-      case .remark(let text): remarks.append(text)
-      case .ready: return
-      case .closed: throw WallError("set-up of the sandbox: the sentry died")
-      case .process, .terminal: throw WallError("set-up of the sandbox: the sentry said something unknown")
-      }
     }
   }
 }

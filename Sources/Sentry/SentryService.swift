@@ -18,7 +18,6 @@ import Walls
 /// The sentry at work: a kernel for one sandbox, the program that the sandbox is for, and what commands outside say and hear.
 final class SentryService {
   private let bundle: Bundle
-  private let socket: Int32
   private let kernel = Kernel()
   private let platform: NotificationPlatform
   private let special = SpecialFiles()
@@ -27,11 +26,18 @@ final class SentryService {
   private var programs: SentryPrograms?
   private var control: ControlSocket?
   private var isDone = false
+  /// Whether the sandbox's own program is the next to be started, or was.
+  private var hasBegun = false
+  /// The exit status of this process once it is done.
+  private var status: Int32 = 125
+  /// Tells of the program's beginning, or why there is none, and its end.
+  private var tell: (InitReply) -> Void = { _ in }
+  /// Whom another command's word starts.
+  private var starter: Starter?
 
   /// Makes what wants privileges: the guests' own namespaces, and what is kept of /proc.
-  init(_ process: SentryProcess, socket: Int32) throws(WallError) {
+  init(_ process: SentryProcess) throws(WallError) {
     bundle = process.bundle
-    self.socket = socket
     do throws(SystemError) {
       try HostFiles.prepare()
       HostProcessors.prepare()
@@ -41,7 +47,8 @@ final class SentryService {
       let hasClone3 = GuestSpace.shutUserNamespaces(folder.rawValue)
       let space = try GuestSpace(
         processes: folder,
-        filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug, hasClone3: hasClone3))
+        filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug, hasClone3: hasClone3),
+        programIsFirst: !bundle.usesInit)
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue)
@@ -77,17 +84,22 @@ final class SentryService {
   }
 
   /// Builds the guests' tree over the host's.
-  func prepare(root: Int32, _ process: SentryProcess) throws(WallError) {
+  /// - Parameter afterwards: done when the host's trees are taken, before they are closed.
+  func prepare(root: Int32, _ process: SentryProcess, _ afterwards: () throws(WallError) -> Void) throws(WallError) {
     let overlays = try overlays(process)
     defer { for descriptor in overlays.values { _ = FileDescriptor(owning: descriptor) } }
     let world = SentryWorld(
       bundle: bundle, mounts: process.mounts, scratch: process.scratch, trees: process.trees.descriptors,
       overlays: overlays,
-      kernelFileSystem: kernelFileSystem)
+      kernelFileSystem: kernelFileSystem, givesOwners: process.servesOwners)
     let namespace = try world.make(root: root, special: special)
     kernel.terminals.mounted = namespace.mounts.last { $0.root.inode?.fileSystem.type == "devpts" }
       .map { Path(mount: $0, dentry: $0.root) }
-    programs = SentryPrograms(kernel, platform, namespace)
+    let programs = SentryPrograms(kernel, platform, namespace)
+    programs.completesHome = !bundle.usesInit
+    if !bundle.usesInit { try programs.check(bundle.configuration.process) }
+    self.programs = programs
+    try afterwards()
     process.trees.close()
   }
 
@@ -121,38 +133,89 @@ final class SentryService {
   }
 
   /// Waits for the command, runs it, tells how it ended. Returns when it has.
-  func serve() {
+  func serve(toldOn socket: Int32) -> Int32 {
+    // With nobody left to tell there is nothing to do but end.
+    tell = { reply in do throws(SystemError) { try reply.send(to: socket) } catch {} }
     let message: InitMessage?
     do throws(InitSocketError) { message = try InitMessage.receive(from: socket) } catch {
-      return tell(.failed(InitReply.Failure(errno: .invalid, step: .message)))
+      tell(.failed(InitReply.Failure(errno: .invalid, step: .message)))
+      return status
     }
     // The command outside is gone.
-    guard let message, let programs else { return }
+    guard let message else { return status }
+    start(message)
+    if !isDone { platform.run(while: { [unowned self] in !isDone }) }
+    return status
+  }
+
+  /// Waits for the word that starts the configuration's program: on the channel of the set-up, or on the socket in the sandbox's folder, where
+  /// meanwhile further programs may be asked for.
+  func serve(releasedOn channel: Int32, _ waiting: StartSocket.Ends) throws(WallError) -> Int32 {
+    do throws(SystemError) {
+      if try SetupChannel.awaitLast(channel) == .start {
+        start(answering: channel, waiting)
+      } else {
+        _ = FileDescriptor(owning: channel)
+        starter = try Starter(waiting.listener, kernel.hostEvents) { [unowned self] caller in
+          starter = nil
+          start(answering: caller, waiting)
+        }
+      }
+    } catch {
+      throw WallError("set-up of the sandbox", error)
+    }
+    if !isDone { platform.run(while: { [unowned self] in !isDone }) }
+    return status
+  }
+
+  private func start(answering caller: Int32, _ waiting: StartSocket.Ends) {
+    let process = bundle.configuration.process
+    let message = InitMessage(
+      arguments: process.arguments, environment: process.environment, workingDirectory: process.workingDirectory,
+      umask: process.user.umask, terminal: process.terminal)
+    tell = { reply in
+      switch reply {
+      case .started: break
+      case .failed(let failure): SetupChannel.report(caller, SentryPrograms.explain(failure, message))
+      case .exited: return
+      }
+      // Its end tells the command that the program runs; nobody waits to be started any more.
+      _ = FileDescriptor(owning: caller)
+      waiting.close()
+    }
+    start(message)
+  }
+
+  private func start(_ message: InitMessage) {
+    guard let programs else { return }
     let configuration = bundle.configuration.process
     let request = SentryPrograms.Request(
       message: message, credentials: Credentials(ExecRequest(configuration, hasTerminal: bridge != nil)),
       limits: configuration.rlimits, streams: bridge.map { .terminal($0) } ?? .host([0, 1, 2]),
+      further: (0..<Int32(bundle.preservedDescriptors.count)).map { 3 + $0 },
       tell: { [unowned self] reply in
         if case .failed = reply { isDone = true }
         tell(reply)
       })
-    let main = programs.start(request) { [unowned self] status in
-      tell(.exited(waitStatus: status))
+    let main = programs.start(request) { [unowned self] waited in
+      tell(.exited(waitStatus: waited))
+      // A process that is the first of its namespace ends by no signal of its own.
+      status = ExitStatus(waitStatus: waited).code
       isDone = true
     }
     guard let main else { return }
+    hasBegun = true
     signals.forward(to: main)
-    platform.run(while: { [unowned self] in !isDone })
-  }
-
-  private func tell(_ reply: InitReply) {
-    // With nobody left to tell there is nothing to do but end.
-    do throws(SystemError) { try reply.send(to: socket) } catch {}
   }
 
   /// A further program.
   private func execute(_ asked: ControlSocket.Asked) {
-    guard let programs else { return }
+    // The first program is process 1, and must be the sandbox's own; the command hears that its socket is closed.
+    guard let programs, hasBegun else {
+      asked.replies.close()
+      for stream in asked.streams { stream.close() }
+      return
+    }
     do throws(Errno) {
       let replies = try ExecReplies(asked.replies, kernel.hostEvents)
       var streams = SentryPrograms.ProgramStreams.host(asked.streams.map(\.rawValue))
@@ -174,6 +237,7 @@ final class SentryService {
       if let group {
         // It may just have ended.
         replies.signalled = { [unowned group] signal in
+          if signal == SIGWINCH, case .terminal(let bridge) = streams { return bridge.copySize() }
           do throws(Errno) { try group.kernel.send(signal, to: group) } catch {}
         }
       }
@@ -230,5 +294,31 @@ final class SignalForwarder: Waiter {
       // The program may just have ended.
       do throws(Errno) { try target.kernel.send(signal, to: target) } catch {}
     }
+  }
+}
+
+/// Waits on the socket in the sandbox's folder for the command that says "start".
+private final class Starter: Waiter {
+  private let listener: OwnedDescriptor
+  private let events: HostEvents
+  private let queue = WaitQueue()
+  private let started: (Int32) -> Void
+
+  /// - Parameter started: called once, with the command's connection, which is the callee's.
+  init(_ listener: OwnedDescriptor, _ events: HostEvents, _ started: @escaping (Int32) -> Void) throws(SystemError) {
+    self.listener = listener
+    self.events = events
+    self.started = started
+    super.init()
+    queue.add(self, for: .readable)
+    do throws(Errno) { try events.watch(listener.rawValue, queue) } catch { throw SystemError("epoll", "start", error) }
+  }
+
+  override func wake(_ told: PollEvents) {
+    // A caller that was killed before it spoke: the next one may come.
+    guard let caller = (try? StartSocket.take(listener.rawValue)) ?? nil else { return }
+    leave()
+    events.forget(listener.rawValue)
+    started(caller)
   }
 }

@@ -21,6 +21,8 @@ struct SentryWorld {
   let overlays: [String: Int32]
   /// What mounts of the kernel's own kinds are here: proc, sysfs, devpts.
   let kernelFileSystem: (String) throws(Errno) -> Inode?
+  /// Whether what guests make on the host is theirs there too.
+  let givesOwners: Bool
 
   /// - Parameter root: the root's tree, read-only but where the configuration has a folder of its own.
   func make(root: Int32, special: SpecialFiles) throws(WallError) -> MountNamespace {
@@ -30,7 +32,7 @@ struct SentryWorld {
       case .memory(let limit):
         inode = MemoryFileSystem.overlay(
           lower: try HostFolder.tree(root, isReadOnly: true, isImmutable: isImage), limit: limit)
-      case .none where keepsWrites: inode = try HostFolder.tree(root, isReadOnly: false)
+      case .none where keepsWrites: inode = try HostFolder.tree(root, isReadOnly: false, givesOwners: givesOwners)
       // Places to mount on are made all the same.
       case .none, .directory:
         inode = MemoryFileSystem.overlay(
@@ -41,6 +43,7 @@ struct SentryWorld {
     try closeWorkingDirectory(namespace)
     for item in mounts.items { try mount(item, in: namespace) }
     try cover(namespace)
+    try protect(namespace)
     if isReadOnly { namespace.remount(namespace.root.mount, flags: .readOnly) }
     return namespace
   }
@@ -82,7 +85,8 @@ struct SentryWorld {
       let inode: Inode
       switch item.source {
       case .tree(let index):
-        inode = try HostFolder.tree(trees[index], isReadOnly: flags.contains(.readOnly))
+        inode = try HostFolder.tree(
+          trees[index], isReadOnly: flags.contains(.readOnly), givesOwners: givesOwners)
         flags.insert(.noDevices)
       case .lent(let index):
         inode = try HostFolder.tree(trees[index], isReadOnly: true)
@@ -177,6 +181,19 @@ struct SentryWorld {
     }
   }
 
+  /// Paths that a configuration wants read-only.
+  private func protect(_ namespace: MountNamespace) throws(WallError) {
+    // The sentry's /proc and /sys have nothing in them that changes the host.
+    for path in bundle.configuration.readonlyPaths where !path.hasPrefix("/proc/") && !path.hasPrefix("/sys/") {
+      try step("read-only path \(path)") { () throws(Errno) in
+        do throws(Errno) {
+          let place = try walk(namespace).find(Array(path.utf8))
+          try namespace.bind(place, on: place, flags: .readOnly)
+        } catch  where error == .noEntry || error == .notDirectory {}
+      }
+    }
+  }
+
   private func walk(_ namespace: MountNamespace) -> PathWalk {
     PathWalk(PathContext(namespace, umask: 0), FileCaller(credentials: .all))
   }
@@ -215,7 +232,7 @@ extension MountFlags {
 
 extension Credentials {
   /// The sentry's own while it builds: nothing is forbidden.
-  fileprivate static var all: Credentials {
+  static var all: Credentials {
     var credentials = Credentials()
     credentials.effective = .max
     credentials.permitted = .max

@@ -11,6 +11,8 @@ public final class HostFolder: FileSystem {
   fileprivate let isImmutable: Bool
   /// Who owns all files for the guest; nil shows the host's numbers.
   let owner: (user: UInt32, group: UInt32)?
+  /// Whether what guests make gets their ids as its owner, which wants CAP_CHOWN in the files' user namespace.
+  fileprivate let givesOwners: Bool
   fileprivate var rootDevice: UInt64 = 0
   /// Inodes with a descriptor, the oldest first.
   private var open: [Weak] = []
@@ -23,9 +25,10 @@ public final class HostFolder: FileSystem {
   public override var isReadOnly: Bool { readOnly }
   public override var isStable: Bool { false }
 
-  private init(readOnly: Bool, isImmutable: Bool, owner: (UInt32, UInt32)?, magic: Int64) {
+  private init(readOnly: Bool, isImmutable: Bool, owner: (UInt32, UInt32)?, givesOwners: Bool, magic: Int64) {
     self.readOnly = readOnly
     self.isImmutable = isImmutable
+    self.givesOwners = givesOwners
     self.owner = owner
     super.init(type: "hostfs", source: "host", magic: magic)
   }
@@ -33,15 +36,17 @@ public final class HostFolder: FileSystem {
   /// - Parameter descriptor: of a directory or a regular file, O_PATH or readable; a copy is kept.
   /// - Parameter isImmutable: nobody changes it while it is here.
   /// - Parameter owner: shown as owner of everything.
+  /// - Parameter givesOwners: whether what guests make is to be theirs on the host too, which wants CAP_CHOWN over it.
   /// - Returns: its root.
   public static func tree(
-    _ descriptor: Int32, isReadOnly: Bool, isImmutable: Bool = false, owner: (user: UInt32, group: UInt32)? = nil
+    _ descriptor: Int32, isReadOnly: Bool, isImmutable: Bool = false, owner: (user: UInt32, group: UInt32)? = nil,
+    givesOwners: Bool = false
   ) throws(Errno) -> Inode {
     let copy: FileDescriptor
     do throws(SystemError) { copy = try FileDescriptor.duplicate(descriptor) } catch { throw error.errno }
     let status = try HostFiles.status(copy.rawValue)
     let system = HostFolder(
-      readOnly: isReadOnly, isImmutable: isImmutable, owner: owner.map { ($0.user, $0.group) },
+      readOnly: isReadOnly, isImmutable: isImmutable, owner: owner.map { ($0.user, $0.group) }, givesOwners: givesOwners,
       magic: try statistics(copy.rawValue).magic)
     system.rootDevice = UInt64(status.st_dev)
     return try HostInode(system, nil, [], OwnedDescriptor(copy), status)
@@ -246,7 +251,19 @@ class HostInode: Inode {
       default: throw .notPermitted
       }
     }
-    return try found(name, directory)
+    return try give(try found(name, directory), to: file)
+  }
+
+  /// What was just made has the sentry's own ids.
+  private func give(_ inode: Inode, to file: NewFile) throws(Errno) -> Inode {
+    guard folder.givesOwners else { return inode }
+    let (user, group) = (inode.attributes.user, inode.attributes.group)
+    if user == file.user, group == file.group { return inode }
+    try inode.change(AttributeChange(user: file.user, group: file.group))
+    // A new owner takes these bits away (chown(2)).
+    let special = file.permissions & 0o6000
+    if special != 0, file.kind == .regular { try inode.change(AttributeChange(permissions: file.permissions)) }
+    return inode
   }
 
   override func createLink(_ name: [UInt8], to text: [UInt8], _ file: NewFile) throws(Errno) -> Inode {
@@ -256,7 +273,7 @@ class HostInode: Inode {
         try HostFiles.answer(systemCall(Int(SYS_symlinkat), text, word(directory.rawValue), name))
       }
     }
-    return try found(name, directory)
+    return try give(try found(name, directory), to: file)
   }
 
   override func link(_ name: [UInt8], to file: Inode) throws(Errno) {

@@ -2,22 +2,25 @@ import CLinux
 public import Linux
 import Seccomp
 
-/// What must be made before the sentry gives its privileges up: the tree that guests execute from, and the first process of the guests' pid
-/// namespace, the keeper, with the filter that all guests inherit. It starts programs when told and reaps orphans (guest/stub.c); when the
-/// sentry ends, it ends, and with it every guest.
+/// What must be made before the sentry gives its privileges up: the tree that guests execute from, and the keeper, with the filter that all
+/// guests inherit. It starts programs when told and reaps (guest/stub.c); when the sentry ends, it ends, and with it every guest. It is the
+/// first process of the guests' pid namespace, or stands outside of that and the first program is.
 public struct GuestSpace: ~Copyable {
   var listener: NotificationListener
   var jail: ExecJail
   let processes: FileDescriptor
   let keeper: Child
   public let filter: StubFilter
+  /// Whether the first program is process 1 of the guests, whose end ends the others and who inherits orphans.
+  let programIsFirst: Bool
 
   /// - Parameters:
   ///   - processes: the root of a procfs that shows the children of this process.
   ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace and the IPC namespace, which the caller has with them.
+  ///   - programIsFirst: the first program that is started is process 1.
   /// - Throws: ENOSYS where there is no stub for this machine; what the kernel lacks or the caller may not.
   public init(
-    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.network, filter: StubFilter
+    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.network, filter: StubFilter, programIsFirst: Bool = false
   ) throws(SystemError) {
     guard StubProgram.isPresent else {
       throw SystemError("sentry", "no stub for this machine's architecture", .notImplemented)
@@ -30,13 +33,15 @@ public struct GuestSpace: ~Copyable {
     let instructions = filter.instructions.map {
       UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
     }
-    let child = try Self.spawn(jail.root.rawValue, Namespaces.pid | namespaces, instructions, report)
+    let flags = programIsFirst ? namespaces : Namespaces.pid | namespaces
+    let child = try Self.spawn(jail.root.rawValue, flags, programIsFirst, instructions, report)
     let number = try report.wait(for: child)
     listener = NotificationListener(owning: FileDescriptor(owning: number))
     keeper = child
     self.jail = jail
     self.processes = processes
     self.filter = filter
+    self.programIsFirst = programIsFirst
   }
 
   /// Makes the caller's user namespace one that no other can be made in: its limits go with it (user_namespaces(7)). Wants CAP_SYS_RESOURCE
@@ -56,15 +61,19 @@ public struct GuestSpace: ~Copyable {
   /// The listener is made in a table of descriptors that both share, until the keeper's exec gives it one of its own, which is empty. So no
   /// descriptor may be owned here: the child would close it for both.
   private static func spawn(
-    _ root: Int32, _ namespaces: UInt64, _ instructions: [UInt64], _ report: KeeperReport
+    _ root: Int32, _ namespaces: UInt64, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport
   ) throws(SystemError) -> Child {
     let flags = namespaces | UInt64(UInt32(bitPattern: CLONE_FILES))
     if let child = try Process.clone(CloneArguments(flags: flags)) { return child }
-    becomeKeeper(root, instructions, report)
+    becomeKeeper(root, programIsFirst, instructions, report)
   }
 
-  private static func becomeKeeper(_ root: Int32, _ instructions: [UInt64], _ report: KeeperReport) -> Never {
+  private static func becomeKeeper(
+    _ root: Int32, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport
+  ) -> Never {
     do throws(SystemError) {
+      // The next child, and all after it, are in the new namespace; this process is not.
+      if programIsFirst { try Namespaces.unshare(Namespaces.pid) }
       try checked("setsid", "", systemCall(Int(SYS_setsid)))
       try SignalSet.letProgramHave()
       for signal in 1...Int32(64) where signal != SIGKILL && signal != SIGSTOP { try SignalSet.ignore(signal, false) }

@@ -22,6 +22,7 @@ extension NotificationPlatform {
       notification.instructionPointer &- StubProgram.base < StubProgram.limit
     {
       join(launch.task, notification.thread, facts)
+      if space.programIsFirst { launched[facts.process] = facts.guestID }
       return launch.task
     }
     guard let index = birth(of: notification.thread, facts) else { return nil }
@@ -35,13 +36,18 @@ extension NotificationPlatform {
       return births.firstIndex { $0.isThread && $0.parent.group.hostID == facts.process }
     }
     let candidates = births.indices.filter { !births[$0].isThread && births[$0].hostParent == facts.parent }
-    // Its parent was killed since, and of that end nothing has been heard yet: it is the keeper's now.
-    if candidates.isEmpty, facts.parent == space.keeper.pid {
+    // Its parent was killed since, and of that end nothing has been heard yet: it is who inherits orphans' now.
+    if candidates.isEmpty, facts.parent == heir {
       return births.indices.first { !births[$0].isThread && hasEnded(births[$0].hostParent) }
     }
     if candidates.count < 2 { return candidates.first }
     // Two threads of one process are forking: each thread knows its own children.
     return candidates.first { files.children(of: births[$0].parent.hostID).contains(thread) } ?? candidates.first
+  }
+
+  /// Whom the host's kernel gives orphans: the first process of the guests' namespace.
+  private var heir: Int32 {
+    space.programIsFirst ? kernel.groups[1]?.hostID ?? space.keeper.pid : space.keeper.pid
   }
 
   private func hasEnded(_ process: Int32) -> Bool { files.facts(process)?.hasEnded ?? true }
@@ -87,7 +93,7 @@ extension NotificationPlatform {
     return leaving.contains(process) || group.traits.hasEnded
   }
 
-  /// A process ended by a signal while a child of it was being made: the child is the keeper's now.
+  /// A process ended by a signal while a child of it was being made: the child is its heir's now.
   func adoptOrphans(of group: ThreadGroup) {
     while let index = births.firstIndex(where: { $0.parent.group === group }) {
       let birth = births.remove(at: index)
@@ -100,7 +106,7 @@ extension NotificationPlatform {
   }
 
   private func unknownOrphan() -> (Int32, ProcessFacts)? {
-    for process in files.children(of: space.keeper.pid).reversed() where byHost[process] == nil {
+    for process in files.children(of: heir).reversed() where byHost[process] == nil {
       if let facts = files.facts(process), !hasKnown(process, facts), !isBeingLaunched(process) {
         return (process, facts)
       }

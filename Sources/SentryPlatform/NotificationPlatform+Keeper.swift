@@ -22,7 +22,8 @@ extension NotificationPlatform {
       idleKeeper = notification.id
       serveIdleKeeper()
     case StubCall.reaped:
-      reaped(Int32(truncatingIfNeeded: a.0), Int32(truncatingIfNeeded: a.1))
+      let number = Int32(truncatingIfNeeded: a.0)
+      reaped(launched.removeValue(forKey: number) ?? number, Int32(truncatingIfNeeded: a.1))
       space.listener.answer(notification.id, value: 0)
     // What is left of immure's own start, then of the stub's: trusted code with no guest in it.
     case Int32(SYS_execve), Int32(IMMURE_SYS_close_range), Int32(SYS_fork), Int32(SYS_wait4), Int32(SYS_exit_group):

@@ -33,6 +33,8 @@ public final class NotificationPlatform: HostThreads {
   private var ends: UInt64 = 0
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
   public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
+  /// The guests' number of each program that was launched, by the keeper's where that stands outside of their namespace.
+  var launched: [Int32: Int32] = [:]
   /// Told of each call that ends with an error, with its row; nil costs nothing.
   public var failed: ((_ call: Call, _ error: Errno, _ row: CallRow?, _ task: Task) -> Void)?
   /// For a thread that nothing is known of, by the guests' number; its process is killed.

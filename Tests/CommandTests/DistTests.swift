@@ -62,7 +62,7 @@ struct DistTests {
 
   @Test(
     "the names of OCI runtimes speak the runtime's dialect",
-    arguments: ["immure-oci", "immure-container", "immure-jail"])
+    arguments: ["immure-oci", "immure-container", "immure-jail", "immure-sentry"])
   func links(_ name: String) throws {
     let folder = NSTemporaryDirectory() + "immure-link-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

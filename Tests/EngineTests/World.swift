@@ -120,7 +120,9 @@ final class World: @unchecked Sendable {
     try run(words: ["script", "-qec", line, "/dev/null"], input: .silence, seconds: seconds)
   }
 
-  private func run(words: [String], input: Finished.Input, seconds: Int) throws -> Result {
+  /// The same with the words in an array.
+  @discardableResult
+  func run(words: [String], input: Finished.Input = "", seconds: Int = 90) throws -> Result {
     try Self.command(
       [
         "nsenter", "--target", first, "--mount", "--net", "--cgroup", "--uts", "--ipc", "--pid", "--", "env", "-i",

@@ -6,7 +6,7 @@
 #   FOLDER         removed at the end
 #   FOLDER/etc     laid over /etc: the daemons' configuration, at the paths that the documents name
 #   FOLDER/run.sh  what runs in it; FOLDER/pid then holds its first process, as seen from outside
-# In it /usr/local/bin holds immure-oci and nothing else; /run and /var/lib are its own.
+# In it /usr/local/bin holds immure-oci and immure-sentry and nothing else; /run and /var/lib are its own.
 set -eu
 folder=$1 immure=$2
 
@@ -78,7 +78,7 @@ for place in /run /var/lib /usr/local/bin; do mount -t tmpfs -o mode=755 tmpfs "
 mkdir /run/lock /run/containerd /run/etc-work
 cp -r "$folder/etc" /run/etc
 mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/etc-work overlay /etc
-ln -s "$immure" /usr/local/bin/immure-oci
+for name in oci sentry; do ln -s "$immure" "/usr/local/bin/immure-$name"; done
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward || :
 # A daemon's descriptors go on to the runtime: it gets none of ours.

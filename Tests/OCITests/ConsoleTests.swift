@@ -49,9 +49,9 @@ struct ConsoleTests {
     return text
   }
 
-  @Test("create and exec send the terminal, whose far end is of the container's own devpts")
-  func terminals() throws {
-    let oci = try OCI()
+  @Test("create and exec send the terminal, whose far end is of the container's own devpts", arguments: OCI.names)
+  func terminals(name: String) throws {
+    let oci = try OCI(name: name)
     let id = oci.newID()
     let bundle = try oci.bundle(["sh", "-c", "tty; read word; echo got $word; sleep 1000"]) { configuration in
       var process = configuration["process"] as? [String: Any] ?? [:]

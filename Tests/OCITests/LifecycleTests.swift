@@ -6,9 +6,9 @@ import Testing
 /// The life of a container, each step by another command, and what clients read of it.
 @Suite("The life of an OCI container", .enabled(if: OCI.canRun, OCI.whyNot))
 struct LifecycleTests {
-  @Test("create, start, state, kill, delete")
-  func life() throws {
-    let oci = try OCI()
+  @Test("create, start, state, kill, delete", arguments: OCI.names)
+  func life(name: String) throws {
+    let oci = try OCI(name: name)
     let id = oci.newID()
     let pidFile = oci.path + "/pid"
     let bundle = try oci.bundle([
@@ -46,9 +46,9 @@ struct LifecycleTests {
   }
 
   /// The words that containerd, Docker and podman look for in what a runtime says (samples of runc's own).
-  @Test("clients find runc's words")
-  func words() throws {
-    let oci = try OCI()
+  @Test("clients find runc's words", arguments: OCI.names)
+  func words(name: String) throws {
+    let oci = try OCI(name: name)
     let id = oci.newID()
     func fails(_ words: String..., says text: String, status: Int32 = 1) throws {
       let result = try OCI.command([oci.program, "--root", oci.path + "/state"] + words)
@@ -80,9 +80,9 @@ struct LifecycleTests {
     try fails("state", "no/id", says: "invalid container ID format")
   }
 
-  @Test("a program that is not there fails create, and leaves nothing")
-  func absentPrograms() throws {
-    let oci = try OCI()
+  @Test("a program that is not there fails create, and leaves nothing", arguments: OCI.names)
+  func absentPrograms(name: String) throws {
+    let oci = try OCI(name: name)
     for (words, text) in [
       (["nothere"], "executable file not found in $PATH"), (["/bin/nothere"], "no such file or directory"),
       (["/etc"], "permission denied"),
@@ -108,9 +108,9 @@ struct LifecycleTests {
     #expect(line["time"]?.hasSuffix("Z") == true)
   }
 
-  @Test("pause and resume")
-  func pausing() throws {
-    let oci = try OCI()
+  @Test("pause and resume", arguments: OCI.names)
+  func pausing(name: String) throws {
+    let oci = try OCI(name: name)
     let id = oci.newID()
     _ = try oci.create(id, try oci.bundle(["sleep", "1000"]))
     #expect(try oci.run("start", id).status == 0)
@@ -127,9 +127,9 @@ struct LifecycleTests {
     #expect(try oci.run("delete", id).status == 0)
   }
 
-  @Test("run is create, start, wait and delete in one")
-  func run() throws {
-    let oci = try OCI()
+  @Test("run is create, start, wait and delete in one", arguments: OCI.names)
+  func run(name: String) throws {
+    let oci = try OCI(name: name)
     let id = oci.newID()
     let result = try oci.run("run", "--bundle", try oci.bundle(["sh", "-c", "echo $$; exit 7"]), id)
     #expect(result.status == 7, "\(result.error)")
@@ -137,9 +137,9 @@ struct LifecycleTests {
     #expect(try oci.run("list", "-q").output == "")
   }
 
-  @Test("two starts at once: one starts it, and the other says so")
-  func race() throws {
-    let oci = try OCI()
+  @Test("two starts at once: one starts it, and the other says so", arguments: OCI.names)
+  func race(name: String) throws {
+    let oci = try OCI(name: name)
     let id = oci.newID()
     _ = try oci.create(id, try oci.bundle(["sleep", "1000"]))
     let state = oci.path + "/state"

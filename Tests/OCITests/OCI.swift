@@ -16,6 +16,10 @@ final class OCI {
   /// What a command printed and how it ended.
   typealias Result = Finished
 
+  /// The names under which a container's whole life must be the same.
+  static let names = ["immure-oci", sentry]
+  static let sentry = "immure-sentry"
+
   let path: String
   /// The program under the name of a runtime.
   let program: String

@@ -23,9 +23,12 @@ final class Podman {
   let path: String
   /// Where a user other than root keeps containers; nil for root.
   let user: (id: Int, home: String)?
-  var runtime: String { path + "/bin/immure-oci" }
+  /// The runtime's name, which may ask for a wall.
+  let name: String
+  var runtime: String { path + "/bin/" + name }
 
-  init(rootless: Bool = false) throws {
+  init(rootless: Bool = false, name: String = "immure-oci") throws {
+    self.name = name
     path = "/tmp/immure-podman-\(UUID().uuidString.prefix(8))"
     user = rootless ? (7321, path + "/home") : nil
     for folder in ["bin", "home/.config/containers", "run", "graph", "state", "tmp"] {

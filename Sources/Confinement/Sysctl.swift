@@ -1,12 +1,11 @@
 import CLinux
-import Confinement
-import Formats
-import Linux
-import Walls
+package import Formats
+package import Linux
+package import Walls
 
 /// Kernel settings that belong to the box's own namespaces (sysctl(8), namespaces(7)).
-enum Sysctl {
-  static func apply(_ configuration: RuntimeConfiguration, _ root: borrowing BoxRoot) throws(WallError) {
+package enum Sysctl {
+  package static func apply(_ configuration: RuntimeConfiguration, _ root: borrowing BoxRoot) throws(WallError) {
     for (name, value) in configuration.sysctl.sorted(by: { $0.key < $1.key }) {
       guard let kind = namespace(of: name) else {
         throw WallError("sysctl \(name): it belongs to the whole machine, not to a sandbox")
@@ -23,7 +22,7 @@ enum Sysctl {
   }
 
   /// "net.ipv4.ip_forward" and "net/ipv4/ip_forward"; the first separator says which of the two stands for "/" (sysctl(8)).
-  private static func place(of name: String) throws(SystemError) -> String {
+  package static func place(of name: String) throws(SystemError) -> String {
     let separator: Character = name.first { $0 == "." || $0 == "/" } ?? "."
     let parts = name.split(separator: separator, omittingEmptySubsequences: false)
     guard parts.allSatisfy({ !$0.isEmpty && $0 != ".." && $0 != "." }) else {
@@ -55,7 +54,7 @@ enum Sysctl {
   }
 
   /// The namespace that a setting belongs to; nil for those of the whole machine.
-  static func namespace(of name: String) -> NamespaceKind? {
+  package static func namespace(of name: String) -> NamespaceKind? {
     if name.hasPrefix("net.") || name.hasPrefix("net/") { return .network }
     if name.hasPrefix("fs.mqueue.") || name.hasPrefix("fs/mqueue/") { return .ipc }
     switch name.split(separator: "/").joined(separator: ".") {

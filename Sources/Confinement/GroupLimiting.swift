@@ -1,14 +1,27 @@
-import Confinement
-import Formats
-import Linux
-import Walls
+package import Formats
+package import Linux
+package import Walls
 
 /// Other limits for a box that runs, written to the groups it stands in.
-struct BoxLimiting: Limiting {
-  let sandbox: ContainerSandbox
+package struct GroupLimiting: Limiting {
+  let id: String
   let cgroup: Cgroup
+  /// Processes that are none of the box's own and stand in its groups.
+  let attendants: Int64
+  /// Whoever else keeps the limits is told first.
+  let also: (CgroupLimits) throws(WallError) -> Void
 
-  func limit(_ resources: ResourceConfiguration) throws(WallError) {
+  package init(
+    id: String, cgroup: Cgroup, attendants: Int64 = 0,
+    also: @escaping (CgroupLimits) throws(WallError) -> Void = { _ in }
+  ) {
+    self.id = id
+    self.cgroup = cgroup
+    self.attendants = attendants
+    self.also = also
+  }
+
+  package func limit(_ resources: ResourceConfiguration) throws(WallError) {
     // "Deny all" stands in every update that Kubernetes sends, and changes nothing: standard devices stay allowed anyway.
     for rule in resources.deviceRules where rule.allow || rule.type != "a" || rule.major != nil || rule.minor != nil {
       throw WallError("linux.resources.devices: what devices a container may use cannot be changed while it runs")
@@ -20,11 +33,9 @@ struct BoxLimiting: Limiting {
     limits.devices = []
     try BoxLimits.addResources(plain, to: &limits, layout: layout)
     if resources.checkBeforeUpdate == true { try check(limits) }
-    if let unit = sandbox.unit {
-      let manager = try SystemdManager(Host())
-      try manager.set(unit, SystemdProperties.of(limits))
-    }
-    do throws(SystemError) { try apply(limits) } catch { throw WallError("sandbox \(sandbox.id): update", error) }
+    if let pids = limits.pids, pids > 0 { limits.pids = pids + attendants }
+    try also(limits)
+    do throws(SystemError) { try apply(limits) } catch { throw WallError("sandbox \(id): update", error) }
   }
 
   /// Version 1 takes no memory limit above that of memory and swap, which is then raised first.

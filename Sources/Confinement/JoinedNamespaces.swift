@@ -1,15 +1,14 @@
 import CLinux
-import Confinement
-import Formats
-import Linux
-import Walls
+package import Formats
+package import Linux
+package import Walls
 
 /// Namespaces that the configuration names by a path. They are opened before anything else is done, so that a path means the same from
 /// beginning to end, and each is checked to be of its kind.
-struct JoinedNamespaces {
-  private(set) var descriptors: [(kind: NamespaceKind, descriptor: Int32, path: String)] = []
+package struct JoinedNamespaces {
+  package private(set) var descriptors: [(kind: NamespaceKind, descriptor: Int32, path: String)] = []
 
-  init(_ configuration: RuntimeConfiguration) throws(WallError) {
+  package init(_ configuration: RuntimeConfiguration) throws(WallError) {
     for namespace in configuration.namespaces {
       guard let path = namespace.path else { continue }
       do throws(SystemError) {
@@ -23,14 +22,14 @@ struct JoinedNamespaces {
     }
   }
 
-  func close() {
+  package func close() {
     for entry in descriptors { _ = FileDescriptor(owning: entry.descriptor) }
   }
 
-  var hasUser: Bool { descriptors.contains { $0.kind == .user } }
+  package var hasUser: Bool { descriptors.contains { $0.kind == .user } }
 
   /// In the box's builder, before anything is mounted: those it was not born into.
-  func enter(hasOwnUser: Bool) throws(WallError) {
+  package func enter(hasOwnUser: Bool) throws(WallError) {
     if hasUser { return }
     for entry in descriptors where !isForBirth(entry.kind, hasOwnUser) {
       do throws(SystemError) { try Namespaces.join(descriptor: entry.descriptor, kind: entry.kind.cloneFlag) } catch {
@@ -47,7 +46,8 @@ struct JoinedNamespaces {
 
   /// Runs a clone whose child is born into namespaces to join: this process goes into them and comes back. (For the process namespace
   /// only its children's changes.)
-  func beingBornInto(hasOwnUser: Bool, _ clone: () throws(SystemError) -> Child?) throws(SystemError) -> Child? {
+  package func beingBornInto(hasOwnUser: Bool, _ clone: () throws(SystemError) -> Child?) throws(SystemError) -> Child?
+  {
     let entries = descriptors.filter { isForBirth($0.kind, hasOwnUser) }
     if entries.isEmpty { return try clone() }
     var own: [(kind: NamespaceKind, descriptor: Int32)] = []
@@ -81,20 +81,18 @@ extension NamespaceKind {
   }
 }
 
-/// A time namespace with clocks of its own. Its offsets can be set only before the first process enters it (time_namespaces(7)), which a
-/// clone with CLONE_NEWTIME does at once: it is unshared, set, and then entered.
-enum TimeNamespace {
-  static func enter(_ offsets: [TimeOffset]) throws(WallError) {
-    do throws(SystemError) {
-      try Namespaces.unshare(Namespaces.time)
-      for offset in offsets {
-        try File.writeExisting(
-          "/proc/self/timens_offsets", "\(offset.clock.rawValue) \(offset.seconds) \(offset.nanoseconds)")
-      }
-      let own = try File.open("/proc/self/ns/time_for_children", O_RDONLY)
-      try Namespaces.join(descriptor: own.rawValue, kind: Namespaces.time)
-    } catch {
-      throw WallError("time namespace", error)
+extension NamespaceKind {
+  /// CLONE_NEW* (namespaces(7)).
+  package var cloneFlag: UInt64 {
+    switch self {
+    case .user: Namespaces.user
+    case .mount: Namespaces.mount
+    case .pid: Namespaces.pid
+    case .network: Namespaces.network
+    case .ipc: Namespaces.ipc
+    case .uts: Namespaces.uts
+    case .cgroup: Namespaces.cgroup
+    case .time: Namespaces.time
     }
   }
 }
