@@ -67,9 +67,12 @@ public final class HostStreamFile: OpenFile {
   public override var readiness: PollEvents {
     guard isWatched else { return [.readable, .writable] }
     var asked = pollfd(fd: descriptor, events: Int16(POLLIN | POLLOUT | POLLPRI | 0x2000), revents: 0)
-    // SAFETY: poll reads and fills one pollfd, alive across the call; with no time-out it does not block.
+    var patience = timespec()
+    // SAFETY: ppoll reads and fills one pollfd and reads one timespec, alive across the call; with a time of zero it does not block.
     _ = unsafe withUnsafeMutablePointer(to: &asked) { pointer in
-      systemCall(Int(SYS_poll), UInt(bitPattern: pointer), 1, 0)
+      unsafe withUnsafeMutablePointer(to: &patience) { patience in
+        systemCall(Int(SYS_ppoll), UInt(bitPattern: pointer), 1, UInt(bitPattern: patience), 0)
+      }
     }
     return PollEvents(rawValue: UInt32(UInt16(bitPattern: asked.revents)))
   }
