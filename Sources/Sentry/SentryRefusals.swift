@@ -100,9 +100,6 @@ enum SentryRefusals {
       throw WallError("hooks.startContainer: no program but the container's begins behind the sentry")
     }
     for mount in configuration.mounts {
-      if mount.type == "overlay" {
-        throw WallError("mount \(mount.destination): the sentry mounts no overlay: mount it on the host and bind that")
-      }
       if let word = mount.options.first(where: { following.contains($0) }) {
         throw WallError(
           "mount \(mount.destination): \(word): what the host mounts later does not appear behind the sentry")
