@@ -43,9 +43,9 @@ enum MessageCalls {
     CallRow(307, "sendmmsg", blocksOn: "socket") { (call, task) throws(Errno) in
       try many(call, task) { (at) throws(Errno) in try sendMessage(call, task, at, call.arguments.3.int32) }
     },
-    CallRow(299, "recvmmsg", .part("its time-out"), blocksOn: "socket") { (call, task) throws(Errno) in
+    CallRow(299, "recvmmsg", blocksOn: "socket") { (call, task) throws(Errno) in
       let flags = call.arguments.3.int32
-      return try many(call, task) { (at) throws(Errno) in
+      return try many(call, task, until: call.arguments.4.address) { (at) throws(Errno) in
         // MSG_WAITFORONE: after the first one it does not wait.
         let waits = flags & 0x10000 == 0 || (task.parked?.moved ?? 0) == 0
         return try receiveMessage(
@@ -61,10 +61,16 @@ enum MessageCalls {
   }
 
   /// sendmmsg(2) and recvmmsg(2): as many as go; `moved` counts those that went.
-  private static func many(_ call: Call, _ task: Task, _ one: (GuestAddress) throws(Errno) -> Outcome) throws(Errno)
-    -> Outcome
-  {
+  /// - Parameter limit: of a struct timespec; it is looked at after each message and ends no wait (recvmmsg(2), BUGS). Gets what is left.
+  private static func many(
+    _ call: Call, _ task: Task, until limit: GuestAddress = GuestAddress(0), _ one: (GuestAddress) throws(Errno) -> Outcome
+  ) throws(Errno) -> Outcome {
     let count = Int(min(call.arguments.2.uint32, 1024))
+    if !limit.isNull, task.parked?.bound == nil {
+      let time = TimeSpec(try task.memory.bytes(limit, count: 16))
+      guard time.isValid else { throw .invalid }
+      task.parked?.bound = task.kernel.now.later(by: time.total)
+    }
     _ = try SocketCalls.file(call, task)
     var index = task.parked?.moved ?? 0
     while index < count {
@@ -79,6 +85,11 @@ enum MessageCalls {
       }
       index += 1
       task.parked?.moved = index
+      if let bound = task.parked?.bound, bound <= task.kernel.now { break }
+    }
+    if index > 0, let bound = task.parked?.bound {
+      let now = task.kernel.now
+      try task.memory.store(TimeSpec(nanoseconds: bound > now ? bound - now : 0).bytes, at: limit)
     }
     return .value(Int64(index))
   }

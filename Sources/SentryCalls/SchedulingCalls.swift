@@ -33,6 +33,7 @@ enum SchedulingCalls {
       return .zero
     },
     CallRow(142, "sched_setparam", policies) { (call, task) throws(Errno) in
+      guard !call.arguments.1.address.isNull else { throw .invalid }
       _ = try thread(call.arguments.0, task)
       guard try task.memory.load(call.arguments.1.address, as: Int32.self) == 0 else { throw .invalid }
       return .zero

@@ -60,6 +60,8 @@ public struct ParkedCall {
   /// When it gives up, and the heap's name for that; set once, at the first look.
   public var deadline: UInt64?
   public var token: Deadlines.Token?
+  /// When a call that moves many things stops between two of them.
+  public var bound: UInt64?
   /// Whether the deadline passed.
   public var hasTimedOut = false
   /// Its handler said that it waits. Until then a signal that the call itself sends does not end it.

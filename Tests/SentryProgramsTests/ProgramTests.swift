@@ -46,6 +46,29 @@ struct ProgramTests {
     #expect(seen.status == native.status)
     #expect(lines(seen.output).difference(from: lines(native.output)).isEmpty, "\(seen.output)\(seen.errors)")
   }
+  /// Each row of the table that calls can come to is asked for by some program: those that are not stand in a list, with the reason.
+  @Test("every call has a program", .enabled(if: probe != nil, "as root only"))
+  func everyCall() throws {
+    let probe = try #require(Self.probe)
+    let folder = try Folder()
+    let called = folder.path + "/calls"
+    for program in Self.programs {
+      _ = try folder.compile(program)
+      _ = try folder.run([probe, "--strict", "--calls", called, folder.root, "/program"])
+    }
+    let seen = Set(lines(try String(contentsOfFile: called, encoding: .utf8)))
+    let rows = Set(lines(try folder.run([probe, "--rows"]).output))
+    try #require(rows.count > 200 && seen.isSubset(of: rows))
+    let listed = Set(
+      lines(try String(contentsOfFile: Self.list, encoding: .utf8)).filter { !$0.hasPrefix("#") }
+        .map { String($0.prefix { $0 != " " }) })
+    #expect(rows.subtracting(seen).subtracting(listed).sorted() == [], "without a program, and not in the list")
+    #expect(listed.subtracting(rows.subtracting(seen)).sorted() == [], "to be struck from the list")
+  }
+  private static let list = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(
+    path: "calls-without-a-program.txt"
+  ).path
+
   private func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
 
   /// A root with one program in it, gone with the test.
