@@ -63,7 +63,8 @@ enum MessageCalls {
   /// sendmmsg(2) and recvmmsg(2): as many as go; `moved` counts those that went.
   /// - Parameter limit: of a struct timespec; it is looked at after each message and ends no wait (recvmmsg(2), BUGS). Gets what is left.
   private static func many(
-    _ call: Call, _ task: Task, until limit: GuestAddress = GuestAddress(0), _ one: (GuestAddress) throws(Errno) -> Outcome
+    _ call: Call, _ task: Task, until limit: GuestAddress = GuestAddress(0),
+    _ one: (GuestAddress) throws(Errno) -> Outcome
   ) throws(Errno) -> Outcome {
     let count = Int(min(call.arguments.2.uint32, 1024))
     if !limit.isNull, task.parked?.bound == nil {
