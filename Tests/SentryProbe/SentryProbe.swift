@@ -36,7 +36,7 @@ enum SentryProbe {
       case "--trace": traces = true
       case "--calls": if !words.isEmpty { calls.file = words.removeFirst() }
       case "--rows":
-        let unasked = Set((StubFilter.always + StubFilter(.strict).refused).map(\.number))
+        let unasked = Set((StubFilter.always + StubFilter(.strict, hasClone3: true).refused).map(\.number))
         return say(CallTable.all.all.filter { !unasked.contains(UInt32($0.number)) }.map(\.name), to: 1)
       case "--count": counts = true
       case "--no-answers": answers = false

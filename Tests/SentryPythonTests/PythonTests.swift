@@ -23,13 +23,15 @@ struct PythonTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   /// Seconds each; the others take minutes.
   private static let quick = [
-    "test_fcntl", "test_glob", "test_ioctl", "test_mmap", "test_posix", "test_pty", "test_pwd", "test_resource",
-    "test_select", "test_shutil", "test_socketserver", "test_stat", "test_tempfile", "test_time", "test_timeout",
+    "test_fcntl", "test_fileio", "test_glob", "test_mmap", "test_openpty", "test_posix", "test_pty", "test_pwd",
+    "test_resource", "test_select", "test_shutil", "test_socketserver", "test_stat", "test_tempfile", "test_time",
+    "test_timeout",
   ]
   private static let others = [
-    "test_asyncio", "test_epoll", "test_io", "test_multiprocessing_fork", "test_multiprocessing_forkserver",
-    "test_multiprocessing_main_handling", "test_multiprocessing_spawn", "test_os", "test_pathlib", "test_poll",
-    "test_selectors", "test_signal", "test_socket", "test_subprocess", "test_threading",
+    "test_asyncio", "test_eintr", "test_epoll", "test_file_eintr", "test_fork1", "test_io", "test_multiprocessing_fork",
+    "test_multiprocessing_forkserver", "test_multiprocessing_main_handling", "test_multiprocessing_spawn", "test_os",
+    "test_pathlib", "test_poll", "test_selectors", "test_signal", "test_socket", "test_subprocess", "test_threading",
+    "test_threadsignals", "test_wait3", "test_wait4",
   ]
   static let modules = quick + (ProcessInfo.processInfo.environment["IMMURE_TEST_ALL"] == "1" ? others : [])
 
