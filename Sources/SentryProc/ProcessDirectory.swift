@@ -207,6 +207,10 @@ final class ThreadDirectory: PseudoDirectory {
     self.subject = subject
     super.init(system, user: subject.owner.user, group: subject.owner.group, number: subject.number(254))
   }
+  /// Programs count their threads by the links (proc_task_getattr, fs/proc/base.c).
+  override func refresh() throws(Errno) {
+    attributes.links = 2 &+ UInt32(clamping: ProcessTexts.threads(try subject.task()))
+  }
   override func lookup(_ name: [UInt8], _ caller: FileCaller) throws(Errno) -> Inode? {
     guard let id = Text.number(name) else { return nil }
     let group = try subject.task().group

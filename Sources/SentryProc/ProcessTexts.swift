@@ -22,6 +22,9 @@ enum ProcessTexts {
     }
   }
 
+  /// A thread counts from its making on, before its first call tells the sentry of it; a zombie has one.
+  static func threads(_ task: Task) -> UInt64 { max(1, task.kernel.host.status(task).threads) }
+
   static func status(_ task: Task) -> [UInt8] {
     let (group, who, state) = (task.group, task.credentials, state(task))
     let host = task.kernel.host.contents(task.hostID, "status", limit: 8192)
@@ -38,7 +41,7 @@ enum ProcessTexts {
     text += Array(
       "NStgid:\t\(group.id)\nNSpid:\t\(task.id)\nNSpgid:\t\(group.processGroup)\nNSsid:\t\(group.session)\n".utf8)
     text += lines(of: host) { $0.hasPrefix("Vm") || $0.hasPrefix("Rss") || $0.hasPrefix("Hugetlb") }
-    text += Array("CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t\(group.tasks.count)\n".utf8)
+    text += Array("CoreDumping:\t0\nTHP_enabled:\t1\nThreads:\t\(threads(task))\n".utf8)
     text += lines(of: host) {
       $0.hasPrefix("SigQ") || $0.hasPrefix("SigPnd") || $0.hasPrefix("ShdPnd") || $0.hasPrefix("SigBlk")
     }
@@ -82,7 +85,7 @@ enum ProcessTexts {
     fields.append("\(terminal?.foreground ?? -1)")
     // 9 to 17: flags, faults, times.
     for number in 9...17 { fields.append("\(host[number])") }
-    fields += ["\(20 + nice)", "\(nice)", "\(group.tasks.count)", "0", "\(start)"]
+    fields += ["\(20 + nice)", "\(nice)", "\(threads(task))", "0", "\(start)"]
     // 23 to 25: sizes; 26 to 30: addresses.
     fields += ["\(host[23])", "\(host[24])", "\(group.limits[5].soft)", "0", "0", "0", "0", "0"]
     // 31 to 34: signals as they fit into 32 bits.

@@ -47,7 +47,6 @@ public enum MessageFlags {
   public static let controlTruncated: Int32 = 0x8
   public static let truncated: Int32 = 0x20
   public static let dontWait: Int32 = 0x40
-  public static let endOfRecord: Int32 = 0x80
   public static let waitAll: Int32 = 0x100
   public static let errorQueue: Int32 = 0x2000
   public static let noSignal: Int32 = 0x4000

@@ -190,7 +190,7 @@ extension UnixSocketFile {
       message.flags |= MessageFlags.truncated
       if flags & MessageFlags.truncated != 0 { message.count = record.bytes.count }
     }
-    if kind == 5 { message.flags |= MessageFlags.endOfRecord }
+    // Linux marks no record's end here (unix_seqpacket_recvmsg of net/unix/af_unix.c).
     message.source = kind == 2 && record.source != .unnamed ? record.source.encoded : []
     message.credentials = record.credentials
     message.files = record.files

@@ -10,6 +10,8 @@ public struct HostStatus: Equatable, Sendable {
   public var pending = SignalBits()
   public var sharedPending = SignalBits()
   public var blocked = SignalBits()
+  /// Of its process, with those that have not called yet and those that are ending; 0 where the thread is gone.
+  public private(set) var threads: UInt64 = 0
   /// In kB.
   public var values = Values()
   public struct Values: Equatable, Sendable {
@@ -53,10 +55,12 @@ public struct HostStatus: Equatable, Sendable {
     case Self.highWater: values.highWater = Self.decimal(value)
     case Self.voluntary: values.voluntarySwitches = Self.decimal(value)
     case Self.filters: filters = Self.decimal(value)
+    case Self.threads: threads = Self.decimal(value)
     case Self.involuntary: values.involuntarySwitches = Self.decimal(value)
     default: break
     }
   }
+  private static let threads = [UInt8]("Threads".utf8)[...]
   private static let filters = [UInt8]("Seccomp_filters".utf8)[...]
   private static let state = [UInt8]("State".utf8)[...]
   private static let pending = [UInt8]("SigPnd".utf8)[...]

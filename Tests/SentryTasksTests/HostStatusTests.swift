@@ -10,6 +10,7 @@ struct HostStatusTests {
       Name:\tState:\tT
       State:\tS (sleeping)
       VmHWM:\t    5300 kB
+      Threads:\t3
       SigPnd:\t0000000000000200
       ShdPnd:\t0000000000010000
       SigBlk:\tffffffffffffffff
@@ -17,7 +18,7 @@ struct HostStatusTests {
       nonvoluntary_ctxt_switches:\t2
       """
     let status = HostStatus(Array(text.utf8))
-    #expect(status.state == UInt8(ascii: "S") && status.values.highWater == 5300)
+    #expect(status.state == UInt8(ascii: "S") && status.values.highWater == 5300 && status.threads == 3)
     #expect(status.pending.inOrder == [10] && status.sharedPending.inOrder == [17] && status.blocked.bits == .max)
     #expect(status.values.voluntarySwitches == .max && status.values.involuntarySwitches == 2)
     #expect(HostStatus([]) == HostStatus() && HostStatus(Array("State:".utf8)).state == 0)

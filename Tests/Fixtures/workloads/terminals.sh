@@ -1,4 +1,4 @@
-# Terminals that programs make: script(1), a shell with job control, tmux.
+# Terminals that programs make: script(1), a shell with job control.
 cd /tmp
 script -qec 'tty; stty size; echo out; exit 4' /dev/null </dev/null | tr -d '\r' | sed 's/pts.*/pts/'
 script -qec 'exit 4' /dev/null </dev/null; echo $?
@@ -22,11 +22,3 @@ try:
 except OSError as e: print(e.errno)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 E
-if command -v tmux >/dev/null; then
-  export LC_ALL=C.UTF-8 TERM=xterm
-  tmux -f /dev/null new-session -d -x 80 -y 24 'sh'
-  tmux send-keys 'echo in $((6 * 7))' Enter
-  until tmux capture-pane -p | grep -q '^in 42'; do sleep 0.05; done
-  tmux split-window -h; tmux list-panes | wc -l
-  tmux kill-server; echo $?
-fi

@@ -107,6 +107,11 @@ static void pairs(void) {
   write(s[0], "g", 1);
   gives("a record cut", recv(s[1], b, 3, 0), 3);
   gives("the next record", recv(s[1], b, sizeof b, 0), 1);
+  write(s[0], "hij", 3);
+  struct iovec whole = {b, sizeof b};
+  struct msghdr record = {.msg_iov = &whole, .msg_iovlen = 1};
+  gives("one more", recvmsg(s[1], &record, 0), 3);
+  gives("its flags", record.msg_flags, 0);
   close(s[0]);
   gives("end of records", recv(s[1], b, 1, 0), 0);
   close(s[1]);

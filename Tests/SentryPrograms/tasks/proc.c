@@ -2,6 +2,7 @@
 #include "../check.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -33,6 +34,29 @@ static int listed(const char *folder, const char *name) {
   return found;
 }
 
+static void *waits(void *lock) {
+  pthread_mutex_lock(lock);
+  return 0;
+}
+
+static long thread_links(void) {
+  struct stat s;
+  return stat("/proc/self/task", &s) ? -1 : (long)s.st_nlink;
+}
+
+// A thread that has only just been joined may be counted still.
+static void count_threads(void) {
+  pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  pthread_t thread;
+  gives("links of one thread", thread_links(), 3);
+  pthread_mutex_lock(&lock);
+  pthread_create(&thread, 0, waits, &lock);
+  gives("links of two", thread_links(), 4);
+  gives("Threads of two", field("\nThreads:"), 2);
+  pthread_mutex_unlock(&lock);
+  pthread_join(thread, 0);
+}
+
 int main(int argc, char **argv) {
   (void)argc;
   char number[32], path[64], link[4096];
@@ -44,6 +68,7 @@ int main(int argc, char **argv) {
   gives("PPid", field("\nPPid:"), getppid());
   gives("Uid", field("\nUid:"), getuid());
   gives("Threads", field("\nThreads:"), 1);
+  count_threads();
   check("VmRSS", field("\nVmRSS:") > 0);
   check("listed", listed("/proc", number) && listed("/proc/self/task", number));
   check("not listed", !listed("/proc", "4194303"));
