@@ -95,6 +95,7 @@ final class SentryService {
     let namespace = try world.make(root: root, special: special)
     kernel.terminals.mounted = namespace.mounts.last { $0.root.inode?.fileSystem.type == "devpts" }
       .map { Path(mount: $0, dentry: $0.root) }
+    kernel.fileSystem = { [unowned self] (kind) throws(Errno) in try kernelFileSystem(kind) }
     let programs = SentryPrograms(kernel, platform, namespace)
     programs.completesHome = !bundle.usesInit
     if !bundle.usesInit { try programs.check(bundle.configuration.process) }

@@ -9,15 +9,15 @@ import SentryTasks
 enum MachineCalls {
   static let rows: [CallRow] = [
     CallRow(63, "uname") { (call, task) throws(Errno) in
-      try task.memory.store(task.kernel.names.bytes, at: call.arguments.0.address)
+      try task.memory.store(task.namespaces.names.names.bytes, at: call.arguments.0.address)
       return .zero
     },
     CallRow(170, "sethostname") { (call, task) throws(Errno) in
-      task.kernel.names.host = try name(call, task)
+      task.namespaces.names.names.host = try name(call, task)
       return .zero
     },
     CallRow(171, "setdomainname") { (call, task) throws(Errno) in
-      task.kernel.names.domain = try name(call, task)
+      task.namespaces.names.names.domain = try name(call, task)
       return .zero
     },
     CallRow(99, "sysinfo") { (call, task) throws(Errno) in

@@ -33,7 +33,7 @@ enum MessageQueueCalls {
   }
 
   private static func get(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
-    let (key, flags, space) = (call.arguments.0.int32, call.arguments.1.int32, task.kernel.ipc)
+    let (key, flags, space) = (call.arguments.0.int32, call.arguments.1.int32, task.namespaces.objects)
     let id = try space.queues.get(
       key, flags, task.credentials, check: { (_) throws(Errno) in },
       make: { () throws(Errno) in
@@ -50,7 +50,7 @@ enum MessageQueueCalls {
     let type: Int64 = try task.memory.load(address)
     guard type > 0 else { throw .invalid }
     let bytes = try task.memory.bytes(address.advanced(by: 8), count: size)
-    let queue = try IPCTime.find(id, in: task.kernel.ipc.queues, task)
+    let queue = try IPCTime.find(id, in: task.namespaces.objects.queues, task)
     try queue.permissions.check(0o222, for: task.credentials)
     let message = MessageQueue.Message(type: type, bytes: bytes)
     if try queue.send(message, by: task.group.id, now: IPCTime.now) { return .zero }
@@ -63,7 +63,7 @@ enum MessageQueueCalls {
     let (id, address, flags) = (call.arguments.0.int32, call.arguments.1.address, call.arguments.4.int32)
     guard id >= 0, call.arguments.2.int64 >= 0 else { throw .invalid }
     if flags & Flag.copies != 0 { throw .notImplemented }
-    let queue = try IPCTime.find(id, in: task.kernel.ipc.queues, task)
+    let queue = try IPCTime.find(id, in: task.namespaces.objects.queues, task)
     try queue.permissions.check(0o444, for: task.credentials)
     let room = Int(clamping: call.arguments.2.bits)
     let choice = MessageQueue.Choice(call.arguments.3.int64, excepts: flags & Flag.excepts != 0)
@@ -83,7 +83,7 @@ enum MessageQueueCalls {
 
   private static func control(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (id, command, address) = (call.arguments.0.int32, call.arguments.1.int32, call.arguments.2.address)
-    let table = task.kernel.ipc.queues
+    let table = task.namespaces.objects.queues
     guard id >= 0, command >= 0 else { throw .invalid }
     let (statByIndex, infoInUse, statAny): (Int32, Int32, Int32) = (11, 12, 13)
     switch command {

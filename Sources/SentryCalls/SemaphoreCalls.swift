@@ -21,7 +21,7 @@ enum SemaphoreCalls {
   private static func get(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (key, count, flags) = (call.arguments.0.int32, call.arguments.1.int32, call.arguments.2.int32)
     guard (0...SemaphoreLimits.perSet).contains(count) else { throw .invalid }
-    let space = task.kernel.ipc
+    let space = task.namespaces.objects
     let id = try space.semaphores.get(
       key, flags, task.credentials,
       check: { (set) throws(Errno) in if Int(count) > set.values.count { throw .invalid } },
@@ -43,7 +43,7 @@ enum SemaphoreCalls {
       SemaphoreSet.Operation(bytes, at: $0 * SemaphoreSet.Operation.size)
     }
     if !timeout.isNull { try IPCTime.setDeadline(timeout, task) }
-    let set = try IPCTime.find(id, in: task.kernel.ipc.semaphores, task)
+    let set = try IPCTime.find(id, in: task.namespaces.objects.semaphores, task)
     // The table's bounds before the permissions (do_semtimedop, ipc/sem.c).
     guard operations.allSatisfy({ Int($0.number) < set.values.count }) else { throw .fileTooBig }
     try set.permissions.check(operations.contains { $0.change != 0 } ? 0o222 : 0o444, for: task.credentials)
@@ -62,11 +62,11 @@ enum SemaphoreCalls {
   private static func control(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (id, number, command) = (call.arguments.0.int32, call.arguments.1.int32, call.arguments.2.int32)
     let argument = call.arguments.3
-    let table = task.kernel.ipc.semaphores
+    let table = task.namespaces.objects.semaphores
     guard id >= 0 else { throw .invalid }
     switch command {
     case IPCCommand.info, IPCCommand.semaphoreInfo:
-      try task.memory.store(facts(task.kernel.ipc, inUse: command != IPCCommand.info), at: argument.address)
+      try task.memory.store(facts(task.namespaces.objects, inUse: command != IPCCommand.info), at: argument.address)
       return .value(Int64(table.lastIndex))
     case IPCCommand.semaphoreStat, IPCCommand.semaphoreStatAny:
       let found = try table.find(index: id).id

@@ -10,7 +10,7 @@ enum SharedMemoryCalls {
     CallRow(29, "shmget", .part("SHM_HUGETLB: ENOMEM")) { (call, task) throws(Errno) in try get(call, task) },
     // The host's kernel attaches it: identifier, address and flags are registers.
     CallRow(30, "shmat", .native) { (call, task) throws(Errno) in
-      let segment = try task.kernel.ipc.segments.findLiving(call.arguments.0.int32).segment
+      let segment = try task.namespaces.objects.segments.findLiving(call.arguments.0.int32).segment
       let (readOnly, executes): (Int32, Int32) = (0o10000, 0o100000)
       let flags = call.arguments.2.int32
       try segment.permissions.check(
@@ -25,7 +25,7 @@ enum SharedMemoryCalls {
 
   private static func get(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (key, size, flags) = (call.arguments.0.int32, call.arguments.1.bits, call.arguments.2.int32)
-    let table = task.kernel.ipc.segments
+    let table = task.namespaces.objects.segments
     table.prune()
     let id = try table.get(
       key, flags, task.credentials,
@@ -44,7 +44,7 @@ enum SharedMemoryCalls {
 
   private static func control(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (id, command, address) = (call.arguments.0.int32, call.arguments.1.int32, call.arguments.2.address)
-    let table = task.kernel.ipc.segments
+    let table = task.namespaces.objects.segments
     guard id >= 0, command >= 0 else { throw .invalid }
     let (infoInUse, statByIndex, statAny): (Int32, Int32, Int32) = (14, 13, 15)
     switch command {

@@ -41,12 +41,12 @@ public struct MountFlags: OptionSet, Sendable {
 /// A tree attached at a place of another one (the kernel's `mount`).
 public final class Mount {
   public let root: Dentry
-  public fileprivate(set) var flags: MountFlags
+  public internal(set) var flags: MountFlags
   /// As /proc/PID/mountinfo numbers it; 0 for one that no path leads to.
   public let id: Int32
   /// What it is mounted on; nil for the root of the namespace.
-  public fileprivate(set) var point: Path?
-  fileprivate var children: [ObjectIdentifier: Mount] = [:]
+  public internal(set) var point: Path?
+  var children: [ObjectIdentifier: Mount] = [:]
 
   fileprivate init(root: Dentry, flags: MountFlags, id: Int32) {
     self.root = root
@@ -70,25 +70,40 @@ public final class Mount {
 
 /// The mounts of a sandbox (mount_namespaces(7)).
 public final class MountNamespace {
-  public let root: Path
+  public internal(set) var root: Path
+  /// fs.mount-max, for what guests mount: each costs the sentry memory.
+  static let limit = 10_000
   /// In the order in which they were made, for /proc/PID/mountinfo.
   public private(set) var mounts: [Mount]
-  private var lastID: Int32 = 1
   /// Opens devices and FIFOs.
   public let special: SpecialFiles
 
+  /// What all namespaces of one sandbox have together.
+  private final class Common {
+    var memoryFiles: Inode?
+    var lockWaits: AnyObject?
+    var lastCookie: UInt32 = 0
+    var lastMount: Int32 = 1
+  }
+  private let common: Common
+
   /// The tree that memfd_create(2) makes its files in: made at the first one.
-  public var memoryFiles: Inode?
+  public var memoryFiles: Inode? {
+    get { common.memoryFiles }
+    set { common.memoryFiles = newValue }
+  }
   /// Who has been told of paths in it; of the first namespace only.
   public var answers: AnswerGenerations?
   /// Who waits for whom at range locks: kept by the calls.
-  public var lockWaits: AnyObject?
-  private var lastCookie: UInt32 = 0
+  public var lockWaits: AnyObject? {
+    get { common.lockWaits }
+    set { common.lockWaits = newValue }
+  }
 
   /// Joins the two halves of a rename for inotify(7).
   func nextCookie() -> UInt32 {
-    lastCookie &+= 1
-    return lastCookie
+    common.lastCookie &+= 1
+    return common.lastCookie
   }
 
   public init(root inode: Inode, flags: MountFlags = [], special: SpecialFiles = SpecialFiles()) {
@@ -96,7 +111,52 @@ public final class MountNamespace {
     mounts = [mount]
     root = Path(mount: mount, dentry: mount.root)
     self.special = special
+    common = Common()
   }
+
+  /// One with no mount but the root's of another, to be filled.
+  init(sharing other: MountNamespace) {
+    root = other.root
+    mounts = []
+    special = other.special
+    common = other.common
+  }
+
+  // Mounts hold their places and places their mounts.
+  deinit {
+    for mount in mounts {
+      mount.point?.dentry.mounts -= 1
+      mount.point = nil
+      mount.children = [:]
+    }
+  }
+
+  /// The same tree once more, nowhere yet.
+  func add(_ other: Mount) -> Mount {
+    common.lastMount &+= 1
+    let mount = Mount(root: other.root, flags: other.flags, id: common.lastMount)
+    mounts.append(mount)
+    return mount
+  }
+
+  /// Puts a mount on a place that nothing is mounted on.
+  func lay(_ mount: Mount, on place: Path) {
+    mount.point = place
+    place.mount.children[ObjectIdentifier(place.dentry)] = mount
+    place.dentry.mounts += 1
+    answers?.change()
+  }
+
+  /// Takes a mount from its place.
+  func lift(_ mount: Mount) {
+    guard let point = mount.point else { return }
+    point.mount.children[ObjectIdentifier(point.dentry)] = nil
+    point.dentry.mounts -= 1
+    mount.point = nil
+    answers?.change()
+  }
+
+  func forget(_ mount: Mount) { mounts.removeAll { $0 === mount } }
 
   /// Mounts a tree.
   /// - Parameter point: a directory for a directory, another file for a file.
@@ -115,15 +175,11 @@ public final class MountNamespace {
   private func attach(_ root: Dentry, on point: Path, _ flags: MountFlags) throws(Errno) -> Mount {
     guard let there = point.inode, let inode = root.inode else { throw .noEntry }
     guard (there.kind == .directory) == (inode.kind == .directory) else { throw .notDirectory }
-    lastID &+= 1
-    let mount = Mount(root: root, flags: flags, id: lastID)
+    guard mounts.count < Self.limit else { throw .noSpace }
+    common.lastMount &+= 1
+    let mount = Mount(root: root, flags: flags, id: common.lastMount)
     // On top of what is mounted there already.
-    var place = point
-    while let above = place.mount.covering(place.dentry) { place = Path(mount: above, dentry: above.root) }
-    mount.point = place
-    place.mount.children[ObjectIdentifier(place.dentry)] = mount
-    place.dentry.mounts += 1
-    answers?.change()
+    lay(mount, on: uppermost(point))
     mounts.append(mount)
     return mount
   }
@@ -136,11 +192,9 @@ public final class MountNamespace {
   public func unmount(_ path: Path) throws(Errno) {
     let mount = path.mount
     guard mount.root === path.dentry, mounts.contains(where: { $0 === mount }) else { throw .invalid }
-    guard let point = mount.point, mount.children.isEmpty else { throw .busy }
-    point.mount.children[ObjectIdentifier(point.dentry)] = nil
-    point.dentry.mounts -= 1
-    answers?.change()
-    mounts.removeAll { $0 === mount }
+    guard mount.point != nil, mount.children.isEmpty else { throw .busy }
+    lift(mount)
+    forget(mount)
   }
 
   /// The path from `root` as getcwd(2) and /proc/PID/fd show it.

@@ -95,7 +95,7 @@ extension PathWalk {
       if landing.mustBeDirectory { throw inode.kind == .directory ? .isDirectory : .notDirectory }
       if inode.kind == .directory { throw .isDirectory }
     }
-    if covered || dentry.mounts > 0 { throw .busy }
+    if covered || context.namespace.isPoint(dentry) { throw .busy }
     try directory.remove(landing.name, inode)
     let name = landing.name
     dentry.removed()
@@ -162,7 +162,7 @@ extension PathWalk {
       }
     }
     if old.place.mount !== old.parent.mount || new.place.mount !== new.parent.mount { throw .busy }
-    if old.place.dentry.mounts > 0 || new.place.dentry.mounts > 0 { throw .busy }
+    if context.namespace.isPoint(old.place.dentry) || context.namespace.isPoint(new.place.dentry) { throw .busy }
     // Whoever moves a directory to another parent changes its "..".
     if inode.kind == .directory, old.parent.dentry !== new.parent.dentry {
       try caller.credentials.check(.write, of: inode.attributes)

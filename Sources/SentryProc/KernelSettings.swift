@@ -85,11 +85,16 @@ enum KernelSettings {
     let kernel = system.kernel
     let take = { (bytes: [UInt8], caller: FileCaller) throws(Errno) in
       guard caller.credentials.has(Capability.administer) else { throw Errno.notPermitted }
-      kernel.names[keyPath: place] = [UInt8](bytes.prefix { $0 != 0 && $0 != 0x0a }.prefix(64))
+      space(kernel, caller).names[keyPath: place] = [UInt8](bytes.prefix { $0 != 0 && $0 != 0x0a }.prefix(64))
     }
-    return GeneratedFile(system, permissions: 0o644, take: take) { (_) throws(Errno) in
-      kernel.names[keyPath: place] + [0x0a]
+    return GeneratedFile(system, permissions: 0o644, take: take) { (caller) throws(Errno) in
+      space(kernel, caller).names[keyPath: place] + [0x0a]
     }
+  }
+
+  /// The names that a caller knows.
+  private static func space(_ kernel: Kernel, _ caller: FileCaller) -> NameSpace {
+    kernel.tasks[caller.thread]?.namespaces.names ?? kernel.namespaces.names
   }
 
   /// A random UUID (RFC 9562, version 4).

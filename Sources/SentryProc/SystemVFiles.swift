@@ -10,24 +10,29 @@ enum SystemVFiles {
     let kernel = system.kernel
     let directory = FixedDirectory(system)
     for (name, make) in [("msg", messages), ("sem", semaphores), ("shm", segments)] {
-      directory.add(name, GeneratedFile(system) { (_) throws(Errno) in Array(make(kernel).utf8) })
+      directory.add(
+        name,
+        GeneratedFile(system) { (caller) throws(Errno) in
+          let space = kernel.tasks[caller.thread]?.namespaces.objects ?? kernel.ipc
+          return Array(make(kernel, space).utf8)
+        })
     }
     return directory
   }
 
-  private static func semaphores(_ kernel: Kernel) -> String {
+  private static func semaphores(_ kernel: Kernel, _ space: IPCSpace) -> String {
     var text = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"
-    for (id, set) in kernel.ipc.semaphores.sorted {
+    for (id, set) in space.semaphores.sorted {
       text += head(set.permissions, id) + right(set.values.count, 11) + owners(set.permissions)
       text += right(set.operated, 11) + right(set.changed, 11) + "\n"
     }
     return text
   }
 
-  private static func messages(_ kernel: Kernel) -> String {
+  private static func messages(_ kernel: Kernel, _ space: IPCSpace) -> String {
     var text =
       "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n"
-    for (id, queue) in kernel.ipc.queues.sorted {
+    for (id, queue) in space.queues.sorted {
       text += head(queue.permissions, id) + " " + right(queue.bytes, 11) + right(queue.count, 11)
       text += right(queue.lastSender, 6) + right(queue.lastReceiver, 6) + owners(queue.permissions)
       text += right(queue.sent, 11) + right(queue.received, 11) + right(queue.changed, 11) + "\n"
@@ -35,11 +40,11 @@ enum SystemVFiles {
     return text
   }
 
-  private static func segments(_ kernel: Kernel) -> String {
+  private static func segments(_ kernel: Kernel, _ space: IPCSpace) -> String {
     var text =
       "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n"
-    kernel.ipc.segments.prune()
-    for (id, segment) in kernel.ipc.segments.sorted {
+    space.segments.prune()
+    for (id, segment) in space.segments.sorted {
       guard let facts = segment.facts else { continue }
       let last = kernel.groups.values.first { $0.hostID == facts.lastProcess }?.id ?? 0
       text += head(segment.permissions, id) + right(segment.size, 22) + right(segment.creator, 6) + right(last, 6)

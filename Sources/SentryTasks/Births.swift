@@ -41,7 +41,7 @@ extension Task {
     group.tasks.removeAll { $0 === self }
     if group.tasks.isEmpty {
       group.remains = self
-      kernel.ipc.processEnded(ObjectIdentifier(group), id: group.id, now: Clock.realTime().seconds)
+      namespaces.objects.processEnded(ObjectIdentifier(group), id: group.id, now: Clock.realTime().seconds)
     }
   }
 

@@ -1,5 +1,5 @@
 import CLinux
-import Linux
+public import Linux
 public import SentryFiles
 public import SentryIPC
 public import SentrySockets
@@ -15,7 +15,11 @@ public final class Kernel {
   public let unixNames = UnixNames()
   /// /proc/net/unix.
   public var unixListing: [UInt8] { unixNames.listing }
-  public let ipc = IPCSpace()
+  /// What every task has that took nothing apart.
+  public let namespaces = TaskNamespaces(names: NameSpace(), objects: IPCSpace())
+  public var ipc: IPCSpace { namespaces.objects }
+  /// Makes a tree of a file system of the kernel's own kinds by its name (proc, sysfs, devpts), for mount(2); nil for no such.
+  public var fileSystem: ((_ type: String) throws(Errno) -> Inode?)?
   public var host = HostThreads()
   /// What stubs answer from, where they do.
   public var board: AnswerBoard?
@@ -24,7 +28,10 @@ public final class Kernel {
   /// By thread id as the guests' pid namespace numbers them.
   public var tasks: [Int32: Task] = [:]
   public var groups: [Int32: ThreadGroup] = [:]
-  public var names = MachineNames()
+  public var names: MachineNames {
+    get { namespaces.names.names }
+    set { namespaces.names.names = newValue }
+  }
   /// Bytes that the guests may have in memory together; nil for no bound of their own.
   public var memoryLimit: UInt64?
   public var load = LoadAverage()

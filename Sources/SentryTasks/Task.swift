@@ -23,6 +23,7 @@ public final class Task {
   public private(set) var waiter: TaskWaiter!
   /// What prctl(2), nice(2) and the like say of the thread.
   public var traits = TaskTraits()
+  public var namespaces: TaskNamespaces
   var resumption: Resumption?
   var borrowed: [Borrowed] = []
 
@@ -38,6 +39,7 @@ public final class Task {
     self.descriptors = descriptors
     self.paths = paths
     self.credentials = credentials
+    namespaces = kernel.namespaces
     waiter = TaskWaiter(self)
   }
 }

@@ -52,6 +52,7 @@ extension Task {
   /// clone(2): what the new thread has from the one that made it. Its name too; the parent's death is not its own matter.
   public func inherit(from parent: Task) {
     traits = parent.traits
+    namespaces = parent.namespaces
     traits.parentDeathSignal = 0
     if parent.traits.schedulingPolicy & 0x4000_0000 != 0 {
       traits.schedulingPolicy = 0

@@ -122,7 +122,11 @@ enum SentryProbe {
       for (name, permissions) in [("dev", 0o755), ("tmp", 0o1777), ("proc", 0), ("sys", 0)] as [(String, UInt32)] {
         let tree: Inode
         switch name {
-        case "proc": tree = ProcFileSystem.tree(kernel)
+        case "proc":
+          kernel.fileSystem = { [unowned kernel] (kind) throws(Errno) in
+            kind == "proc" ? ProcFileSystem.tree(kernel) : nil
+          }
+          tree = ProcFileSystem.tree(kernel)
         case "sys": tree = SysFileSystem.tree()
         default: tree = MemoryFileSystem.tree(limit: 64 << 20, permissions: permissions)
         }
@@ -149,7 +153,7 @@ enum SentryProbe {
   static var credentials: Credentials {
     var credentials = Credentials()
     // A container's usual ones (docs/container.md).
-    credentials.effective = 0xa804_25fb
+    credentials.effective = Capability.all
     credentials.permitted = credentials.effective
     credentials.bounding = credentials.effective
     return credentials
