@@ -129,9 +129,9 @@ let house: [Target] = [
   module(
     "SentryProc",
     [
-      "SentryTasks", "SentryIPC", "SentryTerminals", "SentrySignals", "SentryFiles", "SentryMemory", "SentryWait",
-      "SentryABI",
-      "Linux", "CLinux",
+      "SentryTasks", "SentryIPC", "SentryTerminals", "SentrySignals", "SentryFileSystems", "SentryFiles",
+      "SentryMemory",
+      "SentryWait", "SentryABI", "Linux", "CLinux",
     ]),
   module(
     "SentryCalls",

@@ -1,6 +1,7 @@
 import CLinux
 import Linux
 import SentryABI
+import SentryFileSystems
 import SentryFiles
 import SentryTasks
 
@@ -99,8 +100,7 @@ enum KernelSettings {
 
   /// A random UUID (RFC 9562, version 4).
   private static func identifier() -> String {
-    var generator = SystemRandomNumberGenerator()
-    let (high, low) = (generator.next(), generator.next())
+    let (high, low) = (HostRandom.bits(), HostRandom.bits())
     let first = Text.hexadecimal(high & ~0xf000 | 0x4000, digits: 16)
     let second = Text.hexadecimal(low & ~(3 << 62) | 1 << 63, digits: 16)
     func part(_ text: String, _ range: Range<Int>) -> Substring {

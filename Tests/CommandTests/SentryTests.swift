@@ -24,6 +24,12 @@ struct SentryTests {
     Work("python's threads and processes", "python3", "-c", python),
     Work("python's sockets and select", "python3", "-c", sockets),
     Work("signals and jobs", "bash", "-c", signals),
+    Work(
+      "chance, as files tell it", "sh", "-c", "cat /proc/sys/kernel/random/uuid | wc -c; head -c 9 /dev/urandom | wc -c"
+    ),
+    Work(
+      "every file of /proc and /sys", "sh", "-c",
+      "find /proc/self /proc/sys -type f -exec cat {} + > /dev/null 2>&1; echo on"),
     Work("what is not there", "sh", "-c", "cat /nothing; mkdir /tmp/a/b; kill -0 99999; echo $?"),
   ]
 
