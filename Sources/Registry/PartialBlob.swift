@@ -62,7 +62,7 @@ final class PartialBlob {
     try? File.remove(name, at: folder.rawValue)
   }
 
-  /// Removes what nobody came back for.
+  /// Removes what nobody came back for, and what a command left that was cut off between having the layer and removing its part.
   static func clear(_ store: ImageStore) {
     let path = store.directory + "/partial"
     // Without the folder there is nothing to clear; what cannot be looked at stays.
@@ -70,7 +70,7 @@ final class PartialBlob {
     let now = Clock.realTime().seconds
     for name in names {
       guard let status = try? File.status(path + "/" + name, followSymlinks: false),
-        now - Int64(status.st_mtim.tv_sec) > seconds
+        now - Int64(status.st_mtim.tv_sec) > seconds || isDone(name, store)
       else { continue }
       // Another command may be using it.
       guard let file = try? File.open(path + "/" + name, O_RDONLY | O_NOFOLLOW),
@@ -78,5 +78,11 @@ final class PartialBlob {
       else { continue }
       try? File.remove(path + "/" + name)
     }
+  }
+
+  /// Whether the layer is there; of one that cannot be looked at nobody knows.
+  private static func isDone(_ name: String, _ store: ImageStore) -> Bool {
+    guard let digest = try? Digest(hex: name) else { return false }
+    return (try? store.isWhole(digest)) ?? false
   }
 }

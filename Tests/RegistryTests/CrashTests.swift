@@ -106,6 +106,21 @@ struct CrashTests {
     _ = try server.end()
   }
 
+  /// Killed between having the layer and removing the part of it that was kept: the next pull, of whatever, removes it.
+  @Test func aPartWhoseLayerIsThereGoes() throws {
+    let server = try Server(["python3", Server.fixture("registry.py")])
+    let name = "127.0.0.1:\(server.announced)/large"
+    #expect(try front("pull", "-q", name).status == 0)
+    let layer = try #require(front.entries("layers").first)
+    try front.shell(
+      "printf part > '\(front.store)/partial/\(layer)'; printf other > '\(front.store)/partial/\(String(layer.reversed()))'"
+    )
+    #expect(try front("pull", "-q", name).status == 0)
+    // That of a layer which is not there is still somebody's.
+    #expect(front.entries("partial") == [String(layer.reversed())])
+    _ = try server.end()
+  }
+
   private func killed(at points: [Int], _ victim: String, _ command: [String], _ name: String) throws {
     for point in points {
       let when = "\(command[0]) killed at call \(point) (\(victim))"
