@@ -48,7 +48,7 @@ final class SentryService {
       let space = try GuestSpace(
         processes: folder,
         filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug, hasClone3: hasClone3),
-        programIsFirst: !bundle.usesInit)
+        programIsFirst: !bundle.usesInit, by: Interception.available ?? .tracing)
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue)
@@ -273,7 +273,8 @@ final class SignalForwarder: Waiter {
 
   init(signals: SignalSet = SignalSet(bits: .max)) throws(SystemError) {
     try signals.block()
-    descriptor = try signals.descriptor().release()
+    // SIGCHLD is the tracer's, where there is one.
+    descriptor = try SignalSet(bits: signals.bits & ~(1 << UInt64(SIGCHLD - 1))).descriptor().release()
     super.init()
     queue.add(self, for: .readable)
   }

@@ -6,7 +6,7 @@ import Seccomp
 /// guests inherit. It starts programs when told and reaps (guest/stub.c); when the sentry ends, it ends, and with it every guest. It is the
 /// first process of the guests' pid namespace, or stands outside of that and the first program is.
 public struct GuestSpace: ~Copyable {
-  var listener: NotificationListener
+  var listener: GuestDoor
   var jail: ExecJail
   let processes: FileDescriptor
   let keeper: Child
@@ -20,7 +20,8 @@ public struct GuestSpace: ~Copyable {
   ///   - programIsFirst: the first program that is started is process 1.
   /// - Throws: ENOSYS where there is no stub for this machine; what the kernel lacks or the caller may not.
   public init(
-    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.network, filter: StubFilter, programIsFirst: Bool = false
+    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.network, filter: StubFilter,
+    programIsFirst: Bool = false, by interception: Interception
   ) throws(SystemError) {
     guard StubProgram.isPresent else {
       throw SystemError("sentry", "no stub for this machine's architecture", .notImplemented)
@@ -30,13 +31,23 @@ public struct GuestSpace: ~Copyable {
     var jail = try ExecJail()
     do throws(Errno) { try jail.link(Array("keeper".utf8)) } catch { throw SystemError("link", "the keeper", error) }
     let report = try KeeperReport()
+    let filter = interception == .tracing ? filter.traced : filter
     let instructions = filter.instructions.map {
       UInt64($0.code) | UInt64($0.jt) << 16 | UInt64($0.jf) << 24 | UInt64($0.k) << 32
     }
+    let tracer = interception == .tracing ? try GuestTracer() : nil
     let flags = programIsFirst ? namespaces : Namespaces.pid | namespaces
-    let child = try Self.spawn(jail.root.rawValue, flags, programIsFirst, instructions, report)
-    let number = try report.wait(for: child)
-    listener = NotificationListener(owning: FileDescriptor(owning: number))
+    let child = try Self.spawn(jail.root.rawValue, flags, programIsFirst, instructions, report, interception)
+    if let tracer {
+      _ = try report.wait(for: child, .waitsForTracer)
+      try tracer.seize(keeper: child.pid)
+      report.publish(.isTraced)
+      _ = try report.wait(for: child, .hasFilter)
+      listener = .tracing(tracer)
+    } else {
+      let number = try report.wait(for: child, .hasFilter)
+      listener = .notification(NotificationListener(owning: FileDescriptor(owning: number)))
+    }
     keeper = child
     self.jail = jail
     self.processes = processes
@@ -61,15 +72,17 @@ public struct GuestSpace: ~Copyable {
   /// The listener is made in a table of descriptors that both share, until the keeper's exec gives it one of its own, which is empty. So no
   /// descriptor may be owned here: the child would close it for both.
   private static func spawn(
-    _ root: Int32, _ namespaces: UInt64, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport
+    _ root: Int32, _ namespaces: UInt64, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport,
+    _ interception: Interception
   ) throws(SystemError) -> Child {
     let flags = namespaces | UInt64(UInt32(bitPattern: CLONE_FILES))
     if let child = try Process.clone(CloneArguments(flags: flags)) { return child }
-    becomeKeeper(root, programIsFirst, instructions, report)
+    becomeKeeper(root, programIsFirst, instructions, report, interception)
   }
 
   private static func becomeKeeper(
-    _ root: Int32, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport
+    _ root: Int32, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport,
+    _ interception: Interception
   ) -> Never {
     do throws(SystemError) {
       // The next child, and all after it, are in the new namespace; this process is not.
@@ -87,14 +100,23 @@ public struct GuestSpace: ~Copyable {
       try CapabilitySets().apply()
       try Identity.setParentDeathSignal(SIGKILL)
       try Identity.forbidNewPrivileges()
-      let newListener: UInt32 = 1 << 3
-      // Linux 5.19: a call that the sentry has taken is not taken back by a signal that is not deadly.
-      let waitsKillably: UInt32 = 1 << 5
-      let listener: Int32
-      do throws(SystemError) {
-        listener = try Identity.installFilter(instructions, flags: newListener | waitsKillably)
-      } catch  where error.errno == .invalid {
-        throw SystemError("seccomp", "a listener that waits killably (Linux 5.19 has it)", error.errno)
+      var listener: Int32 = -1
+      switch interception {
+      case .notification:
+        let newListener: UInt32 = 1 << 3
+        // Linux 5.19: a call that the sentry has taken is not taken back by a signal that is not deadly.
+        let waitsKillably: UInt32 = 1 << 5
+        do throws(SystemError) {
+          listener = try Identity.installFilter(instructions, flags: newListener | waitsKillably)
+        } catch  where error.errno == .invalid {
+          throw SystemError("seccomp", "a listener that waits killably (Linux 5.19 has it)", error.errno)
+        }
+      case .tracing:
+        // A process that is not dumpable is traced by nobody without a capability; there is no secret of immure's in this one.
+        try Identity.setDumpable(true)
+        report.publish(.waitsForTracer)
+        report.wait(until: .isTraced)
+        _ = try Identity.installFilter(instructions, flags: 0)
       }
       report.tell(listener: listener)
     } catch {
@@ -108,7 +130,11 @@ public struct GuestSpace: ~Copyable {
 
 /// A page that the keeper tells its start on: once it has its filter, no other call of its own is answered.
 @safe private struct KeeperReport {
-  /// Words: 1 with a listener, 2 with an error; the listener or the errno; the length of the failed call's name, which follows.
+  /// How far both are.
+  enum State: UInt32 {
+    case begins, hasFilter, failed, waitsForTracer, isTraced
+  }
+  /// Words: a state; the listener or the errno; the length of the failed call's name, which follows.
   private let words: UnsafeMutablePointer<UInt32>
   private static let size = 4096
 
@@ -126,7 +152,7 @@ public struct GuestSpace: ~Copyable {
   func tell(listener: Int32) {
     // SAFETY: the page holds 1024 words for as long as both processes run.
     unsafe words[1] = UInt32(bitPattern: listener)
-    publish(1)
+    publish(.hasFilter)
   }
 
   func tell(_ error: SystemError) {
@@ -134,30 +160,41 @@ public struct GuestSpace: ~Copyable {
     unsafe words[1] = UInt32(bitPattern: error.errno.rawValue)
     unsafe words[2] = UInt32(text.count)
     for (index, byte) in text.enumerated() { unsafe words[3 + index] = UInt32(byte) }
-    publish(2)
+    publish(.failed)
   }
 
-  private func publish(_ state: UInt32) {
+  func publish(_ state: State) {
     // SAFETY: the system call below is a barrier for what was written before it.
-    unsafe words[0] = state
+    unsafe words[0] = state.rawValue
     let wake: UInt = 1
     _ = unsafe systemCall(Int(SYS_futex), UInt(bitPattern: words), wake, 1)
   }
 
-  /// - Returns: the listener's number in the table that is still shared.
-  func wait(for keeper: borrowing Child) throws(SystemError) -> Int32 {
-    while unsafe words[0] == 0 {
+  /// The child's wait, which ends with the parent at the latest.
+  func wait(until state: State) {
+    while unsafe words[0] != state.rawValue {
+      let value = unsafe UInt(words[0])
+      if value == UInt(state.rawValue) { return }
+      _ = unsafe systemCall(Int(SYS_futex), UInt(bitPattern: words), 0, value, 0)
+    }
+  }
+
+  /// - Returns: the listener's number in the table that is still shared, where there is one.
+  func wait(for keeper: borrowing Child, _ wanted: State) throws(SystemError) -> Int32 {
+    while true {
+      let state = unsafe words[0]
+      if state == wanted.rawValue || state == State.failed.rawValue { break }
       // A time-out only to see that it has died without a word.
       var patience = timespec(tv_sec: 0, tv_nsec: 50_000_000)
       unsafe withUnsafeMutablePointer(to: &patience) { pointer in
-        _ = unsafe systemCall(Int(SYS_futex), UInt(bitPattern: words), 0, 0, UInt(bitPattern: pointer))
+        _ = unsafe systemCall(Int(SYS_futex), UInt(bitPattern: words), 0, UInt(state), UInt(bitPattern: pointer))
       }
-      if unsafe words[0] == 0, try Readiness.wait(keeper.descriptor.rawValue, milliseconds: 0) {
+      if unsafe words[0] == state, try Readiness.wait(keeper.descriptor.rawValue, milliseconds: 0) {
         throw SystemError("sentry", "the first process of the guests ended at once", .noChild)
       }
     }
     let value = unsafe Int32(bitPattern: words[1])
-    if unsafe words[0] == 1 { return value }
+    if unsafe words[0] == wanted.rawValue { return value }
     var text: [UInt8] = []
     for index in 0..<min(512, Int(unsafe words[2])) { text.append(UInt8(truncatingIfNeeded: unsafe words[3 + index])) }
     throw SystemError("sentry", String(decoding: text, as: UTF8.self), Errno(rawValue: value))

@@ -3,6 +3,7 @@ public import Linux
 public import SentryABI
 public import SentryCalls
 import SentryMemory
+public import SentrySignals
 public import SentryTasks
 import SentryWait
 
@@ -52,7 +53,7 @@ public final class NotificationPlatform: HostThreads {
     self.space = space
     files = ProcessFiles(folder: self.space.processes.rawValue)
     super.init()
-    try kernel.hostEvents.add(own: self.space.listener.descriptor.rawValue)
+    try kernel.hostEvents.add(own: self.space.listener.number)
     try kernel.hostEvents.add(own: self.space.keeper.descriptor.rawValue)
     kernel.host = self
     // Without memory for it, or on a kernel that cannot seal it, everything is asked for.
@@ -72,7 +73,7 @@ public final class NotificationPlatform: HostThreads {
     var ended: [ThreadGroup] = []
     var hasCalls = false
     kernel.hostEvents.wait(milliseconds: patience) { descriptor, events in
-      if descriptor == space.listener.descriptor.rawValue {
+      if descriptor == space.listener.number {
         hasCalls = events.contains(.readable)
       } else if descriptor == space.keeper.descriptor.rawValue {
         hasEnded = true
@@ -80,16 +81,17 @@ public final class NotificationPlatform: HostThreads {
         ended.append(group)
       }
     }
+    if !ended.isEmpty { space.listener.tracer?.collect() }
     for group in ended { finish(group) }
     if kernel.deadlines.next != nil { kernel.deadlines.fire(now: kernel.now) }
     // What the wait told of may have been taken since, before a signal was sent: to ask for it again would be to sleep.
-    if hasCalls, !hasEnded, waiting.isEmpty, let notification = space.listener.next() { handle(notification) }
+    if hasCalls || space.listener.hasMore, !hasEnded, waiting.isEmpty, let notification = space.listener.next() { handle(notification) }
     while !waiting.isEmpty { handle(waiting.removeFirst()) }
   }
 
   /// Milliseconds until the next deadline, rounded up; -1 for ever.
   private var patience: Int32 {
-    if !kernel.ready.isEmpty || !waiting.isEmpty { return 0 }
+    if !kernel.ready.isEmpty || !waiting.isEmpty || space.listener.hasMore { return 0 }
     guard let next = kernel.deadlines.next else { return -1 }
     let now = kernel.now
     return next <= now ? 0 : Int32(truncatingIfNeeded: min((next - now + 999_999) / 1_000_000, 1 << 30))
@@ -207,6 +209,25 @@ public final class NotificationPlatform: HostThreads {
       settle(each)
       forget(each)
     }
+  }
+
+  public override func isStopped(_ task: Task) -> Bool {
+    space.listener.tracer?.stopped.contains(task.hostID) ?? super.isStopped(task)
+  }
+
+  public override func delivers(_ task: Task, under mask: SignalBits) -> Bool {
+    guard let tracer = space.listener.tracer else { return false }
+    guard let parked = task.parked, let own = Tracing.exchangeMask(task.hostID, mask.bits),
+      let thread = tracer.prepareAnswer(parked.id, value: 0, error: -EINTR)
+    else { return true }
+    let memory = task.memory
+    task.endCall()
+    // The first stop is at the call's end, the next before the signal.
+    if let first = step(thread), let signal = first == Signal.trap ? step(thread) : first {
+      deliver(signal, to: thread, memory, own)
+    }
+    Tracing.resume(thread)
+    return true
   }
 
   /// The task's thread is no more.

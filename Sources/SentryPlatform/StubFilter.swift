@@ -43,10 +43,19 @@ public struct StubFilter: Sendable {
   private let asksForAbsent: Bool
   /// Whether clone3(2) is there: only where guests can make no user namespaces whatever its flags say when the host reads them.
   private let hasClone3: Bool
+  /// Whether a tracer is asked, and not a listener. No clone3 then: its flags, which may change, can hide a child from a tracer.
+  private let asksTracer: Bool
   public init(_ policy: Policy, asksForAbsent: Bool = false, hasClone3: Bool = false) {
+    self.init(policy, asksForAbsent: asksForAbsent, hasClone3: hasClone3, asksTracer: false)
+  }
+
+  var traced: StubFilter { StubFilter(policy, asksForAbsent: asksForAbsent, hasClone3: false, asksTracer: true) }
+
+  private init(_ policy: Policy, asksForAbsent: Bool, hasClone3: Bool, asksTracer: Bool) {
     self.policy = policy
     self.asksForAbsent = asksForAbsent
     self.hasClone3 = hasClone3
+    self.asksTracer = asksTracer
     var continuing = [Bool](repeating: false, count: 512)
     for number in Self.continued(policy, hasClone3).flatMap(\.numbers) { continuing[Int(number)] = true }
     self.continuing = continuing
@@ -163,6 +172,8 @@ public struct StubFilter: Sendable {
     (hasClone3 ? [] : Self.lastResort) + (asksForAbsent ? [] : Self.absent)
   }
 
+  private var asking: Action { asksTracer ? .trace(0) : .notify }
+
   /// The program. Other architectures' calls (int 0x80) end the process; x32's numbers are ENOSYS.
   public var instructions: [FilterInstruction] {
     let isHarmless = policy == .nativeHarmless
@@ -176,7 +187,7 @@ public struct StubFilter: Sendable {
     lines.append(.jump(Opcode.jumpIfEqual, 9, .mapping, nil))
     if isHarmless { lines.append(.jump(Opcode.jumpIfEqual, 247, .waiting, nil)) }
     for row in Self.atStub where row.number != 9 { lines.append(.jump(Opcode.jumpIfEqual, row.number, .place, nil)) }
-    lines.append(.end(.notify))
+    lines.append(.end(asking))
     if isHarmless {
       lines.append(.label(.waiting))
       lines.append(.load(SeccompDataOffset.low(ofArgument: 0)))
@@ -195,7 +206,7 @@ public struct StubFilter: Sendable {
     lines.append(.load(SeccompDataOffset.instructionPointer))
     lines.append(.jump(Opcode.jumpIfGreaterOrEqual, UInt32(StubProgram.limit), .notified, .allow))
     for (target, action) in [
-      (Target.notified, Action.notify), (.allow, .allow), (.absent, .errno(38)), (.kill, .killProcess),
+      (Target.notified, asking), (.allow, .allow), (.absent, .errno(38)), (.kill, .killProcess),
     ] {
       lines.append(.label(target))
       lines.append(.end(action))

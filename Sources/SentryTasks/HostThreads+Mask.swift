@@ -10,6 +10,7 @@ import SentrySignals
 extension HostThreads {
   /// Ends the call with EINTR and lets the host deliver what `mask` does not block.
   func end(_ task: Task, under mask: SignalBits) {
+    if delivers(task, under: mask) { return }
     let thread = task.hostID
     guard trace(PTRACE_SEIZE, thread) >= 0, trace(PTRACE_INTERRUPT, thread) >= 0 else {
       end(task, with: -4)
@@ -34,7 +35,18 @@ extension HostThreads {
 
   /// A step ends at the signal; the next one where its handler begins, with the frame on the stack.
   private func deliver(_ thread: Int32, _ memory: GuestMemory, _ own: UInt64) {
-    guard trace(PTRACE_SINGLESTEP, thread) >= 0, let signal = stop(of: thread) else { return }
+    guard let signal = step(thread) else { return }
+    deliver(signal, to: thread, memory, own)
+  }
+
+  /// Lets a stopped thread do one step, or come to the signal that is there.
+  /// - Returns: the signal, SIGTRAP for the step; nil where the thread is gone.
+  public func step(_ thread: Int32) -> Int32? {
+    trace(PTRACE_SINGLESTEP, thread) >= 0 ? stop(of: thread) : nil
+  }
+
+  /// From the stop before a signal to the one at its handler's first instruction, whose return gives the thread its own mask again.
+  public func deliver(_ signal: Int32, to thread: Int32, _ memory: GuestMemory, _ own: UInt64) {
     if signal != Signal.trap {
       guard trace(PTRACE_SINGLESTEP, thread, 0, UInt(signal)) >= 0, let next = stop(of: thread) else { return }
       if next == Signal.trap, let stack = stackPointer(thread) {

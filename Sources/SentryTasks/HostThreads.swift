@@ -1,4 +1,5 @@
 public import Linux
+public import SentrySignals
 
 /// What the sentry asks of the host's kernel about the threads that run its guests. The platform overrides it; this one, which can
 /// do nothing, stands in for it in tests.
@@ -39,6 +40,13 @@ open class HostThreads {
 
   /// Instructions (struct sock_filter, 8 bytes each) that must stand before every filter of a guest's own.
   open var filterPrologue: [UInt8] { [] }
+
+  /// Whether job control has stopped the thread.
+  open func isStopped(_ task: Task) -> Bool { status(task).state == UInt8(ascii: "T") }
+
+  /// Ends a call with EINTR and has what `mask` does not block delivered under it, where the thread is traced anyway.
+  /// - Returns: false where it is not: nothing was done.
+  open func delivers(_ task: Task, under mask: SignalBits) -> Bool { false }
 
   /// The thread, or its whole process, ends with the call that it is in.
   open func ending(_ task: Task, wholeGroup: Bool) {}

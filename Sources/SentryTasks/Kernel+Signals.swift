@@ -72,7 +72,7 @@ extension Kernel {
       return
     }
     let status = host.status(task)
-    let isStopping = !isChosen && task.group.tasks.contains { $0 !== task && host.status($0).state == Self.stopped }
+    let isStopping = !isChosen && task.group.tasks.contains { $0 !== task && host.isStopped($0) }
     let all = status.pending.union(
       isChosen || leaderBlocks(status.sharedPending, task) ? status.sharedPending : SignalBits())
     var blocked = status.blocked
@@ -87,7 +87,6 @@ extension Kernel {
     let caught = due.first { actions[$0].isCaught }
     end(task, by: caught.map { actions[$0] })
   }
-  private static let stopped = UInt8(ascii: "T")
 
   private func leaderBlocks(_ signals: SignalBits, _ task: Task) -> Bool {
     guard !signals.isEmpty, let leader = task.group.tasks.first, leader !== task else { return false }
@@ -171,7 +170,7 @@ extension Kernel {
   private func hangUpIfOrphaned(_ processGroup: Int32) {
     guard isOrphaned(processGroup) else { return }
     let members = members(of: processGroup)
-    guard members.contains(where: { $0.tasks.contains { host.status($0).state == Self.stopped } }) else { return }
+    guard members.contains(where: { $0.tasks.contains { host.isStopped($0) } }) else { return }
     send(Signal.hangup, toProcessGroup: processGroup)
     send(Signal.continue, toProcessGroup: processGroup)
   }

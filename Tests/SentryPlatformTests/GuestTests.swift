@@ -20,6 +20,22 @@ struct GuestTests {
     #expect(run == native, "\(run)")
   }
 
+  @Test(
+    "the same by a tracer, where the kernel hands over no notification",
+    arguments: ["processes", "threads", "modern"], policies)
+  func traced(name: String, options: [String]) throws {
+    let program = try GuestProgram("platform/\(name)")
+    let native = try program.natively()
+    #expect(native.status == 0, "\(native)")
+    let run = try program.inSentry(options: ["--tracing"] + options)
+    // clone3 is not there: its flags could hide a child from the tracer.
+    #expect(run.status == (name == "modern" ? 1 : 0), "\(run)")
+    let differing = zip(lines(run.output), lines(native.output)).filter { $0 != $1 }
+    #expect(differing.allSatisfy { $0.0.contains("clone3") }, "\(run)")
+    #expect(lines(run.output).count == lines(native.output).count)
+  }
+  private func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
+
   /// The sentry's host has no call that is younger than Linux 5.9, and then none at all of those that the guest asks for. What the sentry
   /// itself cannot be without: clone3 (5.3), pidfd_open (5.3).
   @Test(

@@ -13,7 +13,7 @@ import SentryTerminals
 
 /// Raises a sentry over a folder without the wall around it, as root: for tests of what guests see.
 ///
-///     SentryProbe [--strict] [--trace] [--count] [--no-answers] [--calls FILE] [--env NAME=VALUE]...
+///     SentryProbe [--strict] [--tracing] [--trace] [--count] [--no-answers] [--calls FILE] [--env NAME=VALUE]...
 ///         [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
 ///     SentryProbe --rows
 ///
@@ -26,6 +26,7 @@ enum SentryProbe {
   static func main() {
     var words = Array(Process.arguments.dropFirst())
     var policy = StubFilter.Policy.nativeHarmless
+    var interception = Interception.notification
     var (traces, counts, answers) = (false, false, true)
     var environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
     var directory = "/"
@@ -33,6 +34,7 @@ enum SentryProbe {
       words.removeFirst()
       switch word {
       case "--strict": policy = .strict
+      case "--tracing": interception = .tracing
       case "--trace": traces = true
       case "--calls": if !words.isEmpty { calls.file = words.removeFirst() }
       case "--rows":
@@ -47,7 +49,7 @@ enum SentryProbe {
     }
     guard words.count >= 2 else { stop("usage: SentryProbe [OPTION]... ROOT PROGRAM [ARGUMENT]...", 2) }
     do throws(SystemError) {
-      let guests = try raise(root: words[0], policy: policy)
+      let guests = try raise(root: words[0], policy: policy, by: interception)
       let program = Array(words.dropFirst())
       guests.platform.answersInStub = answers
       let status = try serve(guests, program, environment, directory, traces: traces)
@@ -105,11 +107,11 @@ enum SentryProbe {
     }
   }
 
-  static func raise(root: String, policy: StubFilter.Policy) throws(SystemError) -> World {
+  static func raise(root: String, policy: StubFilter.Policy, by interception: Interception) throws(SystemError) -> World {
     try HostFiles.prepare()
     let folder = try File.open(root, O_PATH | O_DIRECTORY)
     let processes = try File.open("/proc", File.directoryOnly)
-    let space = try GuestSpace(processes: processes, filter: StubFilter(policy, hasClone3: true))
+    let space = try GuestSpace(processes: processes, filter: StubFilter(policy, hasClone3: true), by: interception)
     do throws(Errno) {
       let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true, isImmutable: true)
       let special = SpecialFiles()
