@@ -144,8 +144,8 @@ let house: [Target] = [
   module(
     "SentryPlatform",
     [
-      "SentryCalls", "SentryELF", "SentryTasks", "SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Seccomp",
-      "CGuest", "Linux", "CLinux",
+      "SentryCalls", "SentryELF", "SentryTasks", "SentrySignals", "SentryFiles", "SentryMemory", "SentryWait",
+      "SentryABI", "Seccomp", "CGuest", "Linux", "CLinux",
     ]),
   module(
     "Sentry",

@@ -41,6 +41,9 @@ final class SentryService {
     do throws(SystemError) {
       try HostFiles.prepare()
       HostProcessors.prepare()
+      // What guests have open is open here too.
+      let files = UInt64(try ResourceLimits.get(ResourceLimits.openFiles).rlim_max)
+      try ResourceLimits.set(ResourceLimits.openFiles, soft: files, hard: files)
       signals = try SignalForwarder()
       let processes = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
       let folder = FileDescriptor(owning: processes.release())

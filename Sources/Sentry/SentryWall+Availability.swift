@@ -26,7 +26,8 @@ extension SentryWall {
       }
       if Interception.available == .tracing {
         notes.append(
-          "there is no seccomp notification that signals leave alone (Linux 5.19): calls are taken by ptrace, which is slower")
+          "there is no seccomp notification that signals leave alone (Linux 5.19): calls are taken by ptrace, which is slower"
+        )
       }
       return .ready(notes: notes)
     #else

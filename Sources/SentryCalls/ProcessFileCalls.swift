@@ -11,10 +11,11 @@ enum ProcessFileCalls {
   static let rows: [CallRow] = [
     CallRow(434, "pidfd_open", .part("PIDFD_THREAD")) { (call, task) throws(Errno) in
       let flags = call.arguments.1.int32
-      guard flags & ~O_NONBLOCK == 0, call.arguments.0.int32 > 0 else { throw .invalid }
-      guard let group = task.kernel.groups[call.arguments.0.int32], !task.kernel.isGone(group) else {
+      let id = call.arguments.0.int32
+      guard flags & ~O_NONBLOCK == 0, id > 0 else { throw .invalid }
+      guard let group = task.kernel.groups[id], !task.kernel.isGone(group) else {
         // A thread that leads no process.
-        throw task.kernel.tasks[call.arguments.0.int32] == nil ? .noProcess : .invalid
+        throw task.kernel.tasks[id] == nil ? .noProcess : .invalid
       }
       let file = try ProcessFile(group, flags: flags)
       file.path = task.kernel.unnamed.other("anon_inode:[pidfd]")

@@ -1,6 +1,5 @@
 import Linux
 
-
 /// The door that guests' calls come through, by one of two kinds of it.
 enum GuestDoor: ~Copyable {
   case notification(NotificationListener)

@@ -36,7 +36,9 @@ final class GuestPassage {
     let place = GuestAddress((guest.registers.stack &- 128 &- UInt64(Self.size)) & ~15)
     let kept = try memory.bytes(place, count: Self.size)
     try memory.store(Self.message(at: place), at: place)
-    do throws(SystemError) { try PacketSocket.send(near.rawValue, [0], descriptors: [file]) } catch { throw error.errno }
+    do throws(SystemError) { try PacketSocket.send(near.rawValue, [0], descriptors: [file]) } catch {
+      throw error.errno
+    }
     guest.begin()
     let received = guest.perform(
       Int(SYS_recvmsg), UInt64(number), place.bits, UInt64(MSG_CMSG_CLOEXEC | MSG_DONTWAIT))

@@ -120,7 +120,7 @@ extension NotificationPlatform {
 
   private func trampoline(_ way: Way, _ site: CallSite, _ place: UInt64) -> [UInt8]? {
     switch way {
-    case .word(let offset): Trampoline.word(StubAnswers.page.bits + offset, for: site, at: place)
+    case .word(let offset): Trampoline.word(StubAnswers.page.bits &+ offset, for: site, at: place)
     case .stub: Trampoline.stub(for: site, at: place)
     }
   }

@@ -85,7 +85,9 @@ public final class NotificationPlatform: HostThreads {
     for group in ended { finish(group) }
     if kernel.deadlines.next != nil { kernel.deadlines.fire(now: kernel.now) }
     // What the wait told of may have been taken since, before a signal was sent: to ask for it again would be to sleep.
-    if hasCalls || space.listener.hasMore, !hasEnded, waiting.isEmpty, let notification = space.listener.next() { handle(notification) }
+    if hasCalls || space.listener.hasMore, !hasEnded, waiting.isEmpty, let notification = space.listener.next() {
+      handle(notification)
+    }
     while !waiting.isEmpty { handle(waiting.removeFirst()) }
   }
 

@@ -1,7 +1,7 @@
 import CLinux
 import Linux
 import SentryABI
-import SentryMemory
+public import SentryMemory
 import SentrySignals
 
 /// The signal mask of ppoll(2) and its kin: a signal that the call lets through and the thread does not is delivered under the call's mask,

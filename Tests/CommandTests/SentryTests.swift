@@ -92,6 +92,32 @@ struct SentryTests {
     #expect(guest.status == native.status, "\(guest.error)")
   }
 
+  /// Where the kernel hands over no notification that signals leave alone, calls are taken by ptrace.
+  @Test(
+    "by a tracer too",
+    .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/musl-gcc"), "wants musl-gcc"),
+    arguments: works)
+  func theSameByATracer(work: Work) throws {
+    let immure = Immure()
+    let host = immure.root.path + "/old-host"
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let made = try Immure.command([
+      "musl-gcc", "-static", "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu", "-o", host,
+      tests.appending(path: "Fixtures/OldHost/old-host.c").path,
+    ])
+    try #require(made.status == 0, "\(made.error)")
+    let words = ["run", "--wall", "sentry", "--rm", "--quiet", "-e", "LANG=C", "--"] + work.words
+    let plain = try Immure.run(["--root", immure.root.path] + words)
+    let traced = try Immure.command(
+      [host, "--last", "600", "--no-notification", Immure.path, "--root", immure.root.path] + words)
+    #expect(traced.output == plain.output && traced.status == plain.status, "\(traced.error)\(plain.error)")
+    let doctor = try Immure.command([host, "--last", "600", "--no-notification", Immure.path, "doctor"])
+    #expect(doctor.output.contains("calls are taken by ptrace"), "\(doctor.output)")
+    // Without mount_setattr (Linux 5.12) the wall says so.
+    let older = try Immure.command([host, Immure.path, "--root", immure.root.path] + words)
+    #expect(older.status == 125 && older.error.contains("mount_setattr (Linux 5.12)"), "\(older.error)")
+  }
+
   @Test("an image, and what is written to it is gone with it")
   func image() throws {
     let immure = Immure()

@@ -107,7 +107,8 @@ enum SentryProbe {
     }
   }
 
-  static func raise(root: String, policy: StubFilter.Policy, by interception: Interception) throws(SystemError) -> World {
+  static func raise(root: String, policy: StubFilter.Policy, by interception: Interception) throws(SystemError) -> World
+  {
     try HostFiles.prepare()
     let folder = try File.open(root, O_PATH | O_DIRECTORY)
     let processes = try File.open("/proc", File.directoryOnly)

@@ -1,4 +1,6 @@
-// old-host [--no-notification] [--without NUMBER]... PROGRAM [ARGUMENT]...: runs a program on a Linux 5.9, as far as calls go.
+// old-host [--last NUMBER] [--no-notification] [--without NUMBER]... PROGRAM [ARGUMENT]...
+//
+// Runs a program on a Linux 5.9, or on one whose last call is another, as far as calls go.
 //
 // Later numbers have SECCOMP_RET_TRACE: without a tracer that is ENOSYS (seccomp(2)), and it gives way to the notification that the
 // sentry's guests stand under, which an old kernel would hand over too: filters come before the kernel looks for the call.
@@ -23,11 +25,15 @@ static void add(struct sock_filter instruction) {
 }
 
 int main(int count, char **words) {
-  int at = 1;
+  int at = 1, last = LAST_OF_5_9;
+  if (count > 2 && !strcmp(words[1], "--last")) {
+    last = atoi(words[2]);
+    at = 3;
+  }
   add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
   // x32's numbers are another matter.
   add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 2, 0));
-  add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, LAST_OF_5_9, 0, 1));
+  add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (unsigned)last, 0, 1));
   add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE));
   for (; at < count && words[at][0] == '-'; at++) {
     if (!strcmp(words[at], "--no-notification")) {
