@@ -52,7 +52,9 @@ extension NotificationPlatform {
   /// Before a call is answered, while its thread sleeps in it: the stub could have answered it, and shall do so the next time.
   func leadNext(_ call: Call, _ task: Task) {
     task.group.answers.isAnswerable = false
-    guard answersInStub, !task.group.answers.isOff, let way = Self.way(call.number), isAlone(task) else { return }
+    guard answersInStub, !task.group.answers.isOff, let way = Self.way(call.number),
+      task.group.answers.sites.hadChance(call.instructionPointer), isAlone(task)
+    else { return }
     task.group.answers.fill(task)
     lead(call.number, call.instructionPointer, task, way)
     if call.number == 5 || call.number == 262, task.group.answers.sites.state(of: call.instructionPointer) == .led {

@@ -33,6 +33,7 @@ public final class StubAnswers: DescriptorAnswers {
   private static let entrySize = 192
   private static let entries = 0x100
   private var lastAsked: Int32 = -1
+  private var inARow = 0
   private var asked = 0
   private var empty = GuestAddress(0)
 
@@ -102,11 +103,12 @@ public final class StubAnswers: DescriptorAnswers {
   }
 
   /// A descriptor's status has been asked for.
-  /// - Returns: whether it is worth telling: it was the last one asked for too.
+  /// - Returns: whether it is worth telling: it is asked for again and again. A loader asks three or four times for each library.
   func isAskedAgain(_ number: Int32) -> Bool {
     asked &+= 1
-    defer { lastAsked = number }
-    return lastAsked == number
+    inARow = lastAsked == number ? inARow &+ 1 : 0
+    lastAsked = number
+    return inARow >= 5
   }
   /// Whether this process asks for the status of what it opens.
   var asksAlways: Bool { leadsStatus && asksOften }
@@ -169,6 +171,7 @@ public struct CallSites {
   }
   private var places: [UInt64] = []
   private var states: [State] = []
+  private var chances: [UInt8] = []
   /// Trampolines written so far, of each area.
   public var used = (0, 0)
   public init() {}
@@ -185,8 +188,23 @@ public struct CallSites {
     if places.isEmpty {
       places = [UInt64](repeating: 0, count: 64)
       states = [State](repeating: .seen, count: 64)
+      chances = [UInt8](repeating: 0, count: 64)
     }
     let index = Self.index(place)
+    if places[index] != place { chances[index] = 0 }
     (places[index], states[index]) = (place, state)
+  }
+
+  /// A call of the site could have been answered without the sentry.
+  /// - Returns: whether that has been so often enough for the site to be led: that costs as much as two or three calls.
+  public mutating func hadChance(_ place: UInt64) -> Bool {
+    switch state(of: place) {
+    case .refused, .led: return false
+    case nil: set(place, .seen)
+    case .seen: break
+    }
+    let index = Self.index(place)
+    chances[index] = min(chances[index], 100) + 1
+    return chances[index] >= 4
   }
 }

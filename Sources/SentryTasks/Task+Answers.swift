@@ -25,13 +25,15 @@ extension Task {
 
   /// pread(2) was answered.
   public func askedBytes(of file: OpenFile, _ number: Int32, at offset: Int64, count: Int) {
-    guard count > 0, count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff else { return }
+    guard count > 0, count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff,
+      group.answers.isAskedAgain(number)
+    else { return }
     let known = board.number(of: file)
     guard known != 0 else { return }
     board.consider(file, known, at: offset)
     let last = offset &+ Int64(count) &- 1
     if last / Int64(AnswerBoard.piece) != offset / Int64(AnswerBoard.piece) { board.consider(file, known, at: last) }
-    if group.answers.isAskedAgain(number) { tell(number, file) }
+    tell(number, file)
   }
 
   /// A descriptor was made.

@@ -67,6 +67,10 @@ struct GuestTests {
     #expect(try calls(short) < calls(long) * 6 / 10, "\(short.error)\(long.error)")
     let loop = try program.inSentry(["loop", "100000"], options: options + ["--count"])
     #expect(try loop.status == 0 && calls(loop) < 50, "\(loop)")
+    let files = try GuestProgram("files/lasting", options: ["-lpthread"])
+    let asked = try files.inSentry(["loop", "5000"], options: options + ["--count"])
+    // Eight calls each time.
+    #expect(try asked.status == 0 && calls(asked) < 200, "\(asked)")
   }
 
   @Test("who corrupts its answers hurts itself alone", arguments: policies)

@@ -27,7 +27,7 @@ SITE(openat_, 257)
 static struct stat seen;
 static long size_of(const char *path) {
   long result = 0;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 10; i++) {
     memset(&seen, 0, sizeof seen);
     result = stat_((long)path, &seen, NULL, 0);
   }
@@ -35,17 +35,17 @@ static long size_of(const char *path) {
 }
 static long link_size(const char *path) {
   long result = 0;
-  for (int i = 0; i < 4; i++) result = lstat_((long)path, &seen, NULL, 0);
+  for (int i = 0; i < 10; i++) result = lstat_((long)path, &seen, NULL, 0);
   return result ? result : (long)seen.st_size;
 }
 static long at(const char *path, int flags) {
   long result = 0;
-  for (int i = 0; i < 4; i++) result = fstatat_(AT_FDCWD, path, &seen, flags);
+  for (int i = 0; i < 10; i++) result = fstatat_(AT_FDCWD, path, &seen, flags);
   return result;
 }
 static long descriptor_size(int number) {
   long result = 0;
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 10; i++) {
     result = fstat_(number, &seen, NULL, 0);
     struct stat other;
     if (fstatat_(number, "", &other, AT_EMPTY_PATH) != result || (result == 0 && memcmp(&seen, &other, sizeof seen))) return -1;
@@ -73,7 +73,18 @@ static void *reader(void *argument) {
 }
 
 int main(int argc, char **argv) {
-  (void)argc;
+  if (argc == 3 && !strcmp(argv[1], "loop")) {
+    long wrong = 0;
+    int file = open(argv[0], O_RDONLY);
+    static char bytes[4096];
+    for (long i = atol(argv[2]); i > 0; i--) {
+      wrong += stat_((long)argv[0], &seen, NULL, 0) != 0 || lstat_((long)argv[0], &seen, NULL, 0) != 0;
+      wrong += fstatat_(AT_FDCWD, argv[0], &seen, 0) != 0 || fstat_(file, &seen, NULL, 0) != 0;
+      wrong += access_((long)argv[0], (void *)F_OK, NULL, 0) != 0 || openat_(AT_FDCWD, "/none", (void *)O_RDONLY, 0) != -ENOENT;
+      wrong += pread_(file, bytes, (void *)4096, i % 1000) != 4096 || pread_(file, bytes, (void *)1, i % 1000) != 1;
+    }
+    return wrong != 0;
+  }
   mkdir("/tmp/lasting", 0755);
   check("made", make("/tmp/lasting/a", "abc") && make("/tmp/lasting/b", "12345"));
 
@@ -96,7 +107,7 @@ int main(int argc, char **argv) {
   gives("by flags", at("/tmp/lasting/l", 0), -ENOENT);
   gives("by flags, itself", at("/tmp/lasting/l", AT_SYMLINK_NOFOLLOW), 0);
   long result = 0;
-  for (int i = 0; i < 4; i++) result = open_((long)"/tmp/lasting/l", (void *)O_RDONLY, NULL, 0);
+  for (int i = 0; i < 10; i++) result = open_((long)"/tmp/lasting/l", (void *)O_RDONLY, NULL, 0);
   gives("opened", result, -ENOENT);
   gives("opened, no links", open_((long)"/tmp/lasting/l", (void *)(long)O_NOFOLLOW, NULL, 0), -ELOOP);
   int file = (int)openat_(AT_FDCWD, "/tmp/lasting/none", (void *)(long)(O_CREAT | O_RDWR), 0644);
@@ -110,9 +121,9 @@ int main(int argc, char **argv) {
   int status = 1;
   check("to others", waitpid(child, &status, 0) == child && status == 0 && size_of("/tmp/lasting/h/g") == 1);
 
-  for (int i = 0; i < 4; i++) result = access_((long)"/tmp/lasting/a", (void *)F_OK, NULL, 0);
+  for (int i = 0; i < 10; i++) result = access_((long)"/tmp/lasting/a", (void *)F_OK, NULL, 0);
   gives("access", result, 0);
-  for (int i = 0; i < 4; i++) result = faccessat_(AT_FDCWD, "/tmp/lasting/zero", (void *)R_OK, 0);
+  for (int i = 0; i < 10; i++) result = faccessat_(AT_FDCWD, "/tmp/lasting/zero", (void *)R_OK, 0);
   gives("no access", result, -ENOENT);
   gives("a bad mode", access_((long)"/tmp/lasting/a", (void *)8, NULL, 0), -EINVAL);
   gives("a slash after a file", size_of("/tmp/lasting/a/"), -ENOTDIR);
@@ -125,7 +136,7 @@ int main(int argc, char **argv) {
   munmap(edge + 4096, 4096);
   strcpy(edge, "/tmp/lasting/a");
   memset(edge + 64, '/', 4096 - 64);
-  for (int i = 0; i < 4; i++) size_of(edge);
+  for (int i = 0; i < 10; i++) size_of(edge);
   gives("a path nowhere", stat_(8, &seen, NULL, 0), -EFAULT);
   gives("a path beyond", stat_(-8, &seen, NULL, 0), -EFAULT);
   gives("a path without an end", stat_((long)edge + 4090, &seen, NULL, 0), -EFAULT);
@@ -170,19 +181,19 @@ int main(int argc, char **argv) {
     }
   }
   check("the same bytes", good);
-  for (int i = 0; i < 4; i++) result = pread_(own, again, (void *)4096, whole - 10);
+  for (int i = 0; i < 10; i++) result = pread_(own, again, (void *)4096, whole - 10);
   gives("at the end", result, 10);
-  for (int i = 0; i < 4; i++) result = pread_(own, again, (void *)4096, whole);
+  for (int i = 0; i < 10; i++) result = pread_(own, again, (void *)4096, whole);
   gives("past the end", result, 0);
   gives("before the beginning", pread_(own, again, (void *)1, -1), -EINVAL);
   gives("a buffer nowhere", pread_(own, NOWHERE, (void *)1, 0), -EFAULT);
   gives("a buffer nowhere, longer", pread_(own, NOWHERE, (void *)64, 0), -EFAULT);
   gives("a buffer that is only read", pread_(own, edge, (void *)1, 0), -EFAULT);
   int writing = open("/tmp/lasting/a", O_WRONLY);
-  for (int i = 0; i < 4; i++) result = pread_(writing, again, (void *)1, 0);
+  for (int i = 0; i < 10; i++) result = pread_(writing, again, (void *)1, 0);
   gives("a file only written to", result, -EBADF);
   gives("the position stays", lseek(own, 0, SEEK_CUR), 10000);
-  for (int i = 0; i < 4; i++) result = pread_(other, again, (void *)4, 0);
+  for (int i = 0; i < 10; i++) result = pread_(other, again, (void *)4, 0);
   gives("before it is written", result, 2);
   check("bytes that change", pwrite(other, "zzzz", 4, 0) == 4 && pread_(other, again, (void *)4, 0) == 4 && !memcmp(again, "zzzz", 4));
 
