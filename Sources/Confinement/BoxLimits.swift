@@ -53,6 +53,14 @@ package enum BoxLimits {
     return path
   }
 
+  /// The groups that the box will stand in, as its record keeps them.
+  package static func traces(_ configuration: RuntimeConfiguration) throws(WallError) -> [String: String] {
+    guard let path = try path(configuration) else { return [:] }
+    do throws(SystemError) { return ["cgroup": Cgroup(places: try Cgroup.places(at: path)).text] } catch {
+      throw WallError("linux.cgroupsPath", error)
+    }
+  }
+
   /// The policy's bounds on disk traffic, for each disk that the box's volumes and image are on.
   package static func throttles(_ bundle: Bundle) -> [CgroupLimits.Throttle] {
     let bytes = bundle.policy.limits.diskBytesPerSecond?.value

@@ -18,10 +18,7 @@ public struct ContainerWall: Wall {
   /// The groups that the box will stand in.
   public func traces(of bundle: Bundle) throws(WallError) -> [String: String] {
     if let scope = try SystemdScope(bundle, on: Host()) { return ["cgroup": scope.group.text, "unit": scope.unit] }
-    guard let path = try BoxLimits.path(bundle.configuration) else { return [:] }
-    do throws(SystemError) { return ["cgroup": Cgroup(places: try Cgroup.places(at: path)).text] } catch {
-      throw WallError("linux.cgroupsPath", error)
-    }
+    return try BoxLimits.traces(bundle.configuration)
   }
 
   public func open(_ record: SandboxRecord, on host: Host) throws(WallError) -> any Sandbox {

@@ -39,6 +39,11 @@ enum Copy {
       throw WallError(.gone, "sandbox \(record.name) does not run")
     }
     if let files = try session.open(record).files { return files }
+    if record.wall == .sentry {
+      throw WallError(
+        "sandbox \(record.name): the sentry hands no files out or in: give it a folder with -v, or use `immure exec \(record.name)` and its streams"
+      )
+    }
     throw WallError(
       "sandbox \(record.name): behind the wall \(record.wall.rawValue) as it stands here the paths are this machine's own: nothing is copied"
     )

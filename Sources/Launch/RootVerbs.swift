@@ -49,6 +49,11 @@ enum RootVerbs {
     -> any RootReading
   {
     if let root = try session.open(record).root { return root }
+    if record.wall == .sentry {
+      throw WallError(
+        "sandbox \(record.name): \(verb) is for the container wall; what is written behind the sentry lies in its memory: give it a folder with -v"
+      )
+    }
     throw WallError(
       "sandbox \(record.name): \(verb) is for the container wall; behind the \(record.wall.rawValue) wall use `immure cp`"
     )

@@ -1,3 +1,4 @@
+import Confinement
 public import Policy
 public import Walls
 
@@ -12,6 +13,14 @@ public struct SentryWall: Wall {
       throw WallError(.unavailable, "\(lack.what): \(lack.remedy)")
     }
     return try SentryRaiser(bundle: bundle, streams: streams, host: host).raise()
+  }
+
+  /// The groups that the sandbox will stand in, and where its range of ids is leased.
+  public func traces(of bundle: Bundle) throws(WallError) -> [String: String] {
+    var traces = try BoxLimits.traces(bundle.configuration)
+    traces["directory"] = bundle.directory
+    if !bundle.usesInit { traces["init"] = "no" }
+    return traces
   }
 
   public func open(_ record: SandboxRecord, on host: Host) throws(WallError) -> any Sandbox {

@@ -195,6 +195,31 @@ struct SentryTests {
     #expect(silent.status == 0 && silent.error.isEmpty, "\(silent.error)")
   }
 
+  /// What eats the memory ends, and who started it goes on: the sentry is never the kernel's choice. What is freed goes back to the host.
+  @Test("out of memory ends the guest that eats it, and the sandbox lives on")
+  func memory() throws {
+    let immure = Immure()
+    let eat = "perl -e '$x = \"a\" x (256 << 20)'"
+    let result = try immure(
+      "run", "--rm", "--quiet", "--wall", "sentry", "--memory", "64m", "--", "sh", "-c",
+      "\(eat); echo lived with $?; \(eat); echo lived with $?; exit 4")
+    // Where no control group can be made, RLIMIT_DATA lets it have no such memory.
+    let ends = ["137", "1", "12"].map { "lived with \($0)\nlived with \($0)\n" }
+    #expect(result.status == 4 && ends.contains(result.output), "\(result.output)\(result.error)")
+    let killed = try immure("run", "--rm", "--wall", "sentry", "--memory", "64m", "--", "sh", "-c", "exec \(eat)")
+    #expect(killed.status == 137 && killed.error.contains("memory"), "\(killed.status) \(killed.error)")
+  }
+
+  @Test("what is not to be had of its files is said in words that fit")
+  func words() throws {
+    let immure = Immure()
+    #expect(try immure("run", "-d", "--wall", "sentry", "--name", "a", "--", "sleep", "60").status == 0)
+    let copy = try immure("cp", "a:/etc/passwd", immure.root.path + "/x")
+    #expect(copy.status != 0 && copy.error.contains("the sentry hands no files out or in"), "\(copy.error)")
+    #expect(copy.error.split(separator: "\n").count == 1)
+    #expect(try immure("exec", "a", "cat", "/etc/passwd").output.contains("root:"))
+  }
+
   /// As the host's kernel tells of the sentry and of a guest.
   @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
   func confined() throws {

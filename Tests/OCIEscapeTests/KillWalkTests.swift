@@ -46,8 +46,15 @@ struct KillWalkTests {
   /// `maker` dies in the middle of its own work, be it the command or the process that builds the container; `command` dies while the
   /// other works on.
   @Test("create, start, exec and delete", arguments: ["create", "start", "exec", "delete"], ["maker", "command"])
-  func killed(_ verb: String, _ victim: String) throws {
-    let rig = try Rig()
+  func killed(_ verb: String, _ victim: String) throws { try walkThrough(verb, victim, try Rig()) }
+
+  /// Its maker, which builds and then is the kernel that serves the container, ends with the command or waits to be started, as the others'.
+  @Test("the same behind the sentry", arguments: ["create", "start", "exec", "delete"])
+  func killedBehindTheSentry(_ verb: String) throws {
+    try walkThrough(verb, "command", try Rig(name: "immure-sentry"))
+  }
+
+  private func walkThrough(_ verb: String, _ victim: String, _ rig: Rig) throws {
     let state = rig.path + "/state"
     let bundle = try rig.bundle(["/attack", "wait"]) { configuration in
       configuration.change("linux") { $0.change("resources") { $0["pids"] = ["limit": 100] } }

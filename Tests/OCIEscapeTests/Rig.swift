@@ -37,9 +37,9 @@ final class Rig {
   private var helpers: [Child] = []
 
   /// - Parameter ownsProgram: whether nobody else runs the same file, so that no other command's running it keeps it from being written.
-  init(ownsProgram: Bool = false) throws {
+  init(ownsProgram: Bool = false, name: String = "immure-oci") throws {
     path = NSTemporaryDirectory() + "immure-escape-\(UUID().uuidString.prefix(8))"
-    program = path + "/immure-oci"
+    program = path + "/" + name
     attack = path + "/attack"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     if ownsProgram {

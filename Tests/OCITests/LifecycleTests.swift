@@ -155,6 +155,12 @@ struct LifecycleTests {
     let oci = try OCI(name: "immure-container")
     let id = oci.newID()
     #expect(try oci.run("run", "--bundle", try oci.bundle(["true"]), id).status == 0)
+    // How the kernel is called is the sentry's own word.
+    let sentry = try oci.bundle(["cat", "/proc/sys/kernel/version"]) {
+      $0["annotations"] = ["dev.immure.wall": "sentry"]
+    }
+    let named = try oci.run("run", "--bundle", sentry, oci.newID())
+    #expect(named.output.contains("Immure"), "\(named.output)\(named.error)")
     let bundle = try oci.bundle(["true"]) { $0["annotations"] = ["dev.immure.wall": "paper"] }
     let refused = try oci.run("run", "--bundle", bundle, oci.newID())
     #expect(refused.status == 1)
