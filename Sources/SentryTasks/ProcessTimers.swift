@@ -10,6 +10,7 @@ public final class ProcessTimers {
   private var intervals: [Timer?] = [nil, nil, nil]
   private var timers: [Int32: Timer] = [:]
   private var next: Int32 = 0
+  var count: Int { timers.count }
 
   init(_ group: ThreadGroup) { self.group = group }
 
@@ -76,6 +77,7 @@ public final class Timer: Waiter {
   private var token: Deadlines.Token?
   /// When it fires next: of CLOCK_MONOTONIC, or of the processor clock; nil while it is off.
   private var expiry: UInt64?
+  private var earliest: UInt64 = 0
   /// Nanoseconds from one firing to the next; 0 for one only.
   public private(set) var period: UInt64 = 0
   /// Firings beyond the first that the last signal stood for (timer_getoverrun(2)).
@@ -95,8 +97,11 @@ public final class Timer: Waiter {
   public var remaining: UInt64 {
     guard let expiry else { return 0 }
     let now = reading
+    if expiry > now { return expiry - now }
+    // One that tells nobody is not woken: it is as far as it would be.
+    if signal == 0 { return period == 0 ? 0 : period - (now - expiry) % period }
     // One that is due has not fired yet: a timer that is on never shows 0.
-    return expiry > now ? expiry - now : 1
+    return 1
   }
 
   /// - Parameters:
@@ -134,8 +139,8 @@ public final class Timer: Waiter {
   /// A processor clock runs at most as fast as the process has threads, so the sentry looks when it could have come at the earliest, at
   /// most a thousand times a second.
   private func arm() {
-    guard let group, let expiry else { return }
-    var time = expiry
+    guard let group, let expiry, signal != 0 else { return }
+    var time = max(expiry, earliest)
     if case .processor = clock {
       let now = reading
       if now == .max { return }
@@ -160,6 +165,8 @@ public final class Timer: Waiter {
       let missed = (now - due) / period
       overruns = Int32(clamping: UInt64(UInt32(bitPattern: overruns)).later(by: missed))
       expiry = due.later(by: period &* (missed &+ 1))
+      // While its last signal waits there is nothing to do but to count: not so often that very many timers would take all of the sentry's time.
+      if isWaiting { earliest = group.kernel.now.later(by: 1_000_000 &+ 100_000 &* UInt64(group.timers.count)) }
       arm()
     } else {
       expiry = nil

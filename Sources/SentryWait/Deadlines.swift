@@ -10,7 +10,8 @@ public final class Deadlines {
     let waiter: Waiter
   }
   private var heap: [Entry] = []
-  private var cancelled: Set<Token> = []
+  /// Those that are neither fired nor taken back.
+  private var live: Set<Token> = []
   private var last: UInt64 = 0
   public init() {}
 
@@ -18,6 +19,7 @@ public final class Deadlines {
   public func add(_ waiter: Waiter, at time: UInt64) -> Token {
     last &+= 1
     let token = Token(number: last)
+    live.insert(token)
     heap.append(Entry(time: time, token: token, waiter: waiter))
     var child = heap.count - 1
     while child > 0, heap[child].time < heap[(child - 1) / 2].time {
@@ -28,9 +30,10 @@ public final class Deadlines {
   }
 
   public func cancel(_ token: Token) {
-    guard heap.contains(where: { $0.token == token }) else { return }
-    cancelled.insert(token)
+    guard live.remove(token) != nil else { return }
     dropCancelled()
+    // Far ones that were taken back do not stay until their time: a guest would fill the memory with them.
+    if heap.count > 2 * live.count + 64 { compact() }
   }
 
   /// The soonest one, for the time-out of the sentry's own wait.
@@ -40,14 +43,22 @@ public final class Deadlines {
   public func fire(now: UInt64) {
     while let first = heap.first, first.time <= now {
       removeFirst()
-      if cancelled.remove(first.token) == nil { first.waiter.wake(.any) }
+      if live.remove(first.token) != nil { first.waiter.wake(.any) }
     }
     dropCancelled()
   }
 
   private func dropCancelled() {
-    while let first = heap.first, cancelled.remove(first.token) != nil { removeFirst() }
+    while let first = heap.first, !live.contains(first.token) { removeFirst() }
   }
+
+  private func compact() {
+    // In the order of their times an array is a heap.
+    heap = heap.filter { live.contains($0.token) }.sorted { $0.time < $1.time }
+  }
+
+  /// Entries that are kept, for tests.
+  public var count: Int { heap.count }
 
   private func removeFirst() {
     guard let tail = heap.popLast(), !heap.isEmpty else { return }

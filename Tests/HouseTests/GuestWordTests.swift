@@ -40,9 +40,9 @@ struct GuestWordTests {
       name: "no division", pattern: #"[/%] \(?[a-z]\w*(?:\.\w+)*"# + word, bad: ["size / call.arguments.0.bits"],
       good: ["a.bits / 512"]),
     Rule(
-      name: "no index", pattern: #"\w\[(?:Int\()?[a-z]\w*(?:\.\w+)*"# + word,
+      name: "no index", pattern: #"\w(?<!kernel\.tasks)(?<!kernel\.groups)\[(?:Int\()?[a-z]\w*(?:\.\w+)*"# + word,
       bad: ["rows[Int(call.arguments.0.int32)]"],
-      good: ["[call.arguments.1.address]", "set[0]"]),
+      good: ["[call.arguments.1.address]", "set[0]", "task.kernel.tasks[call.arguments.0.int32]"]),
     Rule(
       name: "nothing taken by force", pattern: #"[\w)\]]!(?:[.)\],\s]|$)|\b(?:try|as)!"#,
       bad: ["names.last!.count", "try! f()", "a as! B", "list.first!"],

@@ -29,6 +29,7 @@ struct SocketTests {
   @Test("sockets in flight within sockets in flight, as deep as one likes, go one by one")
   func chain() throws {
     let guest = try Guest()
+    guest.task.group.limits[Limits.descriptors] = Limits.Pair(soft: 16384, hard: 16384)
     let ends = guest.room(8)
     func pair() throws -> (Int32, Int32) {
       guard guest.call(Int(SYS_socketpair), 1, 1, 0, ends) == .value(0) else { throw Errno.invalid }

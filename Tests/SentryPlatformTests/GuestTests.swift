@@ -79,6 +79,22 @@ struct GuestTests {
     #expect(run.status == 0 && run.error.isEmpty && !run.output.isEmpty, "\(run)")
   }
 
+  @Test(
+    "who races every buffer, jumps into the stub or takes all there is hurts itself alone",
+    arguments: ["racer", "glutton"],
+    policies)
+  func greedy(name: String, options: [String]) throws {
+    let program = try GuestProgram("platform/\(name)")
+    // Outside of the root: what nobody was granted.
+    let canary = program.root + "/../canary"
+    try Data("as it was".utf8).write(to: URL(fileURLWithPath: canary))
+    let before = try FileManager.default.subpathsOfDirectory(atPath: program.root).sorted()
+    let run = try program.inSentry(["sentry"], options: options)
+    #expect(run.status == 0 && run.error.isEmpty && run.output.contains("ok "), "\(run)")
+    #expect(FileManager.default.contents(atPath: canary) == Data("as it was".utf8))
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: program.root).sorted() == before)
+  }
+
   /// What `--count` says.
   private func calls(_ run: GuestProgram.Run) throws -> Int {
     let words = run.error.split(separator: " ")

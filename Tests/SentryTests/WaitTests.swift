@@ -47,4 +47,16 @@ struct WaitTests {
     deadlines.fire(now: 1000)
     #expect(deadlines.next == nil)
   }
+
+  @Test("far deadlines that are taken back do not stay until their time")
+  func takenBack() {
+    final class Nobody: Waiter {}
+    let (deadlines, nobody) = (Deadlines(), Nobody())
+    let near = deadlines.add(nobody, at: 1)
+    for time in 0..<10_000 as Range<UInt64> { deadlines.cancel(deadlines.add(nobody, at: 1_000_000 + time)) }
+    #expect(deadlines.count < 100)
+    #expect(deadlines.next == 1)
+    deadlines.cancel(near)
+    #expect(deadlines.next == nil)
+  }
 }
