@@ -19,7 +19,7 @@ enum SignalCalls {
     CallRow(131, "sigaltstack", .native) { (_, _) in .native },
     CallRow(219, "restart_syscall", .native) { (_, _) in .native },
     CallRow(
-      62, "kill", .part("siginfo_t of another process's kill names no sender")
+      62, "kill", .part("siginfo_t names its sender to a handler with SA_SIGINFO only, and to no process group")
     ) {
       (call, task) throws(Errno) in try kill(call, task)
     },
@@ -39,6 +39,7 @@ enum SignalCalls {
       guard info.code < 0 && info.code != SignalInfo.threadKill || group === task.group else { throw .notPermitted }
       try check(signal, to: group, task)
       if group === task.group { return own(task) }
+      if task.sendsItself(signal, to: group) { return .native }
       try task.kernel.send(signal, to: group, info: info)
       return .zero
     },
@@ -100,6 +101,7 @@ enum SignalCalls {
       let group = try target(id, task)
       try check(signal, to: group, task)
       if group === task.group { return own(task) }
+      if task.sendsItself(signal, to: group) { return .native }
       try kernel.send(signal, to: group)
       return .zero
     }

@@ -123,7 +123,7 @@ public final class NotificationPlatform: HostThreads {
     settle(task)
     executions.removeAll { $0.task === task }
     if isLaunching, launches.first?.task === task, serveLaunch(notification, task) { return }
-    if task.hasLent { task.giveBack() }
+    if task.hasAftermath { task.settleAftermath() }
     if task.traits.isStrict, CallTable.isForbiddenStrictly(notification.number) {
       // As seccomp(2) says of SECCOMP_MODE_STRICT. It dies of it, whatever it is told.
       _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))

@@ -120,7 +120,9 @@ public struct StubFilter: Sendable {
       [
         13: "rt_sigaction", 62: "kill", 200: "tkill", 234: "tgkill", 129: "rt_sigqueueinfo", 297: "rt_tgsigqueueinfo",
         0: "read", 19: "readv", 295: "preadv", 327: "preadv2",
-      ], "sent to its own process alone; read from a signalfd(2) that the sentry put into its table"),
+      ],
+      "sent to its own process, or to one that it may send to and that wants to know from whom; read from a signalfd(2) that the sentry put into its table"
+    ),
     Continued(
       "its place among processes", [109: "setpgid", 112: "setsid", 157: "prctl"],
       "the sentry has done the same; prctl for PR_SET_CHILD_SUBREAPER alone"),

@@ -11,6 +11,7 @@ public struct SignalAction: Equatable, Sendable, BitwiseCopyable {
   public var mask = SignalBits()
 
   public static let noChildStops: UInt64 = 1
+  public static let tellsInfo: UInt64 = 4
   public static let restart: UInt64 = 0x1000_0000
   public static let resetsHandler: UInt64 = 0x8000_0000
   /// Offset of `flags` in the struct.

@@ -204,6 +204,21 @@ private final class SignalWatch: Waiter {
 }
 
 extension Task {
+  /// Whether a signal to another process had better be sent by its sender itself, in the host's kernel: the handler is told who it was, and a
+  /// siginfo_t of the sentry's, whom guests cannot see, would name nobody. What the process's calls make of it is looked at a little later, and
+  /// with the sender's next call.
+  public func sendsItself(_ signal: Int32, to group: ThreadGroup) -> Bool {
+    guard signal > 0, signal <= Signal.last, signal != Signal.continue, !group.traits.hasEnded, !group.isKeeper else {
+      return false
+    }
+    let action = group.actions[signal]
+    guard action.isCaught, action.flags & SignalAction.tellsInfo != 0 else { return false }
+    kernel.host.receiveWaiting()
+    kernel.watch(group)
+    signalled = group
+    return true
+  }
+
   /// A signal that the task's own deed brings (SIGPIPE). The call that it is in goes on to its own answer.
   public func raise(_ signal: Int32) {
     // It is in a call, so it is there.

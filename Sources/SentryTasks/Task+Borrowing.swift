@@ -16,10 +16,15 @@ extension Task {
     self.borrowed = borrowed
   }
 
-  public var hasLent: Bool { !borrowed.isEmpty }
+  /// Whether something is to be done before its next call, for what the host's kernel performed.
+  public var hasAftermath: Bool { !borrowed.isEmpty || signalled != nil }
 
   /// Before a call is looked at.
-  public func giveBack() {
+  public func settleAftermath() {
+    if let group = signalled {
+      signalled = nil
+      kernel.look(at: group)
+    }
     for each in borrowed {
       // The guest may have unmapped or written them meanwhile: then there is nothing to come back to.
       do throws(Errno) {

@@ -26,6 +26,8 @@ public final class Task {
   public var namespaces: TaskNamespaces
   var resumption: Resumption?
   var borrowed: [Borrowed] = []
+  /// To whom its last call may have sent a signal.
+  weak var signalled: ThreadGroup?
 
   public init(
     kernel: Kernel, id: Int32, hostID: Int32, group: ThreadGroup, memory: GuestMemory, descriptors: DescriptorTable,
