@@ -9,6 +9,7 @@ extension CallTable {
     PipeCalls.rows, SpliceCalls.rows, PollCalls.rows, SelectCalls.rows, IOControlCalls.rows,
     SocketCalls.rows, SocketOptionCalls.rows, MessageCalls.rows,
     EventPollCalls.rows, EventFileCalls.rows, FileWatchCalls.rows,
-    MountCalls.rows, NamespaceCalls.rows, GuestFilterCalls.rows, SemaphoreCalls.rows, SharedMemoryCalls.rows, MessageQueueCalls.rows,
+    MountCalls.rows, NamespaceCalls.rows, GuestFilterCalls.rows, SemaphoreCalls.rows, SharedMemoryCalls.rows,
+    MessageQueueCalls.rows,
   ])
 }
