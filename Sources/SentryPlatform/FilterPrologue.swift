@@ -4,9 +4,14 @@ import SentryTasks
 /// alone. A guest that jumps there wins no more than these: mappings of its own memory that its filter may have forbidden.
 enum FilterPrologue {
   private static let calls: [UInt32] = [3, 9, 11, 231, 462]
+  /// recvmsg and dup3: how files come in without notification (GuestPassage).
+  private static let passage: [UInt32] = [47, 292]
 
   /// Words of struct sock_filter.
-  static let bytes: [UInt8] = {
+  static let notified = bytes(calls)
+  static let traced = bytes(calls + passage)
+
+  private static func bytes(_ calls: [UInt32]) -> [UInt8] {
     let (load, loadImmediate, jump, equal, above, atLeast, end):
       (UInt16, UInt16, UInt16, UInt16, UInt16, UInt16, UInt16) =
         (0x20, 0x00, 0x05, 0x15, 0x25, 0x35, 0x06)
@@ -14,7 +19,7 @@ enum FilterPrologue {
     let (first, last) = (UInt32(StubCall.hello), UInt32(StubCall.failed))
     var lines: [(code: UInt16, yes: UInt8, no: UInt8, k: UInt32)] = []
     // Distances: `allow` is the line before the last, the guest's own begin after it.
-    let count = 11 + Self.calls.count
+    let count = 11 + calls.count
     func allow(_ at: Int) -> UInt8 { UInt8(count - 2 - at - 1) }
     func guest(_ at: Int) -> UInt8 { UInt8(count - 1 - at - 1) }
     lines.append((load, 0, 0, number))
@@ -25,7 +30,7 @@ enum FilterPrologue {
     lines.append((load, 0, 0, placeLow))
     lines.append((atLeast, guest(6), 0, UInt32(StubProgram.limit)))
     lines.append((load, 0, 0, number))
-    for call in Self.calls { lines.append((equal, allow(lines.count), 0, call)) }
+    for call in calls { lines.append((equal, allow(lines.count), 0, call)) }
     lines.append((jump, 0, 0, 1))
     let allowed: UInt32 = 0x7fff_0000
     lines.append((end, 0, 0, allowed))
@@ -39,5 +44,5 @@ enum FilterPrologue {
       for shift in [UInt32(0), 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: line.k >> shift)) }
     }
     return bytes
-  }()
+  }
 }

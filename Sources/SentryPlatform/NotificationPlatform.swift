@@ -169,7 +169,9 @@ public final class NotificationPlatform: HostThreads {
 
   // What handlers ask.
 
-  public override var filterPrologue: [UInt8] { FilterPrologue.bytes }
+  public override var filterPrologue: [UInt8] {
+    space.listener.tracer == nil ? FilterPrologue.notified : FilterPrologue.traced
+  }
 
   public override func receiveWaiting() {
     while space.listener.hasNext() {
