@@ -10,7 +10,7 @@ test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bs
   containerd docker.io buildah libpython3.11-testsuite zsh fish erofs-utils qemu-system-x86
   gcc g++ nodejs redis-tools nginx-light python3-numpy)
 # Large programs that only `make test-all` holds against the host's run of them.
-workloads=(golang-go python3-venv rustc default-jdk-headless postgresql sqlite3 tcl)
+workloads=(golang-go python3-venv rustc default-jdk-headless postgresql sqlite3 tcl chromium)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
 bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap redis-server redis-tools)
 dist=(dpkg gzip tar)

@@ -29,7 +29,8 @@ extension Task {
       kernel.groups[id] = group
       kernel.births &+= 1
     }
-    group.tasks.append(self)
+    // A program that is launched has been its group's task before.
+    if !group.tasks.contains(where: { $0 === self }) { group.tasks.append(self) }
     kernel.tasks[id] = self
   }
 

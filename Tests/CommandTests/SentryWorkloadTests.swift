@@ -36,6 +36,7 @@ struct SentryWorkloadTests {
     Workload(name: "go", needs: ["/usr/bin/go"]),
     Workload(name: "rust", needs: ["/usr/bin/rustc"]),
     Workload(name: "java", needs: ["/usr/bin/javac"]),
+    Workload(name: "chromium", needs: ["/usr/bin/chromium"]),
     Workload(name: "postgres", needs: ["/usr/lib/postgresql/15/bin/initdb"]),
     Workload(name: "sqlite", needs: ["/usr/bin/sqlite3", "/usr/bin/python3"]),
     Workload(name: "tools", needs: ["/usr/bin/openssl", "/usr/bin/curl", "/usr/bin/getfattr", "/usr/bin/tclsh"]),

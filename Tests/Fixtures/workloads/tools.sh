@@ -18,7 +18,7 @@ timeout 0.1 sleep 50; echo $?; nice -n 5 nice; env -i /usr/bin/env; mkfifo p; ca
 dd if=/dev/zero of=z bs=1M count=20 status=none; cp --sparse=always z z2; stat -c '%s %b' z2; truncate -s 10G t; stat -c '%s %b' t
 ln n h; stat -c %h n; install -m 700 -d x/y; stat -c %a x x/y; split -n 3 n; ls x??; touch -d @5 q; stat -c %Y q; date -d @5 -u
 tee q1 q2 <n | md5sum; comm -12 n n | wc -l; join n n | wc -l; shuf -n 3 n | wc -l; tac n | head -1; setfattr -n user.a -v b n; getfattr -n user.a n
-id; whoami; nproc; getent passwd root; getent hosts localhost; tty; ps -e -o comm= | grep -vx init | sort -u; pgrep -c bash; free | wc -l; uptime | wc -l
+id; whoami; nproc; ls /proc/$$/task | wc -l; sed -n 's/^Threads:\t//p' /proc/$$/status; getent passwd root; getent hosts localhost; tty; ps -e -o comm= | grep -vx init | sort -u; pgrep -c bash; free | wc -l; uptime | wc -l
 ip -br addr | awk '{print $1, $3}'; ip route; findmnt -n / -o TARGET; cut -c1-13 /proc/version; ulimit -a | wc -l; umask; lsblk >/dev/null 2>&1; echo $?
 flock lk echo locked; ionice; setsid -w echo setsid; getconf ARG_MAX PAGESIZE; sysctl kernel.ostype; fuser n; echo $?; ss -ltn | wc -l
 echo '#!/nowhere' >bad; chmod 755 bad; ./bad; echo $?; echo 'echo ran $0' >plain; chmod 755 plain; ./plain; printf '\177ELF' >elf; chmod 755 elf; ./elf; echo $?
