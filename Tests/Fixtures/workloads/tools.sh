@@ -15,7 +15,7 @@ seq 100000 >n; for z in gzip bzip2 xz; do $z -c n >n.z; $z -dc n.z | cmp - n && 
 find /usr/share/common-licenses | sort | sha256sum; grep -rl GNU /usr/share/common-licenses | wc -l; du -s n | cut -f1; df /tmp | wc -l
 ls -goR /etc/apt | sha256sum; stat -f -c %T /tmp /proc /sys /dev/shm
 timeout 0.1 sleep 50; echo $?; nice -n 5 nice; env -i /usr/bin/env; mkfifo p; cat p & echo fifo >p; wait
-dd if=/dev/zero of=z bs=1M count=20 status=none; cp --sparse=always z z2; stat -c '%s %b' z2; truncate -s 10G t; stat -c '%s %b' t
+dd if=/dev/zero of=z bs=1M count=20 status=none; cp --sparse=always z z2; stat -c '%s %b' z2; truncate -s 3G t; stat -c '%s %b' t
 ln n h; stat -c %h n; install -m 700 -d x/y; stat -c %a x x/y; split -n 3 n; ls x??; touch -d @5 q; stat -c %Y q; date -d @5 -u
 tee q1 q2 <n | md5sum; comm -12 n n | wc -l; join n n | wc -l; shuf -n 3 n | wc -l; tac n | head -1; setfattr -n user.a -v b n; getfattr -n user.a n
 id; whoami; nproc; ls /proc/$$/task | wc -l; sed -n 's/^Threads:\t//p' /proc/$$/status; getent passwd root; getent hosts localhost; tty; ps -e -o comm= | grep -vx init | sort -u; pgrep -c bash; free | wc -l; uptime | wc -l
