@@ -23,7 +23,8 @@ public final class FileLocks {
 
   /// - Returns: a lock of somebody else that stands in the way.
   public func conflict(_ owner: ObjectIdentifier?, isExclusive: Bool, _ range: ClosedRange<Int64>) -> RangeLock? {
-    all.first { $0.owner != owner && ($0.isExclusive || isExclusive) && $0.range.overlaps(range) }
+    ranges.lazy.filter { $0.owner != owner && ($0.isExclusive || isExclusive) && $0.range.overlaps(range) }
+      .min { $0.range.lowerBound < $1.range.lowerBound }
   }
 
   /// Takes a range, what the owner had of it before changed.

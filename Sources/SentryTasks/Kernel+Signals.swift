@@ -59,20 +59,26 @@ extension Kernel {
   public func look(at group: ThreadGroup) {
     if !group.signalQueue.isEmpty { group.signalQueue.wake(.readable) }
     var isFirst = true
+    // Asked of the host once, and not by each of very many threads about all others.
+    var isStopping: Bool?
     for task in group.tasks {
-      if task.parked != nil { look(at: task, isChosen: isFirst) }
+      if task.parked != nil { look(at: task, isChosen: isFirst, &isStopping) }
       // A signal for the whole process goes to the first thread that does not block it (complete_signal, kernel/signal.c).
       isFirst = false
     }
   }
 
-  private func look(at task: Task, isChosen: Bool) {
+  private func look(at task: Task, isChosen: Bool, _ someStopped: inout Bool?) {
     if task.parked?.isAsleep == false {
       task.parked?.wasPassedOver = true
       return
     }
     let status = host.status(task)
-    let isStopping = !isChosen && task.group.tasks.contains { $0 !== task && host.isStopped($0) }
+    var isStopping = false
+    if !isChosen {
+      isStopping = someStopped ?? task.group.tasks.contains { host.isStopped($0) }
+      someStopped = isStopping
+    }
     let all = status.pending.union(
       isChosen || leaderBlocks(status.sharedPending, task) ? status.sharedPending : SignalBits())
     var blocked = status.blocked

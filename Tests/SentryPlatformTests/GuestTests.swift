@@ -81,15 +81,14 @@ struct GuestTests {
 
   @Test(
     "who races every buffer, jumps into the stub or takes all there is hurts itself alone",
-    arguments: ["racer", "glutton"],
-    policies)
-  func greedy(name: String, options: [String]) throws {
-    let program = try GuestProgram("platform/\(name)")
+    arguments: [["racer"], ["glutton", "0"], ["glutton", "1"], ["glutton", "2"]], policies)
+  func greedy(words: [String], options: [String]) throws {
+    let program = try GuestProgram("platform/\(words[0])")
     // Outside of the root: what nobody was granted.
     let canary = program.root + "/../canary"
     try Data("as it was".utf8).write(to: URL(fileURLWithPath: canary))
     let before = try FileManager.default.subpathsOfDirectory(atPath: program.root).sorted()
-    let run = try program.inSentry(["sentry"], options: options)
+    let run = try program.inSentry(["sentry"] + words.dropFirst(), options: options)
     #expect(run.status == 0 && run.error.isEmpty && run.output.contains("ok "), "\(run)")
     #expect(FileManager.default.contents(atPath: canary) == Data("as it was".utf8))
     #expect(try FileManager.default.subpathsOfDirectory(atPath: program.root).sorted() == before)
