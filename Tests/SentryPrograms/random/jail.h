@@ -18,6 +18,14 @@ static void put(pid_t process, const char *name, const char *text) {
   must(write(file, text, strlen(text)), path);
   close(file);
 }
+// As a container begins with, in both worlds.
+static void keep_capabilities(void) {
+  uint64_t kept = 0xa80425fb;
+  for (int i = 0; i < 64; i++) if (!(kept >> i & 1) && prctl(PR_CAPBSET_READ, i) == 1) must(prctl(PR_CAPBSET_DROP, i), "bounding");
+  struct { uint32_t version, process; } header = {0x20080522, 0};
+  uint32_t sets[6] = {(uint32_t)kept, (uint32_t)kept, 0, kept >> 32, kept >> 32, 0};
+  must(syscall(SYS_capset, &header, sets), "capset");
+}
 // Goes on in the jail; the process that called waits there and ends as it does.
 static void enter(const char *folder) {
   int ready[2];
@@ -45,9 +53,4 @@ static void enter(const char *folder) {
   must(chdir("/"), "chdir");
   for (const char *const *name = (const char *const[]){"/bin", "/dev", "/etc", "/proc", "/sys", "/tmp", NULL}; *name; name++) must(mkdir(*name, 0755), *name);
   must(mount("tmpfs", "/tmp", "tmpfs", 0, "size=64m,mode=1777"), "/tmp");
-  uint64_t kept = 0xa80425fb;
-  for (int i = 0; i < 64; i++) if (!(kept >> i & 1) && prctl(PR_CAPBSET_READ, i) == 1) must(prctl(PR_CAPBSET_DROP, i), "bounding");
-  struct { uint32_t version, process; } header = {0x20080522, 0};
-  uint32_t sets[6] = {(uint32_t)kept, (uint32_t)kept, 0, kept >> 32, kept >> 32, 0};
-  must(syscall(SYS_capset, &header, sets), "capset");
 }

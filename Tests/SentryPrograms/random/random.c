@@ -130,6 +130,7 @@ int main(int argc, char **argv) {
     argv += 2, argc -= 2;
   }
   if (argc < 4) return 2;
+  keep_capabilities();
   long first = atol(argv[1]), count = atol(argv[2]), length = atol(argv[3]);
   said = mmap(NULL, sizeof *said, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   sigset_t ends;
