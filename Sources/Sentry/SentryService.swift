@@ -39,15 +39,15 @@ final class SentryService {
   init(_ process: SentryProcess) throws(WallError) {
     bundle = process.bundle
     do throws(SystemError) {
-      try HostFiles.prepare()
+      let whole = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
+      let hasClone3 = GuestSpace.shutUserNamespaces(whole.descriptor.rawValue)
+      let folder = try Self.processes()
+      try HostFiles.prepare(processes: folder.rawValue)
       HostProcessors.prepare()
       // What guests have open is open here too.
       let files = UInt64(try ResourceLimits.get(ResourceLimits.openFiles).rlim_max)
       try ResourceLimits.set(ResourceLimits.openFiles, soft: files, hard: files)
       signals = try SignalForwarder()
-      let processes = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
-      let folder = FileDescriptor(owning: processes.release())
-      let hasClone3 = GuestSpace.shutUserNamespaces(folder.rawValue)
       let space = try GuestSpace(
         processes: folder,
         filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug, hasClone3: hasClone3),
@@ -73,6 +73,13 @@ final class SentryService {
     Pipe.serve(special)
     TerminalDirectory.serve(special, kernel.terminals)
     if let bridge { signals.resized = { [unowned bridge] in bridge.copySize() } }
+  }
+
+  /// A procfs of processes alone (subset=pid, Linux 5.8): no descriptor that the sentry keeps leads to the machine's settings.
+  private static func processes() throws(SystemError) -> FileDescriptor {
+    let context = try FileSystemContext("proc")
+    try context.set("subset", "pid")
+    return FileDescriptor(owning: try context.mount([.noSetUserID, .noDevices, .noExecute]).release())
   }
 
   /// Joins a terminal of the host's, which is made raw, to a new one of the guests'.

@@ -7,11 +7,12 @@ public enum HostFiles {
   private nonisolated(unsafe) static var opened: Int32 = -1
 
   /// Keeps what is needed of /proc before the sentry loses it, and takes the process's umask away.
-  public static func prepare() throws(SystemError) {
+  /// - Parameter processes: the root of a procfs; nil is the one at /proc, from whose folders there is a way to all of it.
+  public static func prepare(processes: Int32? = nil) throws(SystemError) {
     // SAFETY: the sentry has one thread; tests that race here open it twice at worst.
     if unsafe opened >= 0 { return }
-    let result = "/proc/self/fd".withPathAddress {
-      systemCall(Int(SYS_openat), word(AT_FDCWD), $0, UInt(O_PATH | O_DIRECTORY | O_CLOEXEC))
+    let result = (processes == nil ? "/proc/self/fd" : "self/fd").withPathAddress {
+      systemCall(Int(SYS_openat), word(processes ?? AT_FDCWD), $0, UInt(O_PATH | O_DIRECTORY | O_CLOEXEC))
     }
     unsafe opened = Int32(try checked("open", "/proc/self/fd", result))
     try HostRandom.prepare()

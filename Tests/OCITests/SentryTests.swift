@@ -78,6 +78,16 @@ struct SentryTests {
     #expect(own["CapEff"] == "000000000000001b" && own["CapPrm"] == "000000000000001b", "\(own)")
     #expect(own["Seccomp"] == "2" && own["NoNewPrivs"] == "1")
     #expect(own["Uid"]?.split(separator: "\t").first.flatMap { Int($0) } ?? 0 >= 65536, "\(own)")
+    // No descriptor of its leads to settings of the machine that may be written, by whichever way up.
+    let folder = "/proc/\(sentry)/fd"
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+      for way in ["", "/..", "/../..", "/../../.."] {
+        for place in ["sys/kernel/core_pattern", "proc/sys/kernel/core_pattern"] {
+          let path = "\(folder)/\(name)\(way)/\(place)"
+          #expect(!FileManager.default.isWritableFile(atPath: path), "\(path)")
+        }
+      }
+    }
     for pid in ProcessTable.descendants(of: Int32(sentry)) {
       let guest = try status(pid)
       #expect(guest["CapEff"] == "0000000000000000" && guest["Seccomp"] == "2", "\(guest)")
