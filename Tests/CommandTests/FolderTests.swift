@@ -18,7 +18,7 @@ struct FolderTests {
 
   /// $W is the wall, $B the command with its root, $D a new folder.
   private static let prelude = """
-    mkdir -p "$D/d"; cd "$D"; echo hello > a; echo gone > g; echo deep > d/x; ln -s a l; chmod 640 d/x
+    umask 022; mkdir -p "$D/d"; cd "$D"; echo hello > a; echo gone > g; echo deep > d/x; ln -s a l; chmod 640 d/x
     state() { find "$D" -mindepth 1 -printf '%P %y %m %u %s %l\\n' | grep -v '^d d\\|^n d' | sort; cat "$D/a"; }
 
     """
