@@ -1,3 +1,4 @@
+import CLinux
 import Linux
 
 /// Memory as sysinfo(2) and /proc/meminfo tell it: the sandbox's limit where it has one, else the host's whole, of which the guests hold
@@ -7,30 +8,24 @@ public struct MachineMemory: Equatable, Sendable {
   public var free: UInt64
 
   public static func now(_ kernel: Kernel) -> MachineMemory {
-    let (host, unused) = told(kernel.host.machineContents("meminfo"))
-    guard let limit = kernel.memoryLimit, limit < host || host == 0 else {
-      return MachineMemory(total: host, free: unused)
-    }
+    let total = min(host, kernel.memoryLimit ?? .max)
     var used: UInt64 = 0
     for group in kernel.groups.values where !group.traits.hasEnded {
       used &+= HostStatus(kernel.host.contents(group.hostID, "status", limit: 8192)).values.resident &* 1024
     }
-    return MachineMemory(total: limit, free: limit > used ? limit - used : 0)
+    return MachineMemory(total: total, free: total > used ? total - used : 0)
   }
-}
 
-extension MachineMemory {
-  /// MemTotal and MemFree of proc_meminfo(5).
-  private static func told(_ text: [UInt8]) -> (total: UInt64, free: UInt64) {
-    var (total, free) = (UInt64(0), UInt64(0))
-    for line in text.split(separator: 0x0a).prefix(8) {
-      let words = line.split(separator: 0x20)
-      guard words.count > 1 else { continue }
-      if words[0].elementsEqual("MemTotal:".utf8) { total = HostStatus.decimal(words[1]) &* 1024 }
-      if words[0].elementsEqual("MemFree:".utf8) { free = HostStatus.decimal(words[1]) &* 1024 }
-    }
-    return (total, free)
-  }
+  /// Looks while the sentry may still ask.
+  public static func prepare() { _ = host }
+
+  /// The host's whole memory, as it was when it was first asked for.
+  private static let host: UInt64 = {
+    var info = CLinux.sysinfo()
+    // SAFETY: sysinfo fills one struct.
+    _ = unsafe withUnsafeMutablePointer(to: &info) { systemCall(Int(SYS_sysinfo), UInt(bitPattern: $0)) }
+    return UInt64(info.totalram) &* UInt64(max(1, info.mem_unit))
+  }()
 }
 
 /// The load averages in units of 1/65536 (SI_LOAD_SHIFT): the guests' runnable threads, looked at when asked, over 1, 5 and 15 minutes.
