@@ -71,7 +71,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = [], pure: Bool
   .target(
     name: name, dependencies: dependencies,
     swiftSettings: strict + (pure || servesGuests(name) ? sanitize : [])
-      + (linkedIntoImmure.contains(name) ? typesByCalls : []))
+      + (linkedIntoImmure.contains(name) || name.hasPrefix("Sentry") ? typesByCalls : []))
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: strict)

@@ -61,6 +61,7 @@ run=("$immure" run --quiet --root "$work/root")
 trace ++ "${run[@]}" -- /bin/true
 trace ++ "${run[@]}" --wall jail -- /bin/true
 trace ++ "${run[@]}" -d -- /bin/true
+trace ++ "${run[@]}" --wall sentry -- /bin/true
 trace ++ "${runtime[@]}" create --bundle "$work/created" "$id.created" ++ "${runtime[@]}" start "$id.created" \
   ++ "${runtime[@]}" state "$id.created" ++ "${runtime[@]}" exec "$id.created" /program \
   ++ "${runtime[@]}" kill "$id.created" KILL ++ "${runtime[@]}" delete --force "$id.created" \

@@ -27,7 +27,9 @@ final class ControlSocket: Waiter {
     try FileDescriptor.setNonBlocking(listener, true)
     super.init()
     queue.add(self, for: .readable)
-    do throws(Errno) { try events.watch(listener, queue) } catch { throw SystemError("epoll", "control", error) }
+    do throws(Errno) { try events.watch(listener, queue, isUrgent: false) } catch {
+      throw SystemError("epoll", "control", error)
+    }
   }
 
   override func wake(_ told: PollEvents) {
@@ -70,7 +72,7 @@ final class ControlSocket: Waiter {
         throw error.errno
       }
       queue.add(self)
-      try socket.events.watch(connection.rawValue, queue)
+      try socket.events.watch(connection.rawValue, queue, isUrgent: false)
     }
 
     /// One that was readable at once is told so by the first wait.
@@ -99,7 +101,7 @@ final class ExecReplies: Waiter {
     super.init()
     do throws(SystemError) { try FileDescriptor.setNonBlocking(socket.rawValue, true) } catch { throw error.errno }
     queue.add(self)
-    try events.watch(socket.rawValue, queue)
+    try events.watch(socket.rawValue, queue, isUrgent: false)
   }
 
   func tell(_ reply: InitReply) {

@@ -38,6 +38,7 @@ package struct SentryFilter {
     Row(
       ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
     Row(["ptrace", "wait4"], "delivers a signal that only a waiting call's mask lets through (ppoll(2))"),
+    Row(["setitimer", "rt_sigreturn"], "ticks while guests' calls come thick, at which all else is looked at"),
     Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
     Row(["shmget", "shmctl"], "System V's shared memory, in the namespace that only guests are in besides"),
     Row(["accept4", "recvmsg", "sendmsg"], "what commands outside ask and are told; the guests' internet sockets"),
@@ -45,7 +46,7 @@ package struct SentryFilter {
       [
         "socket", "bind", "listen", "connect", "getsockname", "getpeername", "getsockopt", "setsockopt", "shutdown",
       ], "the guests' internet sockets, in the sentry's own network namespace"),
-    Row(["futex", "clock_gettime", "exit_group"], "the sentry's own, and what guests ask of them"),
+    Row(["clock_gettime", "exit_group"], "the sentry's own, and what guests ask of them"),
   ]
   static let writableFolders: [Row] = [
     Row(["mknodat", "symlinkat", "renameat2"], "names in writable folders"),
@@ -54,11 +55,14 @@ package struct SentryFilter {
       "what is kept of files in writable folders"
     ),
   ]
-  /// What libraries do where they can and do without where they cannot: growing a block of memory in place, giving pages back. And
-  /// what only writable folders want, where there are none.
+  /// What libraries do where they can and do without where they cannot: growing a block of memory in place, giving pages back, waking
+  /// threads that there are none of (pthread_once(3)). And what only writable folders want, where there are none.
   private var refused: [ProfileRule] {
     let kept = hasWritableFolders ? [] : [ProfileRule(Self.writableFolders.flatMap(\.names), .errno(UInt16(EROFS)))]
-    return [ProfileRule(["mremap", "madvise", "mprotect"], .errno(UInt16(ENOMEM)))] + kept
+    return [
+      ProfileRule(["mremap", "madvise", "mprotect"], .errno(UInt16(ENOMEM))),
+      ProfileRule(["futex"], .errno(UInt16(EINVAL))),
+    ] + kept
   }
 
   package func compiled() throws(SystemError) -> SeccompFilter {

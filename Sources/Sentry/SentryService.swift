@@ -55,7 +55,7 @@ final class SentryService {
         programIsFirst: !bundle.usesInit, by: Interception.available ?? .tracing)
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
-        try kernel.hostEvents.watch(signals.descriptor, signals.queue)
+        try kernel.hostEvents.watch(signals.descriptor, signals.queue, isUrgent: false)
         if let host = process.terminal { bridge = try Self.bridge(FileDescriptor(owning: host), kernel) }
       } catch {
         throw SystemError("epoll", "", error)
@@ -218,6 +218,7 @@ final class SentryService {
     guard let main else { return }
     hasBegun = true
     signals.forward(to: main)
+    platform.alarmed = { [unowned self] in signals.forward(SIGALRM) }
   }
 
   /// A further program.
@@ -296,7 +297,7 @@ final class SignalForwarder: Waiter {
   }
 
   override func wake(_ events: PollEvents) {
-    guard let target else { return }
+    if target == nil { return }
     // The descriptor never blocks; whatever fails leaves nothing to forward.
     while let signal = (try? SignalSet.next(descriptor)) ?? nil {
       if signal == SIGCHLD { continue }
@@ -304,9 +305,14 @@ final class SignalForwarder: Waiter {
         resized()
         continue
       }
-      // The program may just have ended.
-      do throws(Errno) { try target.kernel.send(signal, to: target) } catch {}
+      forward(signal)
     }
+  }
+
+  func forward(_ signal: Int32) {
+    guard let target else { return }
+    // The program may just have ended.
+    do throws(Errno) { try target.kernel.send(signal, to: target) } catch {}
   }
 }
 

@@ -18,7 +18,7 @@ extension SentryWall {
         lacks.append(
           Lack("this kernel has no mount_setattr (Linux 5.12)", remedy: "boot a newer kernel, or use --wall jail"))
       }
-      if case .refused(let lack) = host.userNamespaces { lacks.append(lack) }
+      if let lack = Self.namespaceLack(on: host) { lacks.append(lack) }
       if !lacks.isEmpty { return .missing(lacks) }
       var notes: [String] = []
       if !Cgroup.canMake(.memory) || !Cgroup.canMake(.pids) {
@@ -35,5 +35,13 @@ extension SentryWall {
         Lack("the sentry knows the system calls of x86-64 only", remedy: "use --wall container")
       ])
     #endif
+  }
+
+  /// As root without a filter around nothing refuses them but what the raising itself then tells; else a child tries, which costs as much as
+  /// the rest of a start: its namespaces' end is waited for.
+  private static func namespaceLack(on host: Host) -> Lack? {
+    if host.isRoot, !Identity.hasSeccompFilter { return nil }
+    if case .refused(let lack) = host.userNamespaces { return lack }
+    return nil
   }
 }

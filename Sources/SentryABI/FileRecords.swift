@@ -17,27 +17,44 @@ public struct StatusRecord: Equatable, Sendable, BitwiseCopyable {
   public var born = TimeSpec(seconds: 0, nanoseconds: 0)
   public init() {}
 
-  /// struct stat (arch/x86/include/uapi/asm/stat.h), 144 bytes.
-  public var stat: [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(144)
-    bytes.append(little: device)
-    bytes.append(little: inode)
-    bytes.append(little: UInt64(links))
-    bytes.append(little: mode)
-    bytes.append(little: user)
-    bytes.append(little: group)
-    bytes.append(little: UInt32(0))
-    bytes.append(little: special)
-    bytes.append(little: UInt64(bitPattern: size))
-    bytes.append(little: UInt64(blockSize))
-    bytes.append(little: blocks)
-    for time in [accessed, modified, changed] {
-      bytes.append(little: UInt64(bitPattern: time.seconds))
-      bytes.append(little: UInt64(bitPattern: time.nanoseconds))
+  /// struct stat (arch/x86/include/uapi/asm/stat.h): 144 bytes, in its order and without gaps.
+  public struct KernelStatus: Sendable, BitwiseCopyable {
+    public var device: UInt64
+    public var inode: UInt64
+    public var links: UInt64
+    public var mode: UInt32
+    public var user: UInt32
+    public var group: UInt32
+    private var padding: UInt32 = 0
+    public var special: UInt64
+    public var size: Int64
+    public var blockSize: UInt64
+    public var blocks: UInt64
+    public var accessed: TimeSpec
+    public var modified: TimeSpec
+    public var changed: TimeSpec
+    private var reserved: (UInt64, UInt64, UInt64) = (0, 0, 0)
+
+    init(_ record: StatusRecord) {
+      device = record.device
+      inode = record.inode
+      links = UInt64(record.links)
+      mode = record.mode
+      user = record.user
+      group = record.group
+      special = record.special
+      size = record.size
+      blockSize = UInt64(record.blockSize)
+      blocks = record.blocks
+      accessed = record.accessed
+      modified = record.modified
+      changed = record.changed
     }
-    bytes.append(contentsOf: repeatElement(0, count: 24))
-    return bytes
+  }
+  public var kernelStatus: KernelStatus { KernelStatus(self) }
+  public var stat: [UInt8] {
+    // SAFETY: a struct without gaps, copied while it lives.
+    unsafe withUnsafeBytes(of: kernelStatus) { unsafe [UInt8]($0) }
   }
 
   /// STATX_BASIC_STATS and STATX_BTIME (linux/stat.h).

@@ -18,17 +18,14 @@ extension [UInt8] {
   public func little32(_ at: Int) -> UInt32 { UInt32(little16(at)) | UInt32(little16(at + 2)) << 16 }
   public func little64(_ at: Int) -> UInt64 { UInt64(little32(at)) | UInt64(little32(at + 4)) << 32 }
 
-  public mutating func append(little value: UInt16) {
-    append(UInt8(truncatingIfNeeded: value))
-    append(UInt8(truncatingIfNeeded: value >> 8))
-  }
-  public mutating func append(little value: UInt32) {
-    append(little: UInt16(truncatingIfNeeded: value))
-    append(little: UInt16(truncatingIfNeeded: value >> 16))
-  }
-  public mutating func append(little value: UInt64) {
-    append(little: UInt32(truncatingIfNeeded: value))
-    append(little: UInt32(truncatingIfNeeded: value >> 32))
+  public mutating func append(little value: UInt16) { append(bytesOf: value.littleEndian) }
+  public mutating func append(little value: UInt32) { append(bytesOf: value.littleEndian) }
+  public mutating func append(little value: UInt64) { append(bytesOf: value.littleEndian) }
+
+  @inline(__always)
+  private mutating func append<Number: FixedWidthInteger & BitwiseCopyable>(bytesOf value: Number) {
+    // SAFETY: the bytes of an integer, copied while it lives.
+    unsafe Swift.withUnsafeBytes(of: value) { unsafe append(contentsOf: $0) }
   }
 }
 

@@ -40,16 +40,22 @@ public struct CallRow: Sendable {
 /// Every system call that the sentry knows, by number; what is not in it is answered with ENOSYS.
 public struct CallTable: Sendable {
   private var rows: [CallRow?] = []
+  /// Their handlers once more, by themselves: a call copies no row.
+  private var handlers: [(@Sendable (Call, Task) throws(Errno) -> Outcome)?] = []
   public init(_ lists: [[CallRow]]) {
     for row in lists.joined() {
       while rows.count <= Int(row.number) { rows.append(nil) }
       precondition(rows[Int(row.number)] == nil, "two rows for one call")
       rows[Int(row.number)] = row
     }
+    handlers = rows.map { $0?.handler }
   }
 
   public subscript(number: Int32) -> CallRow? {
     number >= 0 && Int(number) < rows.count ? rows[Int(number)] : nil
+  }
+  public func handler(_ number: Int32) -> (@Sendable (Call, Task) throws(Errno) -> Outcome)? {
+    number >= 0 && Int(number) < handlers.count ? handlers[Int(number)] : nil
   }
   public var all: [CallRow] { rows.compactMap { $0 } }
 }

@@ -26,7 +26,10 @@ extension Task {
   func start(_ directory: GuestWord, _ path: [UInt8]) throws(Errno) -> Path? {
     // An empty path is none before the directory is looked at (getname of fs/namei.c).
     if path.isEmpty { throw .noEntry }
-    if directory.int32 == PathFlags.currentDirectory || path.first == UInt8(ascii: "/") { return nil }
+    return try start(directory, isAbsolute: path.first == UInt8(ascii: "/"))
+  }
+  private func start(_ directory: GuestWord, isAbsolute: Bool) throws(Errno) -> Path? {
+    if directory.int32 == PathFlags.currentDirectory || isAbsolute { return nil }
     let file = try descriptors.file(directory.int32)
     guard let place = file.path else { throw .notDirectory }
     return place
@@ -47,9 +50,36 @@ extension Task {
       }
       return try walk.find(path, from: try start(directory, path), followsLast: flags & PathFlags.noFollow == 0)
     }
-    let path = try text(address)
-    defer { asked(for: path, followsLast: flags & PathFlags.noFollow == 0) }
-    return try walk.find(path, from: try start(directory, path), followsLast: flags & PathFlags.noFollow == 0)
+    return try find(directory, address, followsLast: flags & PathFlags.noFollow == 0)
+  }
+
+  /// A path that was walked lately is compared where it was read; others become an array and are walked.
+  private func find(_ directory: GuestWord, _ address: GuestAddress, followsLast: Bool) throws(Errno) -> Path {
+    var walked: [UInt8] = []
+    let walk = walk
+    let known = try unsafe withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) {
+      (bytes) throws(Errno) -> Path? in
+      // Never past the end of a page: the next one may not be there.
+      let room = min(256, 4096 - Int(address.bits & 4095))
+      let count = try unsafe memory.read(address, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<room]))
+      // SAFETY: `count` bytes were read into the allocation.
+      let text = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<count])
+      guard let end = unsafe text.firstIndex(of: 0) else { return nil }
+      let path = unsafe UnsafeRawBufferPointer(rebasing: text[..<end])
+      if unsafe path.isEmpty { throw .noEntry }
+      if let place = try unsafe walk.known(
+        path, from: try start(directory, isAbsolute: path[0] == UInt8(ascii: "/")), followsLast: followsLast)
+      {
+        if kernel.board != nil { asked(for: unsafe [UInt8](path), followsLast: followsLast) }
+        return place
+      }
+      walked = unsafe [UInt8](path)
+      return nil
+    }
+    if let known { return known }
+    if walked.isEmpty { walked = try text(address) }
+    defer { asked(for: walked, followsLast: followsLast) }
+    return try walk.find(walked, from: try start(directory, walked), followsLast: followsLast)
   }
 
   /// Of a descriptor, for calls like fchmod(2): not one that was opened with O_PATH.

@@ -12,7 +12,7 @@ enum StatusCalls {
     },
     CallRow(5, "fstat") { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
-      try task.memory.store(try record(of: file).stat, at: call.arguments.1.address)
+      try task.memory.store(try record(of: file).kernelStatus, at: call.arguments.1.address)
       task.askedStatus(of: file, call.arguments.0.int32)
       return .zero
     },
@@ -25,7 +25,7 @@ enum StatusCalls {
       let known = PathFlags.noFollow | PathFlags.noAutomount | PathFlags.emptyPath
       guard flags & ~known == 0 else { throw .invalid }
       let record = try status(call.arguments.0, call.arguments.1.address, flags, task).record
-      try task.memory.store(record.stat, at: call.arguments.2.address)
+      try task.memory.store(record.kernelStatus, at: call.arguments.2.address)
       return .zero
     },
     CallRow(332, "statx") { (call, task) throws(Errno) in try statx(call, task) },
@@ -69,7 +69,7 @@ enum StatusCalls {
 
   private static func status(_ place: Path, _ address: GuestAddress, _ task: Task) throws(Errno) -> Outcome {
     guard let inode = place.inode else { throw .noEntry }
-    try task.memory.store(try record(inode).stat, at: address)
+    try task.memory.store(try record(inode).kernelStatus, at: address)
     return .zero
   }
 
@@ -91,7 +91,7 @@ enum StatusCalls {
 
   private static func isEmpty(_ path: GuestAddress, _ task: Task) throws(Errno) -> Bool {
     if path.isNull { return true }
-    return try task.text(path).isEmpty
+    return try task.memory.load(path, as: UInt8.self) == 0
   }
 
   private static func statx(_ call: Call, _ task: Task) throws(Errno) -> Outcome {

@@ -46,10 +46,12 @@ public enum HostFiles {
   /// A name as a call takes it: at most 255 bytes and a NUL.
   @discardableResult
   static func withName<R>(_ name: [UInt8], _ body: (UInt) throws(Errno) -> R) throws(Errno) -> R {
-    let bytes = name + [0]
-    // SAFETY: the address is used by one system call inside `body`, while the array lives.
-    return try unsafe bytes.span.withUnsafeBytes { (bytes) throws(Errno) -> R in
-      try body(UInt(bitPattern: bytes.baseAddress))
+    // SAFETY: the address is used by one system call inside `body`, while the allocation lives; it holds the name and a NUL.
+    return try unsafe withUnsafeTemporaryAllocation(byteCount: name.count + 1, alignment: 1) {
+      (bytes) throws(Errno) -> R in
+      unsafe bytes.copyBytes(from: name)
+      unsafe bytes[name.count] = 0
+      return try body(UInt(bitPattern: bytes.baseAddress))
     }
   }
 

@@ -157,8 +157,16 @@ final class MemoryContents {
     if mode < 2 { try expect(offset &+ length, offset) }
     let descriptor = try becomeFile()
     if mode == 3 { hasHoles = true }
-    try HostFiles.allocate(descriptor, mode, offset, length)
-    settle(descriptor)
+    defer { settle(descriptor) }
+    // In pieces: a signal, as the sentry's own ticks are, makes tmpfs give up the whole of one, and a long one would never end.
+    var done: Int64 = 0
+    while done < length {
+      let piece = mode == 3 ? length : min(length - done, 1 << 20)
+      do throws(Errno) {
+        try HostFiles.allocate(descriptor, mode, offset &+ done, piece)
+        done += piece
+      } catch  where error == .interrupted {}
+    }
   }
 
   /// lseek(2) with SEEK_DATA (3) and SEEK_HOLE (4).

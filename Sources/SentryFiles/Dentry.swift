@@ -10,6 +10,8 @@ public final class Dentry {
   /// The name was taken away while the file is still in use.
   public private(set) var isRemoved = false
   private var children: [[UInt8]: Dentry] = [:]
+  /// A path that leads to it, or begins at it, is remembered (PathCache).
+  var isKept = false
   /// Mounts on it, in any mount of its file system.
   var mounts = 0
 
@@ -33,6 +35,7 @@ public final class Dentry {
 
   /// A path may be deeper than a stack: parents that nobody else holds go one after the other.
   deinit {
+    if isKept { PathCache.changed() }
     var above = parent
     parent = nil
     while above != nil, isKnownUniquelyReferenced(&above) {
@@ -72,6 +75,7 @@ public final class Dentry {
   func become(_ inode: Inode) {
     self.inode = inode
     if let parent, parent.children[name] !== self {
+      PathCache.changed()
       parent.children[name]?.drop()
       parent.keep(self)
     }
@@ -79,6 +83,7 @@ public final class Dentry {
 
   /// Its name is gone; who has it open keeps it.
   func removed() {
+    PathCache.changed()
     isRemoved = true
     drop()
   }
@@ -91,6 +96,7 @@ public final class Dentry {
 
   /// rename(2): what had the new name is gone.
   func move(to directory: Dentry, _ newName: [UInt8]) {
+    PathCache.changed()
     drop()
     directory.children[newName]?.removed()
     parent = directory
@@ -100,6 +106,7 @@ public final class Dentry {
 
   /// RENAME_EXCHANGE.
   func exchange(with other: Dentry) {
+    PathCache.changed()
     let (place, name) = (parent, name)
     drop()
     other.drop()

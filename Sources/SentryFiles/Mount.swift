@@ -60,7 +60,10 @@ public final class Mount {
   }
 
   // Names hold their directories and directories their names.
-  deinit { root.forget() }
+  deinit {
+    PathCache.changed()
+    root.forget()
+  }
 
   /// What is mounted on a place of this mount.
   func covering(_ dentry: Dentry) -> Mount? {
@@ -77,6 +80,8 @@ public final class MountNamespace {
   public private(set) var mounts: [Mount]
   /// Opens devices and FIFOs.
   public let special: SpecialFiles
+  /// Paths that were walked lately.
+  let paths = PathCache()
 
   /// What all namespaces of one sandbox have together.
   private final class Common {
@@ -145,6 +150,7 @@ public final class MountNamespace {
     place.mount.children[ObjectIdentifier(place.dentry)] = mount
     place.dentry.mounts += 1
     answers?.change()
+    PathCache.changed()
   }
 
   /// Takes a mount from its place.
@@ -154,6 +160,7 @@ public final class MountNamespace {
     point.dentry.mounts -= 1
     mount.point = nil
     answers?.change()
+    PathCache.changed()
   }
 
   func forget(_ mount: Mount) { mounts.removeAll { $0 === mount } }

@@ -89,6 +89,7 @@ extension PathWalk {
 
   private func apply(_ change: AttributeChange, to inode: Inode, _ place: Path) throws(Errno) {
     try inode.change(change)
+    if inode.kind == .directory { PathCache.changed() }
     place.tell(FileEvent.attributes)
   }
 }

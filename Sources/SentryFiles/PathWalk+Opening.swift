@@ -17,6 +17,12 @@ extension PathWalk {
       && flags & (OpenFlags.create | OpenFlags.exclusive)
         != OpenFlags.create | OpenFlags.exclusive
     let creates = flags & OpenFlags.create != 0
+    if !creates {
+      let known = try unsafe path.span.withUnsafeBytes { (path) throws(Errno) -> Path? in
+        try unsafe self.known(path, from: start, followsLast: follows)
+      }
+      if let known { return try open(known, flags: flags) }
+    }
     let landing = try land(path, from: start, followsLast: follows, forName: creates)
     if creates {
       // What is made is no directory, whatever stands there (open_last_lookups of fs/namei.c).

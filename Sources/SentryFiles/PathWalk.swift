@@ -52,6 +52,10 @@ public struct PathWalk {
   /// - Parameter start: where a relative path begins; nil for the current directory.
   /// - Throws: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG; EXDEV by `limits`.
   public func find(_ path: [UInt8], from start: Path? = nil, followsLast: Bool = true) throws(Errno) -> Path {
+    let known = try unsafe path.span.withUnsafeBytes { (path) throws(Errno) -> Path? in
+      try unsafe self.known(path, from: start, followsLast: followsLast)
+    }
+    if let known { return known }
     let landing = try land(path, from: start, followsLast: followsLast)
     guard landing.exists else { throw .noEntry }
     return landing.place
@@ -62,6 +66,19 @@ public struct PathWalk {
   ///   followed, and a file may stand there.
   public func land(
     _ path: [UInt8], from start: Path? = nil, followsLast: Bool, forName: Bool = false
+  ) throws(Errno) -> Landing {
+    var isStable = limits.isEmpty
+    let landing = try land(path, start, followsLast, forName, &isStable)
+    // What must be a directory says so to its caller alone.
+    if isStable, !forName, landing.exists || !landing.mustBeDirectory {
+      keep(path, from: start, followsLast: followsLast, landing.place)
+    }
+    return landing
+  }
+
+  /// - Parameter isStable: false on return where another walk may end elsewhere without any call of a guest's.
+  private func land(
+    _ path: [UInt8], _ start: Path?, _ followsLast: Bool, _ forName: Bool, _ isStable: inout Bool
   ) throws(Errno) -> Landing {
     guard !path.isEmpty else { throw .noEntry }
     let origin = start ?? context.current
@@ -84,7 +101,10 @@ public struct PathWalk {
       }
       guard let directory = here.inode, directory.kind == .directory else { throw .notDirectory }
       trail?.add(directory)
-      if !directory.fileSystem.isStable { try directory.refresh() }
+      if !directory.fileSystem.isStable {
+        isStable = false
+        try directory.refresh()
+      }
       try caller.credentials.check(.execute, of: directory.attributes)
       var end = at
       while end < rest.count, rest[end] != UInt8(ascii: "/") { end += 1 }

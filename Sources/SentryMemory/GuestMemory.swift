@@ -41,6 +41,7 @@ public struct GuestMemory: Sendable {
   }
 
   /// One value, whole.
+  @inlinable
   public func load<Value: BitwiseCopyable>(_ address: GuestAddress, as type: Value.Type = Value.self) throws(Errno)
     -> Value
   {
@@ -54,6 +55,7 @@ public struct GuestMemory: Sendable {
     }
   }
 
+  @inlinable
   public func store<Value: BitwiseCopyable>(_ value: Value, at address: GuestAddress) throws(Errno) {
     var copy = value
     let count = try unsafe withUnsafeBytes(of: &copy) { (bytes) throws(Errno) -> Int in
@@ -91,6 +93,21 @@ public struct GuestMemory: Sendable {
   public func string(_ address: GuestAddress, limit: Int = 4096) throws(Errno) -> [UInt8] {
     var found: [UInt8] = []
     var at = address
+    // Most are short: so much is read at first, and what there is of it.
+    let start = try unsafe withUnsafeTemporaryAllocation(byteCount: 256, alignment: 8) {
+      (bytes) throws(Errno) -> (text: [UInt8], isWhole: Bool) in
+      let room = min(limit, 256, 4096 - Int(at.bits & 4095))
+      let count = try unsafe read(at, into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<room]))
+      // SAFETY: `count` bytes were read into the allocation.
+      let text = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<count])
+      if let end = unsafe text.firstIndex(of: 0) {
+        return unsafe ([UInt8](UnsafeRawBufferPointer(rebasing: text[..<end])), true)
+      }
+      return unsafe ([UInt8](text), false)
+    }
+    if start.isWhole { return start.text }
+    found = start.text
+    at = at.advanced(by: found.count)
     while found.count < limit {
       // Never past the end of a page: the next one may not be there.
       let piece = min(limit - found.count, 4096 - Int(at.bits & 4095))

@@ -37,6 +37,14 @@ enum GuestDoor: ~Copyable {
     }
   }
 
+  /// The next call, waited for until a tick (Ticks); nil then. Not asked of a tracer.
+  borrowing func nextUntilTick() -> Notification? {
+    switch self {
+    case .notification(let listener): listener.nextUntilTick()
+    case .tracing: nil
+    }
+  }
+
   /// Whether a call waits to be taken.
   borrowing func hasNext() -> Bool {
     switch self {

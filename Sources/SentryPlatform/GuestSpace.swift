@@ -16,11 +16,12 @@ public struct GuestSpace: ~Copyable {
 
   /// - Parameters:
   ///   - processes: the root of a procfs that shows the children of this process.
-  ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace and the IPC namespace, which the caller has with them.
+  ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace; the IPC namespace the caller has with them. A network namespace is not
+  ///     wanted: all calls of sockets are the sentry's, and it costs a millisecond.
   ///   - programIsFirst: the first program that is started is process 1.
   /// - Throws: ENOSYS where there is no stub for this machine; what the kernel lacks or the caller may not.
   public init(
-    processes: consuming FileDescriptor, namespaces: UInt64 = Namespaces.network, filter: StubFilter,
+    processes: consuming FileDescriptor, namespaces: UInt64 = 0, filter: StubFilter,
     programIsFirst: Bool = false, by interception: Interception
   ) throws(SystemError) {
     guard StubProgram.isPresent else {

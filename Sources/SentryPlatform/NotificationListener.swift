@@ -40,6 +40,16 @@ struct NotificationListener: ~Copyable {
     return result < 0 ? nil : notification
   }
 
+  /// Waits for the next call until a tick (Ticks); nil then, and where it was gone before it could be taken.
+  borrowing func nextUntilTick() -> Notification? {
+    var notification = Notification()
+    // SAFETY: as above.
+    let result = unsafe withUnsafeMutablePointer(to: &notification) { pointer in
+      unsafe immure_ticked_ioctl(Int(descriptor.rawValue), Self.receive, pointer)
+    }
+    return result < 0 ? nil : notification
+  }
+
   /// Whether a call waits to be taken.
   borrowing func hasNext() -> Bool { Readiness.now(descriptor.rawValue, POLLIN) & POLLIN != 0 }
 

@@ -57,7 +57,10 @@ extension NotificationPlatform {
     if let stale = kernel.tasks[facts.guestID] { forget(stale) }
     child.born(id: facts.guestID, hostID: thread)
     byHost[thread] = child
-    if isProcess { watch(child.group) }
+    if isProcess {
+      if facts.parent == space.keeper.pid { keepersChildren.insert(thread) }
+      watch(child.group)
+    }
   }
 
   /// A parent calls again: the process that it was making exists by now, or never will. A thread is waited for until it calls, or its process

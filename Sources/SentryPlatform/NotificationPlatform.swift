@@ -15,9 +15,16 @@ public final class NotificationPlatform: HostThreads {
   var space: GuestSpace
   let files: ProcessFiles
   /// Tasks by the sentry's number for their threads.
-  var byHost: [Int32: Task] = [:]
+  var byHost: [Int32: Task] = [:] {
+    didSet { lastCaller = nil }
+  }
+  /// Who called last, which most often is who calls next.
+  private var lastCaller: Task?
   var births: [Birth] = []
   var executions: [Execution] = []
+  private var ticks: Ticks
+  /// Looks at everything that come before calls alone are waited for again: something is about to happen.
+  private var caution = 0
   /// Taken, not yet looked at.
   private var waiting: [Notification] = []
   /// Processes by the descriptor that tells their end.
@@ -30,6 +37,8 @@ public final class NotificationPlatform: HostThreads {
   var orphanEnded = false
   /// Processes that one of their threads ends (exit_group(2)); others may still call.
   var leaving: Set<Int32> = []
+  /// Processes whose end is the keeper's to wait for: programs that it started, and those whose parents ended. By the sentry's number.
+  var keepersChildren: Set<Int32> = []
   /// Processes that ended, so that some time those are dropped of whom nobody will hear again.
   private var ends: UInt64 = 0
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
@@ -38,6 +47,8 @@ public final class NotificationPlatform: HostThreads {
   var launched: [Int32: Int32] = [:]
   /// Told of each call that ends with an error, with its row; nil costs nothing.
   public var failed: ((_ call: Call, _ error: Errno, _ row: CallRow?, _ task: Task) -> Void)?
+  /// Somebody outside sent SIGALRM, which the platform keeps for itself.
+  public var alarmed: () -> Void = {}
   /// For a thread that nothing is known of, by the guests' number; its process is killed.
   public var stray: (_ thread: Int32) -> Void = { _ in }
   public private(set) var hasEnded = false
@@ -52,6 +63,7 @@ public final class NotificationPlatform: HostThreads {
     self.table = table
     self.space = space
     files = ProcessFiles(folder: self.space.processes.rawValue)
+    ticks = try Ticks()
     super.init()
     try kernel.hostEvents.add(own: self.space.listener.number)
     try kernel.hostEvents.add(own: self.space.keeper.descriptor.rawValue)
@@ -70,6 +82,39 @@ public final class NotificationPlatform: HostThreads {
   /// One wait, and all that it brought.
   public func step() {
     lookAtReady()
+    if mayWaitForCallsAlone, let notification = space.listener.nextUntilTick() {
+      take(notification)
+    } else {
+      lookAtEverything()
+    }
+    while !waiting.isEmpty { handle(waiting.removeFirst()) }
+  }
+
+  private func take(_ notification: Notification) {
+    ticks.count()
+    handle(notification)
+  }
+
+  /// Whether nothing but a call is to be expected before the next tick.
+  private var mayWaitForCallsAlone: Bool {
+    guard ticks.areRunning, immure_has_ticked() == 0, space.listener.tracer == nil else { return false }
+    if hasSignalled {
+      hasSignalled = false
+      caution = 32
+    }
+    if caution > 0 {
+      caution -= 1
+      return false
+    }
+    guard kernel.ready.isEmpty, waiting.isEmpty, leaving.isEmpty, !kernel.hostEvents.areAwaited else { return false }
+    // A tick would be too late for it.
+    guard let next = kernel.deadlines.next else { return true }
+    return next > kernel.now &+ 8_000_000
+  }
+
+  private func lookAtEverything() {
+    ticks.settle()
+    if Ticks.takeAlarm() { alarmed() }
     var ended: [ThreadGroup] = []
     var hasCalls = false
     kernel.hostEvents.wait(milliseconds: patience) { descriptor, events in
@@ -86,9 +131,8 @@ public final class NotificationPlatform: HostThreads {
     if kernel.deadlines.next != nil { kernel.deadlines.fire(now: kernel.now) }
     // What the wait told of may have been taken since, before a signal was sent: to ask for it again would be to sleep.
     if hasCalls || space.listener.hasMore, !hasEnded, waiting.isEmpty, let notification = space.listener.next() {
-      handle(notification)
+      take(notification)
     }
-    while !waiting.isEmpty { handle(waiting.removeFirst()) }
   }
 
   /// Milliseconds until the next deadline, rounded up; -1 for ever.
@@ -116,12 +160,12 @@ public final class NotificationPlatform: HostThreads {
     served &+= 1
     if notification.thread == space.keeper.pid { return serveKeeper(notification) }
     if notification.number == StubCall.hello { return load(notification) }
-    guard let task = byHost[notification.thread] ?? bind(notification) else {
+    guard let task = caller(notification) else {
       // Its process ends this moment by another thread's call: no answer is wanted.
       return refuse(notification)
     }
-    settle(task)
-    executions.removeAll { $0.task === task }
+    if !births.isEmpty { settle(task) }
+    if !executions.isEmpty { executions.removeAll { $0.task === task } }
     if isLaunching, launches.first?.task === task, serveLaunch(notification, task) { return }
     if task.hasAftermath { task.settleAftermath() }
     if task.traits.isStrict, CallTable.isForbiddenStrictly(notification.number) {
@@ -140,16 +184,23 @@ public final class NotificationPlatform: HostThreads {
     look(task)
   }
 
+  private func caller(_ notification: Notification) -> Task? {
+    if let lastCaller, lastCaller.hostID == notification.thread { return lastCaller }
+    let task = byHost[notification.thread] ?? bind(notification)
+    lastCaller = task
+    return task
+  }
+
   /// Asks the call's handler, again where it slept.
   private func look(_ task: Task) {
     guard let parked = task.parked else { return }
-    guard let row = table[parked.call.number] else {
+    guard let handler = table.handler(parked.call.number) else {
       failed?(parked.call, .notImplemented, nil, task)
       space.listener.answer(parked.id, value: 0, error: -ENOSYS)
       return task.endCall()
     }
     do throws(Errno) {
-      switch try row.handler(parked.call, task) {
+      switch try handler(parked.call, task) {
       case .value(let value):
         if task.group.answers.isAnswerable { leadNext(parked.call, task) }
         space.listener.answer(parked.id, value: value)
@@ -161,7 +212,7 @@ public final class NotificationPlatform: HostThreads {
       }
     } catch {
       if task.group.answers.isAnswerable { leadNext(parked.call, task) }
-      failed?(parked.call, error, row, task)
+      failed?(parked.call, error, table[parked.call.number], task)
       space.listener.answer(parked.id, value: 0, error: -error.rawValue)
     }
     task.endCall()
@@ -237,6 +288,7 @@ public final class NotificationPlatform: HostThreads {
   /// The task's thread is no more.
   func forget(_ task: Task) {
     if byHost[task.hostID] === task { byHost[task.hostID] = nil }
+    if lastCaller === task { lastCaller = nil }
     executions.removeAll { $0.task === task }
     task.leave()
   }
@@ -280,11 +332,17 @@ public final class NotificationPlatform: HostThreads {
     group.answers.leave()
     for task in group.tasks { forget(task) }
     adoptOrphans(of: group)
+    // What it leaves is the keeper's to wait for from here on. Some time it looks anyhow: for what never made a call.
+    var concernsKeeper = keepersChildren.remove(group.hostID) != nil || ends % 64 == 0
+    for child in kernel.groups.values where child.parent === group {
+      if child.traits.hasEnded { concernsKeeper = true } else { keepersChildren.insert(child.hostID) }
+    }
     kernel.ended(group)
     ends &+= 1
     if ends % 256 == 0 { dropWaitedFor() }
-    // What it leaves, and itself where its parent is gone, is the keeper's to wait for.
-    orphanEnded = true
-    serveIdleKeeper()
+    if concernsKeeper {
+      orphanEnded = true
+      serveIdleKeeper()
+    }
   }
 }

@@ -12,21 +12,61 @@ package struct ProcessFacts: Equatable {
 
   /// - Returns: nil where a line is missing.
   package init?(status: [UInt8]) {
-    for line in status.split(separator: 0x0a) {
-      guard let colon = line.firstIndex(of: 0x3a) else { continue }
-      let numbers = { line[(colon + 1)...].split { $0 == 0x20 || $0 == 0x09 }.compactMap { Self.number($0) } }
-      switch line.count {
-      case _ where line.starts(with: "State:".utf8):
-        let state = line[(colon + 1)...].first { $0 != 0x20 && $0 != 0x09 }
+    self.init(status: status.span)
+  }
+
+  init?(status: Span<UInt8>) {
+    var at = 0
+    while at < status.count {
+      var end = at
+      while end < status.count, status[end] != 0x0a { end += 1 }
+      let line = at..<end
+      at = end + 1
+      // Few lines are asked for: their first letters tell most apart.
+      switch status[line.lowerBound] {
+      case UInt8(ascii: "S"):
+        guard let text = Self.text(of: "State:", in: status, line) else { continue }
+        let state = text.isEmpty ? 0 : status[text.lowerBound]
         hasEnded = state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
-      case _ where line.starts(with: "Tgid:".utf8): process = numbers().first ?? 0
-      case _ where line.starts(with: "PPid:".utf8): parent = numbers().first ?? 0
-      case _ where line.starts(with: "NSpid:".utf8): guestID = numbers().last ?? 0
+      case UInt8(ascii: "T"):
+        if let text = Self.text(of: "Tgid:", in: status, line) { process = Self.last(in: status, text) }
+      case UInt8(ascii: "P"):
+        if let text = Self.text(of: "PPid:", in: status, line) { parent = Self.last(in: status, text) }
+      case UInt8(ascii: "N"):
+        if let text = Self.text(of: "NSpid:", in: status, line) { guestID = Self.last(in: status, text) }
       default: continue
       }
       if process > 0 && guestID > 0 { return }
     }
     return nil
+  }
+
+  /// What a line says after its name and blanks; nil for another line.
+  private static func text(of name: StaticString, in status: Span<UInt8>, _ line: Range<Int>) -> Range<Int>? {
+    guard line.count >= name.utf8CodeUnitCount else { return nil }
+    for index in 0..<name.utf8CodeUnitCount {
+      // SAFETY: below the count of the name's bytes.
+      if unsafe name.utf8Start[index] != status[line.lowerBound + index] { return nil }
+    }
+    var start = line.lowerBound + name.utf8CodeUnitCount
+    while start < line.upperBound, status[start] == 0x20 || status[start] == 0x09 { start += 1 }
+    return start..<line.upperBound
+  }
+
+  /// The last of a line's numbers; 0 where there is none.
+  private static func last(in status: Span<UInt8>, _ text: Range<Int>) -> Int32 {
+    var (value, digits) = (Int32(0), 0)
+    for index in text {
+      let byte = status[index]
+      if byte == 0x20 || byte == 0x09 {
+        digits = 0
+        continue
+      }
+      guard byte >= 0x30, byte <= 0x39, digits < 9 else { return 0 }
+      value = (digits == 0 ? 0 : value &* 10) &+ Int32(byte &- 0x30)
+      digits += 1
+    }
+    return value
   }
 
   package static func number(_ digits: ArraySlice<UInt8>) -> Int32? {
@@ -45,7 +85,23 @@ struct ProcessFiles {
   let folder: Int32
 
   /// - Returns: nil where the thread is gone.
-  func facts(_ thread: Int32) -> ProcessFacts? { contents("\(thread)/status").flatMap { ProcessFacts(status: $0) } }
+  func facts(_ thread: Int32) -> ProcessFacts? {
+    let file = "\(thread)/status".withPathAddress {
+      systemCall(Int(SYS_openat), word(folder), $0, UInt(O_RDONLY | O_CLOEXEC))
+    }
+    guard file >= 0 else { return nil }
+    defer { _ = systemCall(Int(SYS_close), UInt(bitPattern: file)) }
+    // All that is asked for stands in the first lines, which one read gives whole but to those who are in very many groups.
+    let facts = unsafe withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 8) { bytes in
+      // SAFETY: the kernel fills at most the allocation, of which only that is looked at.
+      let count = systemCall(
+        Int(SYS_read), UInt(bitPattern: file), UInt(bitPattern: bytes.baseAddress), UInt(bytes.count))
+      guard count > 0 else { return ProcessFacts?.none }
+      let filled = unsafe UnsafeRawBufferPointer(rebasing: bytes[..<count])
+      return unsafe ProcessFacts(status: Span(_unsafeBytes: filled))
+    }
+    return facts ?? contents("\(thread)/status").flatMap { ProcessFacts(status: $0) }
+  }
 
   /// The child that the thread made last, of those that live or are not waited for (CONFIG_PROC_CHILDREN).
   func lastChild(of thread: Int32) -> Int32? { children(of: thread).last }

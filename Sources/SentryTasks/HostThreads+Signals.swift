@@ -12,18 +12,21 @@ extension HostThreads {
   /// kill(2).
   public func kill(_ group: ThreadGroup, _ signal: Int32) throws(Errno) {
     guard group.hostID > 0 else { throw .noProcess }
+    hasSignalled = true
     try answered(systemCall(Int(SYS_kill), word(group.hostID), word(signal)))
   }
 
   /// tgkill(2).
   public func kill(_ task: Task, _ signal: Int32) throws(Errno) {
     guard task.hostID > 0 else { throw .noProcess }
+    hasSignalled = true
     try answered(systemCall(Int(SYS_tgkill), word(task.group.hostID), word(task.hostID), word(signal)))
   }
 
   /// rt_sigqueueinfo(2): codes below zero other than SI_TKILL; the host's kernel lets nobody forge the others.
   public func queue(_ group: ThreadGroup, _ signal: Int32, _ info: SignalInfo) throws(Errno) {
     guard group.hostID > 0 else { throw .noProcess }
+    hasSignalled = true
     let result = unsafe info.bytes.withUnsafeBytes { bytes in
       // SAFETY: a siginfo_t of 128 bytes, read by the call.
       systemCall(
@@ -35,6 +38,7 @@ extension HostThreads {
   /// rt_tgsigqueueinfo(2).
   public func queue(_ task: Task, _ signal: Int32, _ info: SignalInfo) throws(Errno) {
     guard task.hostID > 0 else { throw .noProcess }
+    hasSignalled = true
     let result = unsafe info.bytes.withUnsafeBytes { bytes in
       // SAFETY: as above.
       systemCall(

@@ -6,6 +6,9 @@ public import SentrySignals
 open class HostThreads {
   public init() {}
 
+  /// Whether a signal was sent since somebody asked last: a process may be about to end.
+  public final var hasSignalled = false
+
   /// A procfs whose numbers are the tasks' `hostID`, as an open folder.
   open var processes: Int32 { -1 }
 

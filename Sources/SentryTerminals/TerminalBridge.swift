@@ -31,7 +31,7 @@ public final class TerminalBridge: Waiter {
     super.init()
     changes.add(self)
     terminal.masterQueue.add(self)
-    try events.watch(self.descriptor, changes)
+    try events.watch(self.descriptor, changes, isUrgent: false)
     copySize()
   }
 

@@ -7,6 +7,8 @@ public final class HostEvents {
   /// The epoll itself, for a loop that wants to wait in another way; -1 where the host gave none.
   public let descriptor: Int32
   private var queues: [Int32: WaitQueue] = [:]
+  /// Who waits for them.
+  private let waiters = WaiterCount()
   /// Descriptors of the loop: level-triggered, told by `wait`.
   private var own: Set<Int32> = []
 
@@ -16,19 +18,22 @@ public final class HostEvents {
   }
   deinit { if descriptor >= 0 { _ = systemCall(Int(SYS_close), word(descriptor)) } }
 
-  /// Whether there is anything to wait for but the loop's own descriptors.
-  public var isIdle: Bool { queues.isEmpty }
+  /// Whether somebody waits for a descriptor of those that are urgent.
+  public var areAwaited: Bool { waiters.count > 0 }
 
   /// Wakes `queue` at every change of the descriptor's readiness until `forget`.
+  /// - Parameter isUrgent: false for what may wait some milliseconds while guests are busy.
   /// - Throws: EPERM for what is always ready (a regular file).
-  public func watch(_ watched: Int32, _ queue: WaitQueue) throws(Errno) {
+  public func watch(_ watched: Int32, _ queue: WaitQueue, isUrgent: Bool = true) throws(Errno) {
     try control(1, watched, PollEvents([.readable, .writable, .priority, .readHangup]).rawValue | 1 << 31)
     queues[watched] = queue
+    if isUrgent { queue.count(in: waiters) }
   }
 
   /// Must come before the descriptor is closed.
   public func forget(_ watched: Int32) {
-    guard queues.removeValue(forKey: watched) != nil else { return }
+    guard let queue = queues.removeValue(forKey: watched) else { return }
+    queue.count(in: nil)
     // A descriptor that is gone already has left by itself.
     do throws(Errno) { try control(2, watched, 0) } catch {}
   }

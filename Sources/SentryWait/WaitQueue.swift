@@ -28,6 +28,11 @@ open class Waiter {
   }
 }
 
+/// How many wait in some queues together.
+final class WaiterCount {
+  var count = 0
+}
+
 /// Those who wait for one thing.
 public final class WaitQueue {
   private struct Entry {
@@ -36,7 +41,15 @@ public final class WaitQueue {
     let isExclusive: Bool
   }
   private var entries: [Entry] = []
+  private var counter: WaiterCount?
   public init() {}
+
+  /// From here on its waiters are counted there.
+  func count(in counter: WaiterCount?) {
+    self.counter?.count -= entries.count
+    counter?.count += entries.count
+    self.counter = counter
+  }
 
   public var isEmpty: Bool { entries.isEmpty }
 
@@ -44,9 +57,14 @@ public final class WaitQueue {
   public func add(_ waiter: Waiter, for events: PollEvents = .any, isExclusive: Bool = false) {
     entries.append(Entry(waiter: waiter, events: events, isExclusive: isExclusive))
     waiter.queues.append(self)
+    counter?.count += 1
   }
 
-  fileprivate func remove(_ waiter: Waiter) { entries.removeAll { $0.waiter === waiter } }
+  fileprivate func remove(_ waiter: Waiter) {
+    let before = entries.count
+    entries.removeAll { $0.waiter === waiter }
+    counter?.count -= before - entries.count
+  }
 
   /// Wakes those who wait for any of these events; error and hangup are waited for by all (poll(2)).
   public func wake(_ events: PollEvents = .any) {

@@ -84,10 +84,21 @@ static inline long immure_syscall(long number, unsigned long a, unsigned long b,
 #endif
 }
 
+// One more, of a number that several threads count.
+static inline void immure_count(uint64_t *number) { __atomic_fetch_add(number, 1, __ATOMIC_RELAXED); }
+
 // arguments and environment as the kernel handed them over: Swift's own are empty where /proc is not mounted.
 int immure_argc(void);
 char *const *immure_argv(void);
 char *const *immure_environ(void);
+
+// Takes SIGALRM: from here on a timer's tick ends `immure_ticked_ioctl` with -EINTR, before its wait too, and no other call. 0 or an errno.
+int immure_hear_ticks(void);
+long immure_ticked_ioctl(long descriptor, unsigned long request, void *argument);
+int immure_has_ticked(void);
+int immure_take_tick(void);
+// Whether somebody sent SIGALRM.
+int immure_take_alarm(void);
 
 // Numbers newer than glibc 2.36's headers, or function-like and so not imported (asm-generic/unistd.h).
 enum {

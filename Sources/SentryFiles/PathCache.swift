@@ -1,0 +1,128 @@
+import CLinux
+public import Linux
+import SentryABI
+
+/// Where paths that were walked lately ended, so that a path asked for again costs a comparison and no walk.
+///
+/// Kept are walks through file systems that change by guests' calls alone (`FileSystem.isStable`). Whatever may make such a path lead
+/// elsewhere, a name taken away or moved, a mount, a directory's owner or mode, makes all that is kept stale (`PathCache.changed`). A
+/// new name does not: it comes to be in the dentry that stood for its absence. Places are not held: a dentry that is kept here says when it ends.
+final class PathCache {
+  private nonisolated(unsafe) static var changes: UInt64 = 1
+  /// What is kept anywhere is worth nothing from here on.
+  static func changed() {
+    // SAFETY: the sentry has one thread; tests that have more count one by one.
+    unsafe immure_count(&changes)
+  }
+
+  private struct Entry {
+    /// As they were when it was kept; 0 for none.
+    var changes: UInt64 = 0
+    var hash: UInt64 = 0
+    var followsLast = false
+    var start: ObjectIdentifier?
+    var startMount: ObjectIdentifier?
+    var root: ObjectIdentifier?
+    var rootMount: ObjectIdentifier?
+    var user: UInt32 = 0
+    var group: UInt32 = 0
+    var capabilities: UInt64 = 0
+    var groups: [UInt32] = []
+    var path: [UInt8] = []
+    unowned(unsafe) var mount: Mount?
+    unowned(unsafe) var dentry: Dentry?
+  }
+  private var entries: [Entry] = []
+  /// Entries, a power of two, and the longest path.
+  private static var size: Int { 1024 }
+  static var longest: Int { 255 }
+
+  /// Who walks from where.
+  struct Walk {
+    let start: Path
+    let root: Path
+    let credentials: Credentials
+    let followsLast: Bool
+  }
+
+  /// - Returns: nil where nothing is known; a place without an inode where it is known that nothing is there.
+  func find(_ path: UnsafeRawBufferPointer, _ walk: borrowing Walk) -> Path? {
+    if entries.isEmpty { return nil }
+    let hash = unsafe Self.hash(path)
+    let index = Int(truncatingIfNeeded: hash) & (Self.size - 1)
+    // SAFETY: objects of an entry that is not stale live: a dentry's end makes it stale, and a mount's.
+    guard unsafe entries[index].changes == Self.changes, entries[index].hash == hash,
+      entries[index].followsLast == walk.followsLast, entries[index].start == ObjectIdentifier(walk.start.dentry),
+      entries[index].startMount == ObjectIdentifier(walk.start.mount),
+      entries[index].root == ObjectIdentifier(walk.root.dentry),
+      entries[index].rootMount == ObjectIdentifier(walk.root.mount),
+      entries[index].user == walk.credentials.fileUser, entries[index].group == walk.credentials.fileGroup,
+      entries[index].capabilities == walk.credentials.effective,
+      entries[index].groups == walk.credentials.supplementaryGroups,
+      unsafe entries[index].path.withUnsafeBytes({ unsafe Self.isSame($0, path) }),
+      let mount = unsafe entries[index].mount, let dentry = unsafe entries[index].dentry
+    else { return nil }
+    return Path(mount: mount, dentry: dentry)
+  }
+
+  func keep(_ path: UnsafeRawBufferPointer, _ walk: borrowing Walk, _ found: Path) {
+    // Mounts without a number end with whoever has them.
+    guard path.count <= Self.longest, found.mount.id != 0, walk.start.mount.id != 0, walk.root.mount.id != 0 else {
+      return
+    }
+    if entries.isEmpty { entries = [Entry](repeating: Entry(), count: Self.size) }
+    for place in [found, walk.start, walk.root] { place.dentry.isKept = true }
+    let hash = unsafe Self.hash(path)
+    let entry = unsafe Entry(
+      changes: Self.changes, hash: hash, followsLast: walk.followsLast, start: ObjectIdentifier(walk.start.dentry),
+      startMount: ObjectIdentifier(walk.start.mount), root: ObjectIdentifier(walk.root.dentry),
+      rootMount: ObjectIdentifier(walk.root.mount), user: walk.credentials.fileUser,
+      group: walk.credentials.fileGroup, capabilities: walk.credentials.effective,
+      groups: walk.credentials.supplementaryGroups, path: [UInt8](path), mount: found.mount, dentry: found.dentry)
+    entries[Int(truncatingIfNeeded: hash) & (Self.size - 1)] = entry
+  }
+
+  private static func isSame(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Bool {
+    unsafe one.count == other.count && one.elementsEqual(other)
+  }
+
+  /// FNV-1a over words; guests that choose paths which share a place only take each other's.
+  private static func hash(_ path: UnsafeRawBufferPointer) -> UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ UInt64(path.count)
+    var at = 0
+    while at + 8 <= path.count {
+      // SAFETY: eight bytes from `at` lie within.
+      hash = unsafe (hash ^ path.loadUnaligned(fromByteOffset: at, as: UInt64.self)) &* 0x0000_0100_0000_01b3
+      hash ^= hash >> 29
+      at += 8
+    }
+    while at < path.count {
+      hash = unsafe (hash ^ UInt64(path[at])) &* 0x0000_0100_0000_01b3
+      at += 1
+    }
+    return hash ^ hash >> 32
+  }
+}
+
+extension PathWalk {
+  /// What is at the end of a path that was walked before; nil where that is not known.
+  /// - Parameter path: not empty, without a NUL.
+  /// - Throws: ENOENT, where that is known.
+  public func known(
+    _ path: UnsafeRawBufferPointer, from start: Path? = nil, followsLast: Bool = true
+  ) throws(Errno) -> Path? {
+    guard limits.isEmpty, trail == nil, path.count <= PathCache.longest else { return nil }
+    guard let found = unsafe context.namespace.paths.find(path, walk(start, followsLast)) else { return nil }
+    if found.inode == nil { throw .noEntry }
+    return found
+  }
+
+  func keep(_ path: [UInt8], from start: Path?, followsLast: Bool, _ found: Path) {
+    unsafe path.span.withUnsafeBytes { unsafe context.namespace.paths.keep($0, walk(start, followsLast), found) }
+  }
+
+  private func walk(_ start: Path?, _ followsLast: Bool) -> PathCache.Walk {
+    PathCache.Walk(
+      start: start ?? context.current, root: context.root, credentials: caller.credentials, followsLast: followsLast)
+  }
+}
