@@ -29,7 +29,7 @@ package struct SentryFilter {
     Row(["epoll_ctl", "epoll_pwait", "ppoll"], "waits for guests and the host's descriptors"),
     Row(["read", "write", "pread64", "pwrite64", "lseek"], "the host's files and streams"),
     Row(
-      ["openat", "close", "fstat", "getdents64", "fstatfs"],
+      ["openat", "close", "fstat", "getdents64"],
       "names beneath granted folders, and facts of guests in /proc"),
     Row(["mkdirat", "linkat", "unlinkat"], "the tree that guests execute from; names in writable folders"),
     Row(["fgetxattr", "flistxattr", "readlinkat"], "attributes and links in granted folders"),
