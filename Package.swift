@@ -290,6 +290,13 @@ let fuzzers: [Target] =
     fuzzer("FuzzSeccompProfile", ["Seccomp", "Formats"]),
     fuzzer("FuzzPolicy", ["Policy", "Formats"]),
     fuzzer("FuzzOptions", ["Options", "Formats"]),
+    fuzzer(
+      "FuzzSentryCalls",
+      [
+        "SentryCalls", "SentryProc", "SentryFileSystems", "SentryPipes", "SentryTerminals", "SentryTasks",
+        "SentryFiles",
+        "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux",
+      ]),
   ] : []
 
 let package = Package(

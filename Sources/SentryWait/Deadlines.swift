@@ -41,10 +41,13 @@ public final class Deadlines {
 
   /// Wakes all whose time has come, in the order of their times.
   public func fire(now: UInt64) {
+    // Those that a waiter adds meanwhile wait for the next time, however soon they are.
+    var due: [Entry] = []
     while let first = heap.first, first.time <= now {
       removeFirst()
-      if live.remove(first.token) != nil { first.waiter.wake(.any) }
+      due.append(first)
     }
+    for entry in due where live.remove(entry.token) != nil { entry.waiter.wake(.any) }
     dropCancelled()
   }
 
