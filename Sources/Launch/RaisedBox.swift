@@ -99,7 +99,8 @@ struct RaisedBox {
     guard case .user(let ports, let allowPrivate) = plan.policy.network.value else { return nil }
     do throws(NetworkError) {
       return try UserNetwork.start(
-        for: sandbox.process, namespaces: sandbox.namespaces, ports: ports, allowPrivate: allowPrivate, directory: folder, on: session.host)
+        for: sandbox.process, namespaces: sandbox.namespaces, ports: ports, allowPrivate: allowPrivate,
+        directory: folder, on: session.host)
     } catch {
       throw CommandError(125, "--network user: \(error)")
     }

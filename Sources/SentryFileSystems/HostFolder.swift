@@ -46,7 +46,8 @@ public final class HostFolder: FileSystem {
     do throws(SystemError) { copy = try FileDescriptor.duplicate(descriptor) } catch { throw error.errno }
     let status = try HostFiles.status(copy.rawValue)
     let system = HostFolder(
-      readOnly: isReadOnly, isImmutable: isImmutable, owner: owner.map { ($0.user, $0.group) }, givesOwners: givesOwners,
+      readOnly: isReadOnly, isImmutable: isImmutable, owner: owner.map { ($0.user, $0.group) },
+      givesOwners: givesOwners,
       magic: try statistics(copy.rawValue).magic)
     system.rootDevice = UInt64(status.st_dev)
     return try HostInode(system, nil, [], OwnedDescriptor(copy), status)
@@ -395,25 +396,5 @@ class HostInode: Inode {
   override func removeExtendedAttribute(_ name: [UInt8]) throws(Errno) {
     guard Self.isForUsers(name) else { throw .notSupported }
     try withReadable { (file) throws(Errno) in try HostFiles.removeExtendedAttribute(file, name) }
-  }
-}
-
-/// An open directory of a host folder: its names are those of the moment when it was read from its beginning.
-final class HostOpenDirectory: OpenDirectory {
-  private var names: [DirectoryEntry]?
-
-  override func list(
-    _ inode: Inode, from cookie: Int64, _ caller: FileCaller, _ give: (DirectoryEntry) -> Bool
-  ) throws(Errno) {
-    guard let inode = inode as? HostInode else { throw .stale }
-    var all = names ?? []
-    if cookie <= 2 || names == nil { all = try inode.snapshot() }
-    names = all
-    // Numbered from 3 on.
-    var at = max(0, Int(clamping: cookie) - 2)
-    while at < all.count {
-      if !give(all[at]) { return }
-      at += 1
-    }
   }
 }
