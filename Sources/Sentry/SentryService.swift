@@ -285,8 +285,9 @@ final class SignalForwarder: Waiter {
 
   init(signals: SignalSet = SignalSet(bits: .max)) throws(SystemError) {
     try signals.block()
-    // SIGCHLD is the tracer's, where there is one.
-    descriptor = try SignalSet(bits: signals.bits & ~(1 << UInt64(SIGCHLD - 1))).descriptor().release()
+    // SIGCHLD is the tracer's, where there is one; SIGALRM the ticks', which tell somebody's from their own: read here it would be anybody's.
+    let others: SignalSet = [SIGCHLD, SIGALRM]
+    descriptor = try SignalSet(bits: signals.bits & ~others.bits).descriptor().release()
     super.init()
     queue.add(self, for: .readable)
   }

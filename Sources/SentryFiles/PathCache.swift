@@ -113,7 +113,9 @@ extension PathWalk {
   ) throws(Errno) -> Path? {
     guard limits.isEmpty, trail == nil, path.count <= PathCache.longest else { return nil }
     guard let found = unsafe context.namespace.paths.find(path, walk(start, followsLast)) else { return nil }
-    if found.inode == nil { throw .noEntry }
+    guard let inode = found.inode else { throw .noEntry }
+    // Where nothing was, somebody made a link since: it is to be followed.
+    if followsLast, inode.kind == .symbolicLink { return nil }
     return found
   }
 

@@ -18,6 +18,7 @@ extension PathWalk {
         != OpenFlags.create | OpenFlags.exclusive
     let creates = flags & OpenFlags.create != 0
     if !creates {
+      // SAFETY: the bytes are read within the call.
       let known = try unsafe path.span.withUnsafeBytes { (path) throws(Errno) -> Path? in
         try unsafe self.known(path, from: start, followsLast: follows)
       }

@@ -52,6 +52,7 @@ public struct PathWalk {
   /// - Parameter start: where a relative path begins; nil for the current directory.
   /// - Throws: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG; EXDEV by `limits`.
   public func find(_ path: [UInt8], from start: Path? = nil, followsLast: Bool = true) throws(Errno) -> Path {
+    // SAFETY: the bytes are read within the call.
     let known = try unsafe path.span.withUnsafeBytes { (path) throws(Errno) -> Path? in
       try unsafe self.known(path, from: start, followsLast: followsLast)
     }

@@ -119,7 +119,9 @@ enum ProcessTexts {
 
   /// What the process has in its memory now, where execve(2) put it; else what the host says.
   static func arguments(_ task: Task) -> [UInt8] {
-    strings(task.group.traits.arguments, task) ?? task.kernel.host.contents(task.group.hostID, "cmdline")
+    // As any first process of a box.
+    if task.group.isKeeper { return Array("init\0".utf8) }
+    return strings(task.group.traits.arguments, task) ?? task.kernel.host.contents(task.group.hostID, "cmdline")
   }
   static func environment(_ task: Task) throws(Errno) -> [UInt8] {
     strings(task.group.traits.environment, task) ?? task.kernel.host.contents(task.group.hostID, "environ")

@@ -48,6 +48,14 @@ struct PathCacheTests {
     #expect(try world.read("/a/d/file") == "third")
   }
 
+  @Test("a link made where nothing was is followed")
+  func linkWhereNothingWas() throws {
+    let world = try world()
+    #expect(throws: Errno.noEntry) { try known(world, "/new") }
+    try world.walk.makeLink(Array("a/b/file".utf8), at: Array("/new".utf8))
+    #expect(try world.read("/new") == "first")
+  }
+
   @Test("a link that leads elsewhere leads there at once")
   func links() throws {
     let world = try world()
