@@ -77,7 +77,14 @@ struct RootTests {
       try podman.call("exec", $0, "ls", "-l", "/proc/self/ns/user").output.split(separator: " ").last
     }
     #expect(namespaces[0] == namespaces[1] && namespaces[0]?.hasPrefix("user:[") == true, "\(namespaces)")
-    #expect(try podman.call("pod", "rm", "--force", "--time", "0", "pod").status == 0)
+    // podman's own clean-up of a member that has just ended may be at work on it at the same time.
+    var said: [String] = []
+    for _ in 0..<3 {
+      let removal = try podman.call("pod", "rm", "--force", "--time", "0", "pod")
+      if removal.status == 0 { break }
+      said.append(removal.error)
+    }
+    #expect(try podman.call("pod", "exists", "pod").status == 1, "\(said)")
   }
 
   @Test("a container's life: exec, logs, top, stats, pause, update, cp, restart, kill, stop, wait")
