@@ -38,6 +38,10 @@ package struct BoxMounts {
         throw WallError("mount \(item.destination): \(error)")
       }
     }
+    if let path = plan.workingDirectory {
+      // What prevents it, a file in its place or a link in circles, is told by who enters it.
+      do throws(SystemError) { _ = try root.make(path, .directory) } catch {}
+    }
   }
 
   private func attach(_ item: MountPlan.Item, _ root: borrowing BoxRoot) throws(SystemError) {

@@ -26,6 +26,8 @@ package struct MountPlan {
     package var options: MountOptions
   }
   package var items: [Item] = []
+  /// Where the process begins, if that is a folder which is made where the image lacks it (image-spec config.md, "WorkingDir"; runc, Docker).
+  package var workingDirectory: String?
   private var translates = false
   package var hasDevices: Bool { items.contains { if case .devices = $0.source { true } else { false } } }
 
@@ -81,7 +83,15 @@ package struct MountPlan {
     }
     // Within /sys, whoever gave that.
     for mount in missing where mount.type == "cgroup" { try plan.add(mount, bundle, trees, identity) }
+    plan.workingDirectory = workingDirectory(bundle)
     return plan
+  }
+
+  /// Of the host's own root nothing is made that the host has not: there a missing folder is a mistake of the caller's.
+  static func workingDirectory(_ bundle: Bundle) -> String? {
+    if case .host = bundle.root { return nil }
+    let path = bundle.configuration.process.workingDirectory
+    return path == "/" ? nil : path
   }
 
   /// The host's current folder, where a new file system at `mount` would hide it.

@@ -24,7 +24,7 @@ package struct RootAssembly {
   package enum Shape {
     case directory(tree: Int, readOnly: Bool)
     case layers(trees: [Int], scratch: Scratch, scratchTree: Int?)
-    /// `places` are the paths of the box's mounts that lie in the image itself.
+    /// `places` are the paths of the box's mounts, and where its process begins, that lie in the image itself.
     case image(tree: Int, scratch: Scratch, scratchTree: Int?, places: [String])
     case host(
       parts: [Part], links: [(path: String, target: String)], folders: [(path: String, mode: UInt32)], limit: UInt64)
@@ -89,6 +89,7 @@ package struct RootAssembly {
   private static func places(_ bundle: Bundle) -> [String] {
     var places = bundle.configuration.mounts.map(\.destination)
     if bundle.usesInit { places += MountPlan.standard.map(\.destination) }
+    if let folder = MountPlan.workingDirectory(bundle) { places.append(folder) }
     return places.filter { place in !places.contains { place.hasPrefix($0 + "/") } }
   }
 

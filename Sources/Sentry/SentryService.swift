@@ -44,6 +44,7 @@ final class SentryService {
       let folder = try Self.processes()
       try HostFiles.prepare(processes: folder.rawValue)
       HostProcessors.prepare()
+      try kernel.processors.open(in: whole.descriptor.rawValue)
       MachineMemory.prepare()
       // What guests have open is open here too.
       let files = UInt64(try ResourceLimits.get(ResourceLimits.openFiles).rlim_max)

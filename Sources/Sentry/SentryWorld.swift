@@ -42,6 +42,10 @@ struct SentryWorld {
     }
     try closeWorkingDirectory(namespace)
     for item in mounts.items { try mount(item, in: namespace) }
+    if let path = mounts.workingDirectory {
+      // What prevents it is told by who enters it.
+      do throws(Errno) { _ = try place(Array(path.utf8), isDirectory: true, in: namespace) } catch {}
+    }
     try cover(namespace)
     try protect(namespace)
     if isReadOnly { namespace.remount(namespace.root.mount, flags: .readOnly) }

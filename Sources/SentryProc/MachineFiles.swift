@@ -11,7 +11,7 @@ enum MachineFiles {
       root.add(name, GeneratedFile(system) { (_) throws(Errno) in Array(make(kernel).utf8) })
     }
     add("meminfo", memory)
-    root.add("cpuinfo", GeneratedFile(system) { (_) throws(Errno) in kernel.host.machineContents("cpuinfo") })
+    root.add("cpuinfo", GeneratedFile(system) { (_) throws(Errno) in try kernel.processors.text() })
     add("stat", statistics)
     add("uptime") { kernel in
       let up = kernel.now &- kernel.bootTime

@@ -10,7 +10,7 @@ enum Mappings {
   static func details(_ task: Task) throws(Errno) -> [UInt8] { translate(read(task, "smaps"), task.kernel) }
 
   private static func read(_ task: Task, _ name: StaticString) -> [UInt8] {
-    task.kernel.host.contents(task.group.hostID, name, limit: 16 << 20)
+    task.kernel.host.records(task.group.hostID, name, limit: 16 << 20)
   }
 
   /// - Parameter text: lines of proc_pid_maps(5), each followed by lines of details that begin with a capital letter.

@@ -1,5 +1,5 @@
 import CLinux
-import Linux
+public import Linux
 
 /// The processors that the sandbox may use.
 public enum HostProcessors {
@@ -25,6 +25,33 @@ public enum HostProcessors {
     guard let end = text.lastIndex(of: 0x29) else { return 0 }
     let fields = text[(end + 1)...].split(separator: 0x20)
     return fields.count > 36 ? UInt32(truncatingIfNeeded: HostStatus.decimal(fields[36])) : 0
+  }
+
+  /// The host's /proc/cpuinfo, opened while the sentry may still: its procfs shows processes only. It is read when asked for: the host asks
+  /// each of its processors for its speed, which takes its time on a large machine.
+  public final class Description {
+    private var file: FileDescriptor?
+
+    /// - Parameter machine: the root of a whole procfs.
+    public func open(in machine: Int32) throws(SystemError) {
+      file = try File.open("cpuinfo", O_RDONLY, at: machine)
+    }
+
+    /// As proc_cpuinfo(5) has it.
+    /// - Throws: ENOENT where it was never opened.
+    public func text() throws(Errno) -> [UInt8] {
+      guard let number = file?.rawValue else { throw .noEntry }
+      var all: [UInt8] = []
+      do throws(SystemError) {
+        while true {
+          let part = try File.read(number, atMost: 64 << 10, at: all.count)
+          if part.isEmpty { return all }
+          all += part
+        }
+      } catch {
+        throw error.errno
+      }
+    }
   }
 
   /// How many.

@@ -137,21 +137,29 @@ extension HostThreads {
     }
   }
 
-  /// A file of the host's procfs about the machine; empty where that procfs shows processes only.
-  public func machineContents(_ name: StaticString) -> [UInt8] { named(name.description) }
+  /// A file of many records about one process, of which each read(2) gives a page at most (fs/seq_file.c).
+  /// - Parameter limit: of bytes; what goes beyond is left out.
+  public func records(_ id: Int32, _ name: StaticString, limit: Int) -> [UInt8] {
+    id > 0 ? whole("\(id)/\(name)", limit: limit) : []
+  }
 
   /// A file of the sandbox's network namespace.
-  public func networkContents(_ name: StaticString) -> [UInt8] { named("self/net/\(name)") }
+  public func networkContents(_ name: StaticString) -> [UInt8] { whole("self/net/\(name)", limit: 1 << 20) }
 
-  private func named(_ path: String) -> [UInt8] {
+  private func whole(_ path: String, limit: Int) -> [UInt8] {
     guard processes >= 0 else { return [] }
-    do {
+    var all: [UInt8] = []
+    do throws(SystemError) {
       let file = try File.open(path, O_RDONLY, at: processes)
-      return try File.read(file.rawValue, atMost: 1 << 20)
+      while all.count < limit {
+        let part = try File.read(file.rawValue, atMost: min(64 << 10, limit - all.count))
+        if part.isEmpty { break }
+        all += part
+      }
     } catch {
-      // A procfs without it.
-      return []
+      // The process ended meanwhile, or a procfs without it.
     }
+    return all
   }
 
   public func status(_ task: Task) -> HostStatus { HostStatus(contents(task.hostID, "status", limit: 8192)) }

@@ -35,6 +35,8 @@ public final class Kernel {
   /// Bytes that the guests may have in memory together; nil for no bound of their own.
   public var memoryLimit: UInt64?
   public var load = LoadAverage()
+  /// What tells guests of the machine's processors.
+  public let processors = HostProcessors.Description()
   /// Nanoseconds of CLOCK_MONOTONIC since which the sandbox is up.
   public let bootTime = Clock.monotonicNanoseconds()
   /// How the files that guests have mapped are called: by the host's device and inode.

@@ -30,6 +30,7 @@ struct SentryTests {
     Work(
       "every file of /proc and /sys", "sh", "-c",
       "find /proc/self /proc/sys -type f -exec cat {} + > /dev/null 2>&1; echo on"),
+    Work("the processors", "sh", "-c", "grep -c ^processor /proc/cpuinfo; grep ^flags /proc/cpuinfo; nproc"),
     Work("what is not there", "sh", "-c", "cat /nothing; mkdir /tmp/a/b; kill -0 99999; echo $?"),
   ]
 

@@ -112,6 +112,7 @@ enum SentryProbe {
     try HostFiles.prepare()
     let folder = try File.open(root, O_PATH | O_DIRECTORY)
     let processes = try File.open("/proc", File.directoryOnly)
+    let procfs = processes.rawValue
     let space = try GuestSpace(processes: processes, filter: StubFilter(policy, hasClone3: true), by: interception)
     do throws(Errno) {
       let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true, isImmutable: true)
@@ -120,6 +121,7 @@ enum SentryProbe {
       Pipe.serve(special)
       let kernel = Kernel()
       TerminalDirectory.serve(special, kernel.terminals)
+      do throws(SystemError) { try kernel.processors.open(in: procfs) } catch { throw error.errno }
       let namespace = MountNamespace(root: MemoryFileSystem.overlay(lower: lower, limit: 256 << 20), special: special)
       let walk = PathWalk(PathContext(namespace), FileCaller(credentials: credentials))
       for (name, permissions) in [("dev", 0o755), ("tmp", 0o1777), ("proc", 0), ("sys", 0)] as [(String, UInt32)] {

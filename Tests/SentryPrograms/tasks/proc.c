@@ -122,6 +122,17 @@ int main(int argc, char **argv) {
   snprintf(here, sizeof here, "%lx-%lx r-xp", (unsigned long)page, (unsigned long)page + 4096);
   check("maps", page != MAP_FAILED && holds("/proc/self/maps", here));
   check("maps: the stack", holds("/proc/self/maps", "[stack]"));
+  // More than one read of the kernel's gives.
+  char *many = mmap(0, 600 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int i = 0; i < 600; i += 2) mprotect(many + i * 4096, 4096, PROT_READ);
+  int seen_of_many = 0;
+  const char *maps = contents("/proc/self/maps");
+  for (int i = 0; i < 600; i += 2) {
+    snprintf(here, sizeof here, "%lx-", (unsigned long)many + i * 4096);
+    seen_of_many += strstr(maps, here) != 0;
+  }
+  check("maps: all", many != MAP_FAILED && seen_of_many == 300);
+  munmap(many, 600 * 4096);
   file = open("/proc/self/mem", O_RDONLY);
   long value = 0x1234567, seen = 0;
   check("mem", pread(file, &seen, sizeof seen, (off_t)(uintptr_t)&value) == sizeof seen && seen == value);
