@@ -68,7 +68,7 @@ public struct ImageLadder: Sendable {
       image.mount = found.descriptor
       return .mounted(image, found)
     }
-    let made = try fresh(files)
+    let made = try fresh(files, isHot: files.isFresh || pins.wereKept)
     guard let mount = made.mount else { return .unpack(made.why) }
     image.mount = mount
     let pin = try pins.keep(mount, made.mode)
@@ -84,11 +84,12 @@ public struct ImageLadder: Sendable {
       if forced != nil { throw ImageError("\(Self.variable): mounting an image's files wants root") }
       return (nil, nil)
     }
-    let made = try fresh(try ImageFiles(mountable))
+    let files = try ImageFiles(mountable)
+    let made = try fresh(files, isHot: files.isFresh)
     return (made.mount, made.why)
   }
 
-  private func fresh(_ files: borrowing ImageFiles) throws(ImageError) -> (
+  private func fresh(_ files: borrowing ImageFiles, isHot: Bool) throws(ImageError) -> (
     mount: Int32?, mode: ImagePin.Mode, why: String
   ) {
     var reasons: [String] = []
@@ -98,7 +99,7 @@ public struct ImageLadder: Sendable {
         continue
       }
       do throws(SystemError) {
-        let mode = mode(rung, isFresh: files.isFresh)
+        let mode = mode(rung, isHot: isHot)
         return (try mount(files, rung, mode).release(), mode, "")
       } catch {
         guard Self.isRefusal(error) else { throw ImageError("cannot mount the image \(files.path)", error) }
@@ -128,11 +129,13 @@ public struct ImageLadder: Sendable {
     return EROFSFault.known(in: release, directIO: false)
   }
 
-  /// Directly where nothing speaks against it: what is read is then in memory once, not as the file and as the image's file both. What
-  /// was just written is in memory as the file: the first boxes after a pull read it from there.
-  private func mode(_ rung: Rung, isFresh: Bool) -> ImagePin.Mode {
+  /// A mount goes with its last box, and what was read through it with the mount: directly read, all of it comes from the disk again for
+  /// the next box. So the first box since the machine started reads directly, which is quicker while nothing is in memory, and the next
+  /// through the page cache, which outlives them, as what was just written is there too.
+  /// Whoever takes part in a living mount makes it direct (`ImagePins.find`): what they read is in memory once, not as the file as well.
+  private func mode(_ rung: Rung, isHot: Bool) -> ImagePin.Mode {
     switch rung {
-    case .file: isFresh || !allowsDirectIO ? .buffered : .direct
+    case .file: isHot || !allowsDirectIO ? .buffered : .direct
     case .loop, .unpack: .loop
     }
   }
@@ -153,7 +156,7 @@ public struct ImageLadder: Sendable {
       }
       return try DetachedMount.erofs(descriptors[0], devices: Array(descriptors.dropFirst()))
     }
-    return try LoopMount.make(descriptors, directIO: !files.isFresh)
+    return try LoopMount.make(descriptors)
   }
 
   /// Tries a rung with an image of our own that has nothing in it.
@@ -164,7 +167,7 @@ public struct ImageLadder: Sendable {
     let file = try File.open(place, O_RDWR | O_TMPFILE, mode: 0o600)
     try File.writeAll(file.rawValue, EmptyImage.bytes)
     let mount =
-      rung == .file ? try DetachedMount.erofs(file.rawValue) : try LoopMount.make([file.rawValue], directIO: false)
+      rung == .file ? try DetachedMount.erofs(file.rawValue) : try LoopMount.make([file.rawValue])
     guard try File.fileSystemKind(mount.descriptor.rawValue) == DetachedMount.erofsKind else {
       throw SystemError("fstatfs", "erofs", .invalid)
     }
@@ -204,19 +207,13 @@ extension ImageLadder {
   }
 }
 
-/// An image through loop devices, which live as long as the mount.
+/// An image through loop devices, which live as long as the mount. They read through the page cache: the kernels that are left with them are
+/// older than shared mounts (Linux 6.15), and each box's mount would read all of it from the disk.
 enum LoopMount {
-  static func make(_ files: [Int32], directIO: Bool) throws(SystemError) -> DetachedMount {
+  static func make(_ files: [Int32]) throws(SystemError) -> DetachedMount {
     var devices: [Int32] = []
     defer { for device in devices { _ = FileDescriptor(owning: device) } }
-    for file in files {
-      do throws(SystemError) {
-        devices.append(try LoopDevice.attach(file, directIO: directIO).release())
-      } catch  where error.errno == .invalid && directIO {
-        // A file system below that reads nothing directly.
-        devices.append(try LoopDevice.attach(file, directIO: false).release())
-      }
-    }
+    for file in files { devices.append(try LoopDevice.attach(file, directIO: false).release()) }
     return try DetachedMount.erofs(devices[0], devices: Array(devices.dropFirst()))
   }
 }

@@ -4,7 +4,7 @@ import Linux
 /// A mount of an image's files that this process keeps, for its own box and for those that start while it runs.
 public struct ImagePin: Sendable, Equatable {
   /// How the kernel reads the files.
-  enum Mode: String, Sendable {
+  package enum Mode: String, Sendable {
     /// Into memory twice: as the file, and as the image's file.
     case buffered
     case direct
@@ -14,7 +14,7 @@ public struct ImagePin: Sendable, Equatable {
   /// Detached; the process never closes it.
   let descriptor: Int32
   let device: UInt64
-  let mode: Mode
+  package let mode: Mode
   /// Where others find it; nil where enough of them are known.
   let slot: Int?
 
@@ -48,6 +48,9 @@ struct ImagePins: Sendable, Equatable {
     _ = try File.lock(file.rawValue)
     return file
   }
+
+  /// Whether somebody kept a mount of the image since the machine started, be it that nobody does now. Only speed hangs on it.
+  var wereKept: Bool { (0..<Self.slots).contains { read($0)?.boot == Entry.thisBoot } }
 
   /// A mount that a living process keeps, as a clone of our own.
   func find() throws(ImageError) -> ImagePin? {

@@ -120,6 +120,41 @@ struct ImageLadderTests {
       })
   }
 
+  /// The first box since the machine started reads past the page cache, those that follow it through it: what they read is still there when
+  /// their mount has gone with them. Boxes that share one are direct again, for then it is the mount that keeps what was read.
+  @Test func whatIsReadOnceMoreIsInMemory() throws {
+    guard (try? ladder(.file).probe(.file)) != nil else { return }
+    for file in [files.metadata] + files.devices {
+      try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -3600)], ofItemAtPath: file)
+    }
+    var mounts: [Int32] = []
+    func mode() throws -> ImagePin.Mode? {
+      guard case .mounted(let image, let pin) = try ladder().mount(files), let mount = image.mount else { return nil }
+      mounts.append(mount)
+      return pin.mode
+    }
+    func end() {
+      for mount in mounts { _ = FileDescriptor(owning: mount) }
+      mounts = []
+    }
+    #expect(try mode() == .direct)
+    end()
+    #expect(try mode() == .buffered)
+    let release = try #require(KernelRelease.running())
+    let turns = release >= KernelRelease(6, 15, 0) && EROFSFault.known(in: release, directIO: true) == nil
+    #expect(try mode() == (turns ? .direct : .buffered))
+    end()
+    // What was before the machine started says nothing.
+    for link in try FileManager.default.contentsOfDirectory(atPath: store + "/mounts") {
+      var words = try File.readLink(store + "/mounts/" + link).split(separator: " ").map(String.init)
+      words[2] = "another-boot"
+      try File.remove(store + "/mounts/" + link)
+      try File.symlink(words.joined(separator: " "), at: store + "/mounts/" + link)
+    }
+    #expect(try mode() == .direct)
+    end()
+  }
+
   /// The defence: nothing in the folder is believed. What a link names must be a living process of the very start, of this boot, whose
   /// descriptor leads to an EROFS mount of the device that stands there; else the files are mounted once more.
   @Test(arguments: [
