@@ -1,391 +1,392 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What it costs to get from an image's bytes to a root that is ready, and to read from it. Called by Scripts/bench.sh:
-images.py IMMURE SCRATCH [--rounds N] [--urgent].
+images.py IMMURE SPAWNER SCRATCH [--quick].
 
-The image is Debian's minbase with python3 (the demo's, else mmdebstrap's, kept in SCRATCH), as gzip and as zstd, in an OCI layout on disk and in a
-registry on the loopback device. Every round runs each program once, one after the other; ratios are those of minima. All digests are computed by
-immure, umoci, podman and ctr; gzip's and igzip's output goes nowhere. Memory is the largest process of each. `--urgent` runs every program with
-the highest niceness, so that other work on the machine counts little. BENCH_USER names an account with subordinate ids for what is
-measured without root. Exit status: 0 all goals met, 3 some goal was missed, 1 something is wrong."""
-import hashlib, io, json, os, shutil, socket, subprocess, sys, tarfile, time
+The image is Debian's minbase with python3 (mmdebstrap's, kept in SCRATCH), as gzip and as zstd, in an OCI layout on disk and in a registry on
+the loopback device. Every round runs each program once, one after the other; what is held against a goal is the middle of the rounds' own
+ratios. A part ends after its share of time, whatever rounds are left, so that the whole ends on a crowded machine too; two rounds are
+always made. All digests are computed by immure, umoci, podman and ctr; the output of gzip, igzip and zstd goes nowhere. Nothing runs with
+real-time priority: podman waits in loops for what unpacks its layers, and would take the machine. BENCH_USER names an account with subordinate
+ids for what is measured without root; else one is made, and removed. What is not installed is named and left out. Exit status: 0 all goals
+met, 3 some goal was missed, 1 something is wrong."""
+import glob
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
 
-immure, scratch = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-rounds = int(sys.argv[sys.argv.index("--rounds") + 1]) if "--rounds" in sys.argv else 5
-# No real-time priority: programs that wait for one another in loops, as podman does for what unpacks its layers, would take the machine.
-urgent = ["nice", "-n", "-20"] if "--urgent" in sys.argv else []
-front = os.path.join(os.path.dirname(immure), "immure-front")
-base = os.path.join(scratch, "bench-images")
-user = os.environ.get("BENCH_USER")
-missed = []
-
-
-def has(*programs):
-    return all(shutil.which(program) for program in programs)
-
-
-def run(words, environment=None):
-    """Seconds and the largest process's MB; the program must succeed."""
-    errors = open(base + "/errors", "w+")
-    start = time.monotonic()
-    child = subprocess.Popen(urgent + words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.monotonic() - start
-    child.returncode = status
-    if status:
-        errors.seek(0)
-        sys.exit(f"bench: {' '.join(words)}: {errors.read()}")
-    return seconds, usage.ru_maxrss / 1024
+from image_rig import Containerd, Meter, Registry, Rows, User, added_tar, entries_tar, has, layout, packed, quietly, root_tar
+from rounds import fail, goal, missed, ratios, rows as spawned, table
 
 
-def goal(what, value, limit, least=False):
-    good = value >= limit if least else value <= limit
-    if not good:
-        missed.append(what)
-    print(f"  {'met   ' if good else 'MISSED'} {what}: {value:.2f} (goal: at {'least' if least else 'most'} {limit})")
+class Images:
+    def __init__(self, immure, spawner, scratch, quick):
+        self.immure, self.spawner, self.scratch, self.quick = immure, spawner, scratch, quick
+        self.front = os.path.join(os.path.dirname(immure), "immure-front")
+        # podman takes no long names.
+        self.base = tempfile.mkdtemp(prefix="immure-bench.", dir="/var/tmp")
+        self.rounds = 2 if quick else 5
+        self.podman = ["podman", "--root", self.base + "/podman", "--runroot", self.base + "/podman-run"]
+        self.undo = []
 
+    def store(self, name="store"):
+        return ["--root", f"{self.base}/{name}"]
 
-def fastest(rows, name):
-    return min(each[0] for each in rows[name])
+    def forget_store(self, name="store"):
+        shutil.rmtree(f"{self.base}/{name}", ignore_errors=True)
 
+    def take(self, rows, turns, seconds):
+        """Rounds of all turns. A turn fills its own rows. What one leaves to be written must not slow down the next."""
+        begun = time.monotonic()
+        for made in range(self.rounds):
+            if made >= 2 and time.monotonic() - begun > seconds / (4 if self.quick else 1):
+                break
+            for turn in turns:
+                disk = os.open(self.base, os.O_RDONLY)
+                os.fsync(disk)
+                os.close(disk)
+                turn(rows)
 
-def table(title, rows):
-    print(f"\n{title}, {rounds} rounds")
-    for program, row in rows.items():
-        seconds = sorted(each[0] for each in row)
-        print(f"  {program:32} least {seconds[0]:6.3f} s, middle {seconds[len(seconds) // 2]:6.3f} s, {max(each[1] for each in row):5.0f} MB")
+    def intake(self, image, name, pull=()):
+        """A turn of immure's own: into an empty store, the first run, out again."""
+        def turn(rows):
+            fetched = self.meter.run([self.front, *self.store(), "pull", "-q", *pull, image])
+            ran = self.meter.run([self.immure, *self.store(), "run", "--rm", name, "/bin/true"])
+            removed = self.meter.run([self.front, *self.store(), "rmi", name])
+            rows["immure pull"].add(fetched)
+            rows["immure pull, first run"].add(fetched, ran)
+            rows["immure rmi"].add(removed)
+            self.forget_store()
+        return turn
 
+    def podman_turn(self, image, pull=(), podman=None):
+        podman = podman or self.podman
 
-def interleave(programs):
-    """A program is one command or several, whose seconds are added up, and what clears up after it. What one leaves to be written must not
-    slow down the next."""
-    rows = {name: [] for name in programs}
-    for _ in range(rounds):
-        for name, (commands, clear) in programs.items():
-            os.sync()
-            ran = [run(words) for words in commands]
-            rows[name].append((sum(each[0] for each in ran), max(each[1] for each in ran)))
-            clear()
-    return rows
+        def turn(rows):
+            rows["podman pull"].add(self.meter.run([*podman, "pull", "-q", *pull, image]))
+            quietly([*podman, "rmi", "-a", "-f"])
+        return turn
 
+    # ---- from a blob on disk
 
-def nothing():
-    pass
+    def blob(self, kind, seconds):
+        folder = layout(f"{self.base}/{kind}", [self.tar], kind, self.base)
+        blob, bundle, image = packed(self.tar, kind, self.base), self.base + "/bundle", f"oci:{self.base}/{kind}:1"
+        floors = [words for words in ([["gzip", "-dc"], ["igzip", "-dc"]] if kind == "gzip" else [["zstd", "-qdc"]]) if has(words[0])]
+        if not floors:
+            return print(f"\nfrom {kind}: left out (it is not installed)")
 
+        def floor(words):
+            return lambda rows: rows[" ".join(words)].add(self.meter.run([*words, blob]))
 
-# The image
+        def umoci(rows):
+            rows["umoci unpack"].add(self.meter.run(["umoci", "unpack", "--image", folder + ":1", bundle]))
+            shutil.rmtree(bundle)
 
-
-def root_tar():
-    made = ".deps/demo/debian.tar"
-    if os.path.exists(made):
-        return made
-    tar = os.path.join(scratch, "bench-debian-python.tar")
-    if not os.path.exists(tar):
-        if not has("mmdebstrap"):
-            return None
-        subprocess.run(["mmdebstrap", "--quiet", "--format=tar", "--variant=minbase", "--include=python3", "bookworm", tar + ".new"], check=True)
-        os.rename(tar + ".new", tar)
-    return tar
-
-
-def small_tar():
-    """What a second image adds to the first: 2 MB."""
-    path = base + "/small.tar"
-    with tarfile.open(path, "w") as out:
-        for number in range(20):
-            member = tarfile.TarInfo(f"opt/added/{number}")
-            member.size = 100_000
-            out.addfile(member, io.BytesIO(os.urandom(member.size)))
-    return path
-
-
-def packed(tar, kind):
-    path = f"{tar if tar.startswith(base) else base + '/layer'}.{kind}"
-    if not os.path.exists(path):
-        with open(path, "wb") as out:
-            subprocess.run({"gzip": ["gzip", "-nc", tar], "zstd": ["zstd", "-qc", tar]}[kind], stdout=out, check=True)
-    return path
-
-
-def layout(name, tars, kind):
-    """An OCI layout of one image with these tars as its layers, compressed."""
-    folder = os.path.join(base, name)
-    blobs = folder + "/blobs/sha256"
-    os.makedirs(blobs)
-
-    def keep(data):
-        digest = hashlib.sha256(data).hexdigest()
-        with open(f"{blobs}/{digest}", "wb") as out:
-            out.write(data)
-        return {"digest": "sha256:" + digest, "size": len(data)}
-
-    oci = "application/vnd.oci.image."
-    diffs = ["sha256:" + hashlib.sha256(open(tar, "rb").read()).hexdigest() for tar in tars]
-    config = {"os": "linux", "architecture": "amd64", "config": {"Cmd": ["/bin/true"]}, "rootfs": {"type": "layers", "diff_ids": diffs}}
-    manifest = {
-        "schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
-        "config": {"mediaType": oci + "config.v1+json", **keep(json.dumps(config).encode())},
-        "layers": [{"mediaType": oci + "layer.v1.tar+" + kind, **keep(open(packed(tar, kind), "rb").read())} for tar in tars],
-    }
-    entry = {"mediaType": oci + "manifest.v1+json", **keep(json.dumps(manifest).encode()), "annotations": {"org.opencontainers.image.ref.name": "1"}}
-    json.dump({"schemaVersion": 2, "manifests": [entry]}, open(folder + "/index.json", "w"))
-    open(folder + "/oci-layout", "w").write('{"imageLayoutVersion":"1.0.0"}')
-    return folder
-
-
-def store(name="store"):
-    return ["--root", f"{base}/{name}"]
-
-
-def remove_images(name="store"):
-    shutil.rmtree(f"{base}/{name}", ignore_errors=True)
-
-
-PODMAN = ["podman", "--root", base + "/podman", "--runroot", base + "/podman-run"]
-
-
-def podman_clear():
-    subprocess.run([*PODMAN, "rmi", "-a", "-f"], stdout=subprocess.DEVNULL, check=True)
-
-
-# From a blob on disk
-
-
-def from_layout(tar, kind):
-    folder = layout(kind, [tar], kind)
-    blob, bundle, image = packed(tar, kind), base + "/bundle", f"oci:{folder}:1"
-    floors = {"gzip": [["gzip", "-dc", blob], ["igzip", "-dc", blob]], "zstd": [["zstd", "-qdc", blob]]}[kind]
-    programs = {" ".join(words[:2]): ([words], nothing) for words in floors if has(words[0])}
-    programs["immure pull"] = ([[front, *store(), "pull", "-q", image]], nothing)
-    programs["immure rmi"] = ([[front, *store(), "rmi", f"{kind}:1"]], remove_images)
-    programs["immure pull, first run"] = (
-        [[front, *store(), "pull", "-q", image], [immure, *store(), "run", "--rm", f"{kind}:1", "/bin/true"]], remove_images)
-    if has("umoci") and kind == "gzip":
-        programs["umoci unpack"] = ([["umoci", "unpack", "--image", folder + ":1", bundle]], lambda: shutil.rmtree(bundle))
-    if has("podman"):
-        programs["podman pull"] = ([[*PODMAN, "pull", "-q", image]], podman_clear)
-    rows = interleave(programs)
-    table(f"blob to ready root: tar {os.path.getsize(tar) / 1e6:.0f} MB, {kind} {os.path.getsize(blob) / 1e6:.0f} MB", rows)
-    floor = "igzip -dc" if "igzip -dc" in rows else next(iter(rows))
-    goal(f"against {floor}", fastest(rows, "immure pull") / fastest(rows, floor), 2)
-    for other in ("umoci unpack", "podman pull"):
-        if other in rows:
-            goal(f"{other} against pull and first run", fastest(rows, other) / fastest(rows, "immure pull, first run"), 4, least=True)
-    goal("peak memory, MB", max(each[1] for each in rows["immure pull"]), 65)
-    goal("removing, ms", fastest(rows, "immure rmi") * 1e3, 50)
-
-
-# From a registry
-
-
-class Registry:
-    """Debian's docker-registry on a free port of the loopback device."""
-
-    def __enter__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % probe.getsockname()[1]
-        with open(base + "/registry.yml", "w") as out:
-            out.write(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {base}/registry}}}}\nhttp: {{addr: '{self.address}'}}\n")
-        quiet = open(base + "/registry.log", "w")
-        self.child = subprocess.Popen(["docker-registry", "serve", base + "/registry.yml"], stdout=quiet, stderr=quiet)
-        host, port = self.address.split(":")
-        for _ in range(1000):
-            with socket.socket() as probe:
-                if probe.connect_ex((host, int(port))) == 0:
-                    return self
-            time.sleep(0.01)
-        sys.exit("bench: docker-registry does not answer")
-
-    def __exit__(self, *_):
-        self.child.terminate()
-        self.child.wait()
-
-    def push(self, folder, name):
-        subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{folder}:1", f"docker://{self.address}/{name}:1"], check=True)
-        return f"{self.address}/{name}:1"
-
-
-class Containerd:
-    """A containerd of the bench's own."""
-
-    def __enter__(self):
-        self.socket = base + "/containerd.sock"
-        with open(base + "/containerd.toml", "w") as out:
-            out.write(f'version = 2\nroot = "{base}/containerd"\nstate = "{base}/containerd-run"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "{self.socket}"\n')
-        quiet = open(base + "/containerd.log", "w")
-        self.child = subprocess.Popen(["containerd", "-c", base + "/containerd.toml"], stdout=quiet, stderr=quiet)
-        for _ in range(1000):
-            with socket.socket(socket.AF_UNIX) as probe:
-                if probe.connect_ex(self.socket) == 0:
-                    return self
-            time.sleep(0.01)
-        sys.exit("bench: containerd does not answer")
-
-    def __exit__(self, *_):
-        self.child.terminate()
-        self.child.wait()
-
-    def clear(self, image):
-        def work():
-            subprocess.run(["ctr", "-a", self.socket, "images", "rm", "--sync", image], stdout=subprocess.DEVNULL, check=True)
-        return work
-
-
-def from_registry(tar):
-    if not has("docker-registry", "skopeo"):
-        return print("\nfrom a registry: left out (no docker-registry, skopeo)")
-    small = small_tar()
-    with Registry() as registry:
-        image = registry.push(base + "/gzip", "base")
-        second = registry.push(layout("second", [tar, small], "gzip"), "second")
-        alone = registry.push(layout("alone", [small], "gzip"), "alone")
-        pull = ["pull", "-q", "--tls-verify=false"]
-        programs = {
-            "immure pull, first run": (
-                [[front, *store(), *pull, image], [immure, *store(), "run", "--rm", image, "/bin/true"]], remove_images),
-        }
+        turns = [floor(words) for words in floors] + [self.intake(image, f"{kind}:1")]
+        if has("umoci") and kind == "gzip":
+            turns.append(umoci)
         if has("podman"):
-            programs["podman pull"] = ([[*PODMAN, *pull, image]], podman_clear)
+            turns.append(self.podman_turn(image))
+        rows = Rows()
+        self.take(rows, turns, seconds)
+        rows.table(f"blob to ready root: tar {os.path.getsize(self.tar) / 1e6:.0f} MB, {kind} {os.path.getsize(blob) / 1e6:.0f} MB")
+        least = " ".join(floors[-1])
+        value, note = rows.ratio("immure pull", least)
+        goal(f"{kind}: pull against {least}", value, 2, "x", note)
+        for other in ("umoci unpack", "podman pull"):
+            if other in rows:
+                value, note = rows.ratio(other, "immure pull, first run")
+                goal(f"{kind}: {other} against pull and first run", value, 4, "x", note, least=True)
+        goal(f"{kind}: peak memory of a pull", rows["immure pull"].memory * 1.048576, self.memory_limit(self.entries), " MB")
+        goal(f"{kind}: removing", statistics.median(rows["immure rmi"].seconds) * 1e3, 50, " ms",
+             f" in the middle; {min(rows['immure rmi'].seconds) * 1e3:.1f} ms at least")
+
+    @staticmethod
+    def memory_limit(entries):
+        """MB: 64, and 150 bytes an entry."""
+        return 64 + 150 * entries / 1e6
+
+    def many(self):
+        """Memory by the number of entries."""
+        count = 50_000 if self.quick else 200_000
+        tar = entries_tar(self.base + "/entries.tar", count)
+        peak = self.meter.run([self.front, *self.store(), "import", tar, "many:1"])[2] * 1.048576
+        self.forget_store()
+        os.remove(tar)
+        print()
+        goal(f"peak memory of {count} entries", peak, self.memory_limit(count), " MB")
+
+    # ---- from a registry
+
+    def registry(self):
+        if not has("docker-registry", "skopeo"):
+            return print("\nfrom a registry: left out (no docker-registry, skopeo)")
+        registry = Registry(self.base)
+        self.undo.append(registry.close)
+        pull = ["--tls-verify=false"]
+        image = registry.push(self.base + "/gzip", "base")
+        turns = [self.intake(image, image, pull)]
+
+        def copied(rows):
+            rows["skopeo and umoci"].add(
+                self.meter.run(["skopeo", "copy", "-q", "--src-tls-verify=false", "docker://" + image, f"oci:{self.base}/copied:1"]),
+                self.meter.run(["umoci", "unpack", "--image", self.base + "/copied:1", self.base + "/bundle"]))
+            shutil.rmtree(self.base + "/copied")
+            shutil.rmtree(self.base + "/bundle")
+
+        if has("podman"):
+            turns.append(self.podman_turn(image, pull))
         if has("umoci"):
-            def clear():
-                shutil.rmtree(base + "/copied")
-                shutil.rmtree(base + "/bundle")
-            programs["skopeo and umoci"] = (
-                [["skopeo", "copy", "-q", "--src-tls-verify=false", "docker://" + image, f"oci:{base}/copied:1"],
-                 ["umoci", "unpack", "--image", base + "/copied:1", base + "/bundle"]], clear)
-        containerd = Containerd() if has("containerd", "ctr") else None
+            turns.append(copied)
+        containerd = Containerd(self.base, self.meter.enter) if has("containerd", "ctr") else None
         if containerd:
-            containerd.__enter__()
-            programs["ctr pull"] = (
-                [["ctr", "-a", containerd.socket, "images", "pull", "--plain-http", image]], containerd.clear(image))
+            ctr = ["ctr", "-a", containerd.socket, "images"]
+
+            def ctr_turn(rows):
+                rows["ctr pull"].add(self.meter.run([*ctr, "pull", "--plain-http", image]))
+                quietly([*ctr, "rm", "--sync", image])
+            turns.append(ctr_turn)
+        rows = Rows()
         try:
-            rows = interleave(programs)
+            self.take(rows, turns, 300)
         finally:
             if containerd:
-                containerd.__exit__()
-        table("from a registry on the loopback device", rows)
-        for other in list(rows)[1:]:
-            goal(f"{other} against it", fastest(rows, other) / fastest(rows, "immure pull, first run"), 3, least=True)
-        # The base is there: what is fetched is the new layer.
-        run([front, *store(), *pull, image])
-
-        def forget(words):
-            return lambda: run(words)
-        rows = interleave({
-            "second image, base is there": ([[front, *store(), *pull, second]], forget([front, *store(), "rmi", second])),
-            "its own layer alone": ([[front, *store("other"), *pull, alone]], forget([front, *store("other"), "rmi", alone])),
-        })
-        table("a second image on the same base", rows)
-        goal("against its own layer alone", fastest(rows, "second image, base is there") / fastest(rows, "its own layer alone"), 1.25)
-        remove_images()
-        remove_images("other")
-        if user and has("podman"):
-            without_root(image)
-        else:
-            print("\nwithout root: left out (BENCH_USER names no account)" if has("podman") else "\nwithout root: left out (no podman)")
-
-
-def without_root(image):
-    home = f"/home/{user}" if os.path.isdir(f"/home/{user}") else os.path.expanduser(f"~{user}")
-    place = home + "/immure-bench"
-    subprocess.run(["install", "-d", "-o", user, "-m", "700", place], check=True)
-    us = ["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--inh-caps=-all", "env", "-i", "-C", home, "HOME=" + home,
-          "XDG_RUNTIME_DIR=" + place, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-    podman = [*us, "podman", "--root", place + "/podman", "--runroot", place + "/podman-run"]
-    ours = ["--root", place + "/store"]
-
-    def clear_podman():
-        subprocess.run([*podman, "rmi", "-a", "-f"], stdout=subprocess.DEVNULL, check=True)
-
-    def clear():
-        subprocess.run([*us, front, *ours, "rmi", image], stdout=subprocess.DEVNULL, check=True)
-
-    try:
-        rows = interleave({
-            "immure pull, first run": (
-                [[*us, front, *ours, "pull", "-q", "--tls-verify=false", image], [*us, immure, *ours, "run", "--rm", image, "/bin/true"]], clear),
-            "podman pull": ([[*podman, "pull", "-q", "--tls-verify=false", image]], clear_podman),
-        })
-        table("without root, from the registry", rows)
-        goal("against podman's pull", fastest(rows, "immure pull, first run") / fastest(rows, "podman pull"), 1)
-    finally:
-        subprocess.run([*podman, "system", "reset", "-f"], stdout=subprocess.DEVNULL)
-        shutil.rmtree(place, ignore_errors=True)
-
-
-# Reading
-
-
-def forget_files(folder):
-    """Lets the kernel drop these files' contents, not those of the whole machine."""
-    os.sync()
-    for path, _, names in os.walk(folder):
-        for name in names:
-            try:
-                file = os.open(os.path.join(path, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            except OSError:
-                continue
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(file)
-
-
-def reading(tar):
-    """The same boxes over the mounted image and over its layer unpacked (IMMURE_IMAGE_MOUNT)."""
-    run([front, *store(), "pull", "-q", f"oci:{base}/gzip:1"])
-    # The first minute a fresh image is read from memory as it was written (image-mounts.md); what is measured comes after.
-    old = time.time() - 3600
-    for path, _, names in os.walk(base + "/store/images"):
-        for name in names:
-            if name.endswith(".erofs"):
-                os.utime(os.path.join(path, name), (old, old))
-    box = [immure, *store(), "run", "--rm", "gzip:1"]
-    work = {
-        "start": ["/bin/true"],
-        "python3": ["python3", "-c", "import json, subprocess, http.client"],
-        "whole tree": ["sh", "-c", "find / -xdev -type f -exec cat {} + >/dev/null"],
-    }
-    print(f"\nreading from the mounted image and from its layer unpacked, {rounds} rounds")
-    for mode in ("file", "unpack"):
-        run([*box, "/bin/true"], {**os.environ, "IMMURE_IMAGE_MOUNT": mode})
-    for name, words in work.items():
-        for cold in (False, True):
-            if name == "start" and cold:
-                continue
-            seconds = {"file": [], "unpack": []}
-            for _ in range(rounds * (20 if name == "start" else 1)):
-                for mode, row in seconds.items():
-                    if cold:
-                        forget_files(base + "/store")
-                    row.append(run([*box, *words], {**os.environ, "IMMURE_IMAGE_MOUNT": mode})[0])
-            middle = {mode: sorted(row)[len(row) // 2] for mode, row in seconds.items()}
-            least = {mode: min(row) for mode, row in seconds.items()}
-            heat = "cold" if cold else "warm"
-            print(f"  {name + ', ' + heat:18} mounted {least['file'] * 1e3:7.1f} ms (middle {middle['file'] * 1e3:.1f}), "
-                  f"unpacked {least['unpack'] * 1e3:7.1f} ms (middle {middle['unpack'] * 1e3:.1f})")
-            if name == "start":
-                goal("a mounted image over a folder, us of a start", (least["file"] - least["unpack"]) * 1e6, 150)
+                containerd.close()
+        rows.table("from a registry on the loopback device")
+        for other in ("podman pull", "skopeo and umoci", "ctr pull"):
+            if other in rows:
+                value, note = rows.ratio(other, "immure pull, first run")
+                goal(f"registry: {other} against pull and first run", value, 3, "x", note, least=True)
             else:
-                goal(f"{name}, {heat}", least["file"] / least["unpack"], 1.1)
-    remove_images()
+                print(f"         {other}: left out (not installed)")
+        self.second(registry, image, pull)
+        self.without_root(image, pull)
+
+    def second(self, registry, image, pull):
+        """The base is there: what is fetched is the new layer."""
+        small = added_tar(self.base + "/small.tar")
+        second = registry.push(layout(self.base + "/second", [self.tar, small], "gzip", self.base), "second")
+        alone = registry.push(layout(self.base + "/alone", [small], "gzip", self.base), "alone")
+        quietly([self.front, *self.store(), "pull", "-q", *pull, image])
+
+        def turn(row, store, name):
+            def work(rows):
+                rows[row].add(self.meter.run([self.front, *self.store(store), "pull", "-q", *pull, name]))
+                quietly([self.front, *self.store(store), "rmi", name])
+            return work
+        rows = Rows()
+        names = ("second image, base is there", "its own layer alone")
+        for _ in range(2):
+            self.take(rows, [turn(names[0], "store", second), turn(names[1], "other", alone)], 60)
+        rows.table("a second image on the same base")
+        value, note = rows.ratio(*names)
+        goal("second image against its own layer alone", value, 1.25, "x", note)
+        self.forget_store()
+        self.forget_store("other")
+
+    def without_root(self, image, pull):
+        why = User.why_not() or (None if has("podman") else "no podman")
+        if why:
+            return print(f"\nwithout root: left out ({why})")
+        user = User([self.immure, self.front])
+        self.undo.append(user.close)
+        immure, front = [*user.words, user.place + "/immure"], [*user.words, user.place + "/immure-front"]
+        podman = [*user.words, "podman", "--root", user.place + "/podman", "--runroot", user.place + "/podman-run"]
+        own = ["--root", user.place + "/store"]
+
+        def turn(rows):
+            fetched = self.meter.run([*front, *own, "pull", "-q", *pull, image])
+            ran = self.meter.run([*immure, *own, "run", "--rm", image, "/bin/true"])
+            rows["immure pull"].add(fetched)
+            rows["immure pull, first run"].add(fetched, ran)
+            quietly([*front, *own, "rmi", image])
+
+        self.undo.append(lambda: subprocess.run([*podman, "system", "reset", "-f"], capture_output=True))
+        # podman's first command makes its store and its user namespace.
+        quietly([*podman, "info"])
+        rows = Rows()
+        self.take(rows, [turn, self.podman_turn(image, pull, podman)], 240)
+        rows.table("without root, from the registry")
+        value, note = rows.ratio("immure pull, first run", "podman pull")
+        goal("without root: pull and first run against podman's pull", value, 1, "x", note)
+
+        quietly([*front, *own, "pull", "-q", *pull, image])
+        quietly([self.front, *self.store(), "pull", "-q", *pull, image])
+        # Two words name the rung in both, so that both run env.
+        commands = [["env", "IMMURE_IMAGE_MOUNT=unpack", self.immure, *self.store(), "run", "--rm", image, "/bin/true"],
+                    [*immure, *own, "run", "--rm", image, "/bin/true"]]
+        self.starts("later runs, without root against root's folders", ["root, unpacked", "without root"], commands, 1.0)
+        self.forget_store()
+
+    def starts(self, title, names, commands, limit=None):
+        count = 20 if self.quick else 150
+        for command in commands:
+            quietly(command)
+        rows = spawned(self.spawner, commands, count, self.base)
+        print(f"\n{title}, {count} rounds")
+        table(names, rows)
+        if limit:
+            least, middle = ratios(rows[1], rows[0])
+            goal(title, middle, limit, "x", f" in the middle of the rounds; {least:.2f}x of minima")
+        return rows
+
+    # ---- reading
+
+    def forget_files(self):
+        """What a boot forgets: these files' contents, not the whole machine's, and who ran the image."""
+        for link in glob.glob(self.base + "/store/images/mounts/*"):
+            os.remove(link)
+        quietly(["sync", "-f", self.base])
+        for path, _, names in os.walk(self.base + "/store"):
+            for name in names:
+                try:
+                    file = os.open(os.path.join(path, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                except OSError:
+                    continue
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(file)
+
+    def box(self, *words, options=()):
+        return [self.immure, *self.store(), "run", "--rm", *options, "gzip:1", *words]
+
+    def reading(self):
+        """The same boxes over the mounted image and over its layer unpacked (IMMURE_IMAGE_MOUNT)."""
+        quietly([self.front, *self.store(), "pull", "-q", f"oci:{self.base}/gzip:1"])
+        # What was just pulled is read from memory (image-mounts.md); what is measured comes later.
+        old = time.time() - 3600
+        for file in glob.glob(self.base + "/store/images/**/*.erofs", recursive=True):
+            os.utime(file, (old, old))
+        doctor = subprocess.run([self.immure, *self.store(), "doctor"], capture_output=True, text=True).stdout
+        print("\nreading from the mounted image and from its layer unpacked; " +
+              " ".join(next((line for line in doctor.splitlines() if "image files" in line), "").split()))
+        unpack = {**os.environ, "IMMURE_IMAGE_MOUNT": "unpack"}
+        work = {"python3": ["python3", "-c", "import json, subprocess, http.client"],
+                "whole tree": ["sh", "-c", "find / -xdev -type f -exec cat {} + >/dev/null"]}
+        self.meter.run(self.box("/bin/true"), unpack)
+
+        def turn(row, words, environment, cold):
+            def once(rows):
+                if cold:
+                    self.forget_files()
+                rows[row].add(self.meter.run(self.box(*words), environment))
+            return once
+        for state in ("cold", "warm", "warm, the image runs elsewhere"):
+            held = self.hold("echo ready") if state not in ("cold", "warm") else None
+            for name, words in work.items():
+                rows = Rows()
+                if state != "cold":
+                    for _ in range(3):
+                        self.meter.run(self.box(*words), None)
+                        self.meter.run(self.box(*words), unpack)
+                self.take(rows, [turn("mounted", words, None, state == "cold"), turn("unpacked", words, unpack, state == "cold")], 60)
+                rows.table(f"{name}, {state}")
+                value, note = rows.ratio("mounted", "unpacked")
+                goal(f"{name}, {state}", value, 1.1, "x", note)
+            if held:
+                held.stdin.close()
+                held.wait()
+        self.mounting()
+        self.sharing()
+        self.forget_store()
+
+    def mounting(self):
+        commands = [["env", "IMMURE_IMAGE_MOUNT=unpack", *self.box("/bin/true")], ["env", "UNUSED=", *self.box("/bin/true")]]
+        alone = self.starts("start over a mounted image", ["folder", "mounted"], commands)
+        held = self.hold("echo ready")
+        shared = self.starts("start over the mount of a box that runs", ["folder", "mounted"], commands)
+        held.stdin.close()
+        held.wait()
+        for name, (folder, mounted) in (("the image's own mount", alone), ("another box's mount", shared)):
+            middle = statistics.median(a - b for a, b in zip(mounted["wall_us"], folder["wall_us"]))
+            cpu = statistics.median(mounted["cpu_us"]) - statistics.median(folder["cpu_us"])
+            goal(f"{name} over a folder, of a start", middle, 150, " us",
+                 f" in the middle of the rounds; {min(mounted['wall_us']) - min(folder['wall_us']):.0f} us of minima, {cpu:.0f} us of processor time")
+
+    def hold(self, script):
+        """A box that says that it is ready, and ends with its standard input."""
+        box = subprocess.Popen(self.box("sh", "-c", script + "; read end", options=["-i"]), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if box.stdout.readline() != b"ready\n":
+            fail("a box of the image did not become ready")
+        return box
+
+    def sharing(self):
+        """Page cache of boxes that each read the whole image, as their control groups count it."""
+        contents = sum(os.path.getsize(file) for file in glob.glob(self.base + "/store/images/layers/*/*.erofs"))
+        script = "find / -xdev -type f -exec cat {} + >/dev/null; echo ready"
+        count = 5 if self.quick else 20
+        cached = {}
+        print(f"\npage cache of boxes that read all of the image, {contents / 1e6:.0f} MB")
+        for number in (1, count):
+            self.forget_files()
+            boxes = []
+            try:
+                # Each is there before the first reads: so it is when a service starts them.
+                boxes = [self.hold("echo ready; read begin; " + script) for _ in range(number)]
+                for box in boxes:
+                    box.stdin.write(b"\n")
+                    box.stdin.flush()
+                    if box.stdout.readline() != b"ready\n":
+                        fail("a box could not read its image")
+                cached[number] = sum(map(self.page_cache, boxes))
+            finally:
+                for box in boxes:
+                    box.stdin.close()
+                    box.wait()
+            print(f"  {number:2} boxes: {cached[number] / 1e6:.0f} MB")
+        goal(f"page cache of {count} boxes against the image's contents", cached[count] / contents, 1.25, "x")
+
+    @staticmethod
+    def page_cache(box):
+        """Bytes of files in memory that a box's group is charged for."""
+        children = open(f"/proc/{box.pid}/task/{box.pid}/children").read().split()
+        for line in open(f"/proc/{children[0]}/cgroup"):
+            number, controllers, path = line.strip().split(":", 2)
+            if "memory" in controllers.split(",") or (number == "0" and os.path.exists("/sys/fs/cgroup/cgroup.controllers")):
+                root, key = ("/sys/fs/cgroup/memory", "total_cache") if controllers else ("/sys/fs/cgroup", "file")
+                stat = dict(each.split() for each in open(f"{root}{path}/memory.stat"))
+                return int(stat[key])
+        fail("no control group counts a box's memory")
+
+    def all(self):
+        if not os.path.exists(self.front):
+            fail("no immure-front beside immure")
+        self.tar = root_tar(self.scratch)
+        if self.tar is None:
+            print("\nimages: left out (no mmdebstrap to make Debian with Python)")
+            os.rmdir(self.base)
+            return 0
+        self.meter = Meter()
+        self.undo = [self.meter.close]
+        self.entries = int(subprocess.run(f"tar -tf '{self.tar}' | wc -l", shell=True, capture_output=True, text=True, check=True).stdout)
+        begun = time.monotonic()
+        try:
+            self.blob("gzip", 300)
+            if not self.quick:
+                self.blob("zstd", 180)
+            self.many()
+            self.reading()
+            self.registry()
+        finally:
+            for step in reversed(self.undo):
+                step()
+            subprocess.run(["umount", "-l", self.base + "/podman/overlay"], capture_output=True)
+            shutil.rmtree(self.base, ignore_errors=True)
+        print(f"\nimages: {time.monotonic() - begun:.0f} s; " + (f"{len(missed)} goals missed: {', '.join(missed)}" if missed else "all goals met"))
+        return 3 if missed else 0
 
 
-if not os.path.exists(front):
-    sys.exit("bench: images left out: no immure-front beside immure")
-tar = root_tar()
-if tar is None:
-    print("\nimages: left out (no mmdebstrap to make Debian with Python)")
-    sys.exit(0)
-shutil.rmtree(base, ignore_errors=True)
-os.makedirs(base)
-try:
-    for kind in ("gzip", "zstd"):
-        if has(kind):
-            from_layout(tar, kind)
-    reading(tar)
-    from_registry(tar)
-finally:
-    shutil.rmtree(base, ignore_errors=True)
-if missed:
-    print(f"\nmissed: {', '.join(missed)}")
-sys.exit(3 if missed else 0)
+def main():
+    sys.stdout.reconfigure(line_buffering=True)
+    words = [word for word in sys.argv[1:] if word != "--quick"]
+    if len(words) != 3:
+        fail("usage: images.py IMMURE SPAWNER SCRATCH [--quick]")
+    if os.geteuid() != 0:
+        fail("the figures are root's: run as root or with sudo")
+    sys.exit(Images(*map(os.path.abspath, words), "--quick" in sys.argv).all())
+
+
+main()

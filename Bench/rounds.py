@@ -18,11 +18,11 @@ def run(command, **options):
     return result.stdout
 
 
-def goal(name, value, limit, unit="", note=""):
-    met = value <= limit
+def goal(name, value, limit, unit="", note="", least=False):
+    met = value >= limit if least else value <= limit
     if not met:
         missed.append(name)
-    print(f"  {'met   ' if met else 'MISSED'} {name}: {value:.2f}{unit} (goal {limit:g}{unit}){note}")
+    print(f"  {'met   ' if met else 'MISSED'} {name}: {value:.2f}{unit} (goal {'at least ' if least else ''}{limit:g}{unit}){note}")
 
 
 def rows(spawner, commands, rounds, cwd=None):

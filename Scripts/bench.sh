@@ -1,12 +1,25 @@
 #!/bin/bash
-# Measures starts and memory against bubblewrap and the floor, the OCI verbs against crun and runc, images against umoci and podman, seccomp
-# programs against libseccomp, and what the sentry costs against nothing, a bare notification and PTRACE_SYSEMU:
-# bench.sh BIN_FOLDER [--quick]. As root or with sudo. Ends with 3 where a goal is missed.
+# Measures starts and memory against bubblewrap and the floor, the OCI verbs against crun and runc, what the sentry costs against nothing, a
+# bare notification and PTRACE_SYSEMU, images against umoci, podman, skopeo and ctr, seccomp programs against libseccomp:
+# bench.sh BIN_FOLDER [--quick] [start|oci|sentry|images|seccomp …]. As root or with sudo. A part that fails is told at the end, and the others are
+# measured all the same. Ends with 3 where a goal is missed, with 1 where something is wrong.
 set -euo pipefail
 
-bin=$(realpath "${1:?usage: bench.sh BIN_FOLDER [--quick]}")
+usage="usage: bench.sh BIN_FOLDER [--quick] [start|oci|sentry|images|seccomp …]"
+bin=$(realpath "${1:?$usage}")
 cd "$(dirname "$0")/.."
 [ "$(id -u)" -eq 0 ] || exec sudo "$0" "$bin" "${@:2}"
+shift
+quick=()
+parts=()
+for word in "$@"; do
+  case $word in
+    --quick) quick=(--quick) ;;
+    start | oci | sentry | images | seccomp) parts+=("$word") ;;
+    *) echo "bench.sh: \"$word\": $usage" >&2; exit 2 ;;
+  esac
+done
+[ ${#parts[@]} -gt 0 ] || parts=(start oci sentry images seccomp)
 
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
@@ -21,24 +34,36 @@ for program in immure immure-front; do [ ! -e "$bin/$program" ] || cp "$bin/$pro
 ln -s immure "$tools/bin/immure-oci"
 bin=$tools/bin
 uname -sr
+echo "$(nproc) processors, load $(cut -d' ' -f1-3 /proc/loadavg)"
 bwrap --version
 "$bin/immure" version
-status=0
-/usr/bin/python3 -B Bench/bench.py "$bin/immure" "$tools/spawner" "$tools/floor" .deps/guest/init "${@:2}" || status=$?
-[ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
-echo
-/usr/bin/python3 -B Bench/oci-bench.py "$bin/immure-oci" "$tools/spawner" "$tools/oci-floor" "${@:2}" || status=$?
-[ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
-/usr/bin/python3 -B Bench/sentry-bench.py "$bin/immure" "$tools/spawner" "$tools/calls" "$tools/sentry-calls" "$tools/supervisor" "${@:2}" ||
-  status=$?
-[ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
 
-if [ "${2:-}" != --quick ]; then
-  images=0
-  /usr/bin/python3 Bench/images.py "$bin/immure" .build || images=$?
-  [ $images -eq 0 ] || [ $images -eq 3 ] || exit $images
-  [ $images -eq 0 ] || status=3
-  echo
-  SCRATCH=.build Bench/seccomp.sh
-fi
+measure() {
+  case $1 in
+    start) /usr/bin/python3 -B Bench/bench.py "$bin/immure" "$tools/spawner" "$tools/floor" .deps/guest/init "${quick[@]}" ;;
+    oci) /usr/bin/python3 -B Bench/oci-bench.py "$bin/immure-oci" "$tools/spawner" "$tools/oci-floor" "${quick[@]}" ;;
+    sentry)
+      /usr/bin/python3 -B Bench/sentry-bench.py "$bin/immure" "$tools/spawner" "$tools/calls" "$tools/sentry-calls" "$tools/supervisor" "${quick[@]}"
+      ;;
+    images) /usr/bin/python3 -B Bench/images.py "$bin/immure" "$tools/spawner" .build "${quick[@]}" ;;
+    seccomp) SCRATCH=.build Bench/seccomp.sh ;;
+  esac
+}
+
+results=()
+status=0
+for part in "${parts[@]}"; do
+  printf '\n== %s\n' "$part"
+  begun=$SECONDS
+  ended=0
+  measure "$part" || ended=$?
+  case $ended in
+    0) result="all goals met" ;;
+    3) result="goals missed"; [ $status -ne 0 ] || status=3 ;;
+    *) result="FAILED ($ended)"; status=1 ;;
+  esac
+  results+=("$(printf '%-8s %5d s  %s' "$part" $((SECONDS - begun)) "$result")")
+done
+printf '\n'
+printf '%s\n' "${results[@]}"
 exit $status

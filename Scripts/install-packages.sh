@@ -12,7 +12,7 @@ test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bs
 # Large programs that only `make test-all` holds against the host's run of them.
 workloads=(golang-go python3-venv rustc default-jdk-headless postgresql sqlite3 tcl chromium)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)
-bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev gcc python3 uidmap redis-server redis-tools)
+bench=(bubblewrap busybox-static crun runc podman skopeo umoci containerd docker-registry isal zstd mmdebstrap libseccomp-dev python3-seccomp gcc python3 uidmap redis-server redis-tools)
 dist=(dpkg gzip tar)
 # What Scripts/isal.sh builds a static ISA-L with.
 isal=(libisal-dev nasm gcc make xz-utils)
