@@ -153,6 +153,73 @@ jail_checks() { # GROUP root|user
   check "$1" "kill and rm leave no group" ends
 }
 
+# --- the sentry: its own group and its guests', below the one with the sandbox's limits ---
+
+find_parts() {
+  pid=$(pid_of parted)
+  whole=$(group_of "$pid")
+  whole=${whole%/sentry}
+}
+parts_stand() {
+  immure run -q -d --name parted --wall sentry --memory 64m -- \
+    sh -c '/bin/busybox tail -c 200000000 /dev/zero; echo lived; exec sleep 1000' >/dev/null || return 1
+  find_parts
+  read -r keeper _ <"/proc/$pid/task/$pid/children"
+  same "$(group_of "$pid") $(group_of "$keeper")" "$whole/sentry $whole/guests" || return 1
+  same "$(cat "$whole/memory.max") $(cat "$whole/guests/memory.max")" "67108864 58720256"
+}
+# The victim was looked for among the guests, and the others live.
+parts_hold() {
+  find_parts
+  mkfifo "$scratch/parted"
+  timeout 100 immure logs -f parted >"$scratch/parted" 2>/dev/null &
+  read -r line <"$scratch/parted"
+  same "$line" lived || return 1
+  same "$(value "$whole/guests/memory.events" oom_kill) $(value "$whole/memory.events.local" oom_kill)" "1 0" || return 1
+  same "$(value "$whole/memory.events" oom_kill)" 1 || return 1
+  same "$(immure exec parted echo alive)" alive
+}
+parts_freeze() {
+  find_parts
+  immure pause parted >/dev/null || return 1
+  # A guest that waits for the sentry's answer is not frozen before it has it.
+  same "$(cat "$whole/cgroup.freeze")" 1 || return 1
+  immure resume parted >/dev/null || return 1
+  same "$(cat "$whole/cgroup.freeze") $(immure exec parted echo alive)" "0 alive"
+}
+parts_end() {
+  find_parts
+  immure rm -f parted >/dev/null || return 1
+  [ ! -e "$whole" ] || { echo "$whole is left"; return 1; }
+}
+# Engines read the group of the container's process when it is created.
+parts_of_engines() {
+  at=/lab/guarded
+  configure '' && immure-sentry create --bundle "$bundle" guarded </dev/null >/dev/null 2>"$bundle/error" ||
+    { cat "$bundle/error"; return 1; }
+  pid=$(immure-sentry state guarded | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
+  whole=/sys/fs/cgroup/lab/guarded
+  same "$(group_of "$pid")" $whole || return 1
+  immure-sentry start guarded || return 1
+  same "$(group_of "$pid") $(cat $whole/guests/memory.max)" "$whole/sentry 58720256" || return 1
+  immure-sentry update --memory 100663296 guarded || return 1
+  same "$(cat $whole/memory.max) $(cat $whole/guests/memory.max)" "100663296 88080384" || return 1
+  same "$(immure-sentry exec guarded echo inside)" inside || return 1
+  immure-sentry delete --force guarded || return 1
+  [ ! -e $whole ] || { echo "$whole is left"; return 1; }
+}
+sentry_checks() { # GROUP
+  wall=sentry
+  check "$1" "runs a program" runs
+  check "$1" "its status comes back" status_comes_back
+  check "$1" "--memory kills" memory_kills
+  check "$1" "groups of their own for guests and sentry" parts_stand
+  check "$1" "out of memory ends a guest, and the rest lives" parts_hold
+  check "$1" "pause and resume by the freezer" parts_freeze
+  check "$1" "rm leaves no group" parts_end
+  check "$1" "as an OCI runtime: divided at the start, update, delete" parts_of_engines
+}
+
 # --- the OCI runtime; $driver holds its global flags, $at the configuration's cgroupsPath, $own_user the user namespace ---
 
 bundle=${bundle:-/var/lib/lab-bundle}
@@ -266,6 +333,7 @@ if [ "$(cat $lab/mode)" = short ]; then
   machine_facts
   container_checks "container wall, root" root
   jail_checks "jail wall, root" root
+  sentry_checks "sentry wall, root"
   driver= at=/lab/box
   oci_checks "OCI runtime, root"
   # Delegation without root: a folder of one's own, the caller in a leaf of it.

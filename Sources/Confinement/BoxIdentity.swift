@@ -9,6 +9,8 @@ package struct BoxIdentity {
   package var lease: IDRangeLease?
   /// The ids that build the box: 0 inside, or the only id that is mapped.
   package var builder: (user: UInt32, group: UInt32) = (0, 0)
+  /// Who serves the box, where that is nobody of the box's: an id outside and inside, with no files.
+  package var server: UInt32?
   package var notes: [String] = []
   /// Whether files' owners are translated to an id that is the box's without a namespace of its own.
   private var ownsFiles = false

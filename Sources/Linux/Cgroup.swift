@@ -169,6 +169,7 @@ public struct Cgroup: Sendable, Equatable {
       try File.makeDirectory(path)
     } catch  where error.errno == .exists {
       // Left by a command that was killed: only an empty group can be taken over.
+      _ = try removeGroups(below: path)
       try File.removeDirectory(path)
       try File.makeDirectory(path)
     }
@@ -226,10 +227,10 @@ public struct Cgroup: Sendable, Equatable {
     if let path = unifiedPath { try File.writeExisting(path + "/cgroup.procs", "0") }
   }
 
-  /// The processes in the group.
+  /// The processes in the group and in those below it.
   public func processes() throws(SystemError) -> [Int32] {
     guard let place = places.first else { return [] }
-    return try File.text(place.path + "/cgroup.procs").split(separator: "\n").compactMap { Int32($0) }
+    return try Cgroup.processes(in: place.path)
   }
 
   /// A file's only number: memory.current, pids.current; nil where it is not there or says "max".
@@ -239,12 +240,17 @@ public struct Cgroup: Sendable, Equatable {
     return UInt64(text.filter { $0 != "\n" })
   }
 
-  /// How often the kernel killed a process here because the memory limit was hit (memory.events, memory.oom_control).
+  /// How often the kernel killed a process here because the memory limit was hit (memory.events, memory.oom_control). Version 2 counts what
+  /// happened below too; version 1 does not, and of the groups below only the guests' is asked for (`CgroupParts`).
   public func memoryKills() -> UInt64 {
     guard let place = places.first(where: { $0.controller == .memory || $0.isUnified }) else { return 0 }
-    let file = place.isUnified ? "memory.events" : "memory.oom_control"
-    guard let text = try? File.text(place.path + "/" + file) else { return 0 }
-    return Cgroup.value(of: "oom_kill", in: text) ?? 0
+    func kills(_ file: String) -> UInt64 {
+      // Not there: nothing was counted.
+      guard let text = try? File.text(place.path + "/" + file) else { return 0 }
+      return Cgroup.value(of: "oom_kill", in: text) ?? 0
+    }
+    if place.isUnified { return kills("memory.events") }
+    return kills("memory.oom_control") + kills(CgroupParts.guestsName + "/memory.oom_control")
   }
 
   /// CPU time used, in microseconds; nil where no controller counts it.
@@ -298,7 +304,7 @@ public struct Cgroup: Sendable, Equatable {
         } catch  where error.errno == .noEntry {
           break
         } catch  where error.errno == .busy && Clock.monotonicNanoseconds() < deadline {
-          Clock.pause(milliseconds: 1)
+          if try !Cgroup.removeGroups(below: place.path) { Clock.pause(milliseconds: 1) }
         }
       }
     }

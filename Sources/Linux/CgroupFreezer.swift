@@ -87,7 +87,7 @@ public struct CgroupFreezer: Sendable, Equatable {
   }
 
   private func members() throws(SystemError) -> [Int32] {
-    try File.text(path + "/cgroup.procs").split(separator: "\n").compactMap { Int32($0) }
+    try Cgroup.processes(in: path)
   }
 }
 

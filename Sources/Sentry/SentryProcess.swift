@@ -33,16 +33,19 @@ struct SentryProcess {
   ///   - channel: what goes wrong is said here until everything is ready.
   ///   - socket: where the command comes from and its end is told, in guest/init's words (docs/guest-init.md).
   ///   - tasks: files of version 1 groups to join.
-  func run(channel: Int32, socket: Int32?, tasks: [Int32]) -> Never {
+  ///   - guestsGroup: that of the group which the guests have for themselves.
+  func run(channel: Int32, socket: Int32?, tasks: [Int32], guestsGroup: Int32?) -> Never {
     do throws(WallError) {
-      Process.exit(try raise(channel, socket, tasks))
+      Process.exit(try raise(channel, socket, tasks, guestsGroup))
     } catch {
       SetupChannel.report(channel, error)
     }
     Process.exit(125)
   }
 
-  private func raise(_ channel: Int32, _ socket: Int32?, _ tasks: [Int32]) throws(WallError) -> Int32 {
+  private func raise(_ channel: Int32, _ socket: Int32?, _ tasks: [Int32], _ guestsGroup: Int32?) throws(WallError)
+    -> Int32
+  {
     var score: GuestScore?
     // As the runtime's namespace numbers this process, for hooks.
     let outerPid = bundle.hookState == nil ? nil : (try? File.readLink("/proc/self")).flatMap { Int32($0) }
@@ -70,11 +73,11 @@ struct SentryProcess {
     if !bundle.usesInit { Process.wipeArguments() }
     try step("set-up of the sandbox") { () throws(SystemError) in
       let given = Array(0..<Int32(3 + bundle.preservedDescriptors.count))
-      let kept = given + [channel, control] + trees.descriptors + [socket, terminal].compactMap { $0 }
+      let kept = given + [channel, control] + trees.descriptors + [socket, terminal, guestsGroup].compactMap { $0 }
       let waits = waiting.map { [$0.listener.rawValue, $0.lock.rawValue] } ?? []
       try FileDescriptor.closeAll(but: kept + waits + (score.map { [$0.descriptor] } ?? []))
     }
-    let service = try SentryService(self)
+    let service = try SentryService(self, guestsGroup: guestsGroup)
     try step("set-up of the sandbox") { () throws(SystemError) in try score?.restore() }
     let built = try root.build(trees, channel)
     try service.prepare(root: built.descriptor, self) { () throws(WallError) in
@@ -127,8 +130,8 @@ struct SentryProcess {
       let empty = try Confinement.emptyDirectory()
       try Identity.changeRoot(to: empty.rawValue)
       var plan = ConfinementPlan()
-      plan.user.user = identity.builder.user
-      plan.user.group = identity.builder.group
+      plan.user.user = identity.server ?? identity.builder.user
+      plan.user.group = identity.server ?? identity.builder.group
       plan.setGroups = false
       plan.filter = try SentryFilter(hasWritableFolders: hasWritableFolders).compiled()
       if bundle.usesInit { plan.parentDeathSignal = SIGKILL }

@@ -27,7 +27,8 @@ struct SentryRaiser {
     try SentryRefusals.check(bundle)
     let joined = try JoinedNamespaces(configuration)
     defer { joined.close() }
-    let identity = try BoxIdentity.choose(sealed, on: host)
+    var identity = try BoxIdentity.choose(sealed, on: host)
+    if hasAllIDs { identity.server = try ownID() }
     var cgroup: Cgroup?
     do throws(WallError) {
       var notes = identity.notes
@@ -37,6 +38,7 @@ struct SentryRaiser {
       // Nothing is left behind; what cannot be removed now is empty, and the error that matters is the first.
       try? cgroup?.remove()
       try? identity.lease?.release()
+      if hasAllIDs { try? IDRangeLease.release(for: bundle.directory) }
       throw error
     }
   }
@@ -46,12 +48,10 @@ struct SentryRaiser {
   private var sealed: Bundle {
     var bundle = bundle
     switch bundle.root {
-    case .directory(let path, _):
+    case .directory:
       if !configuration.namespaces.contains(where: { $0.kind == .user }) {
         bundle.configuration.namespaces.append(NamespaceConfiguration(.user))
-        // Owners of an overlay's files cannot be translated (FS_ALLOW_IDMAP): the sentry then has the ids that they are of, in a user namespace
-        // without power over anything else.
-        if host.isRoot, HostTrees.isOverlay(path) {
+        if hasAllIDs {
           let all = IDMapping(inside: 0, outside: 0, count: UInt32.max)
           bundle.configuration.userMappings = [all]
           bundle.configuration.groupMappings = [all]
@@ -62,6 +62,20 @@ struct SentryRaiser {
     case .host(let root, _): bundle.root = .host(root, scratch: .none)
     }
     return bundle
+  }
+
+  /// Owners of an overlay's files cannot be translated (FS_ALLOW_IDMAP): the sentry's user namespace then has all ids, and it serves them with its
+  /// capabilities there, under an id that none of the files is of. It has no power over anything but what it was given.
+  private var hasAllIDs: Bool {
+    guard case .directory(let path, _) = bundle.root, host.isRoot else { return false }
+    return !configuration.namespaces.contains { $0.kind == .user } && HostTrees.isOverlay(path)
+  }
+
+  /// The first of a range that is nobody else's; given back with the sandbox's folder.
+  private func ownID() throws(WallError) -> UInt32 {
+    do throws(SystemError) { return try IDRangeLease.take(for: bundle.directory).base } catch {
+      throw WallError("no id for the sentry", error)
+    }
   }
 
   private var scratch: Scratch {
@@ -167,7 +181,8 @@ struct SentryRaiser {
       var folder: FileDescriptor?
       if let path = cgroup?.unifiedPath { folder = try File.open(path, O_PATH | O_DIRECTORY) }
       let tasks = try cgroup?.openTasks() ?? []
-      defer { for descriptor in tasks { _ = FileDescriptor(owning: descriptor) } }
+      let guests = guestsGroup(in: cgroup)
+      defer { for descriptor in tasks + (guests.map { [$0] } ?? []) { _ = FileDescriptor(owning: descriptor) } }
       let arguments = CloneArguments(flags: flags, cgroup: folder?.rawValue)
       let made = try joined.beingBornInto(hasOwnUser: true) { () throws(SystemError) in
         try process.network.setJoined()
@@ -176,7 +191,9 @@ struct SentryRaiser {
       guard let child = made else {
         prepared.channel.near.close()
         prepared.socket?.near.close()
-        process.run(channel: prepared.channel.far.rawValue, socket: prepared.socket?.far.rawValue, tasks: tasks)
+        process.run(
+          channel: prepared.channel.far.rawValue, socket: prepared.socket?.far.rawValue, tasks: tasks,
+          guestsGroup: guests)
       }
       return child
     } catch  where error.call == "clone3" {
@@ -185,6 +202,18 @@ struct SentryRaiser {
     } catch {
       throw WallError("namespaces", error)
     }
+  }
+
+  /// Version 1's group for the guests alone, by a descriptor to join by; version 2 is divided when the program is started.
+  ///
+  /// Engines listen at the box's own group for what happens when memory runs out, and version 1 tells only those at and below the group whose
+  /// limit it was: a box of theirs has its limit there alone, and the kernel's choice is by the guests' oom_score_adj.
+  private func guestsGroup(in cgroup: Cgroup?) -> Int32? {
+    guard bundle.usesInit, let limit = configuration.resources.memoryLimit, limit > 0,
+      let parts = cgroup.flatMap(CgroupParts.init), !parts.isUnified
+    else { return nil }
+    // Where it cannot be made the one group holds both, as it does for engines.
+    return (try? parts.makeGuests(limit: limit))?.release()
   }
 
   /// For a user-mode network: the sentry is not dumpable soon, and an unprivileged caller's setns(2) by its process would be refused.

@@ -75,7 +75,21 @@ final class SentrySandbox: Sandbox {
 
   func start() throws(WallError) {
     held = nil
+    divide()
     try life.start()
+  }
+
+  /// Version 2: guests and sentry get groups of their own. Not before the program is started: engines read the group of the sandbox's process
+  /// when it is created, and would take the sentry's own for the sandbox's.
+  private func divide() {
+    guard let parts = cgroup.flatMap(CgroupParts.init), parts.isUnified, !parts.exist,
+      let limit = cgroup?.number(.memory, legacy: "", unified: "memory.max")
+    else { return }
+    // Where the groups above cannot hand memory on, one group holds both, and guests are the kernel's first choice in it.
+    do throws(SystemError) {
+      try parts.divide(
+        server: process.pid, guests: ProcessTable.children(of: process.pid), limit: Int64(clamping: limit))
+    } catch {}
   }
   func collect() throws(WallError) -> Ending { try life.collect() }
   func signal(_ number: Int32) throws(WallError) { try life.signal(number) }
@@ -96,7 +110,15 @@ final class SentrySandbox: Sandbox {
   }
   var listing: (any ProcessListing)? { members }
   var limiting: (any Limiting)? {
-    cgroup.map { GroupLimiting(id: id, cgroup: $0, attendants: SentryRaiser.attendants(usesInit: usesInit)) }
+    cgroup.map { group in
+      GroupLimiting(id: id, cgroup: group, attendants: SentryRaiser.attendants(usesInit: usesInit)) {
+        [id] (limits) throws(WallError) in
+        guard let memory = limits.memory, let parts = CgroupParts(group), parts.exist else { return }
+        do throws(SystemError) { try parts.setGuests(limit: memory) } catch {
+          throw WallError("sandbox \(id): update", error)
+        }
+      }
+    }
   }
   var parting: (any Parting)? { usesInit ? nil : life.parting(in: directory) }
   private var members: SentryListing { SentryListing(sentry: process, hasKeeper: usesInit) }

@@ -36,7 +36,8 @@ final class SentryService {
   private var starter: Starter?
 
   /// Makes what wants privileges: the guests' own namespaces, and what is kept of /proc.
-  init(_ process: SentryProcess) throws(WallError) {
+  /// - Parameter guestsGroup: by which the guests join their control group; closed here.
+  init(_ process: SentryProcess, guestsGroup: Int32?) throws(WallError) {
     bundle = process.bundle
     do throws(SystemError) {
       let whole = try FileSystemContext("proc").mount([.noSetUserID, .noDevices, .noExecute])
@@ -53,7 +54,9 @@ final class SentryService {
       let space = try GuestSpace(
         processes: folder,
         filter: StubFilter(.of(bundle), asksForAbsent: bundle.debug, hasClone3: hasClone3),
-        programIsFirst: !bundle.usesInit, by: Interception.available ?? .tracing)
+        programIsFirst: !bundle.usesInit, group: guestsGroup, user: process.identity.server,
+        by: Interception.available ?? .tracing)
+      if let guestsGroup { _ = FileDescriptor(owning: guestsGroup) }
       do throws(Errno) {
         platform = try NotificationPlatform(kernel, CallTable.all, space)
         try kernel.hostEvents.watch(signals.descriptor, signals.queue, isUrgent: false)

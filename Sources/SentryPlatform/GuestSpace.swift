@@ -19,10 +19,13 @@ public struct GuestSpace: ~Copyable {
   ///   - namespaces: CLONE_NEW* of the guests beside the pid namespace; the IPC namespace the caller has with them. A network namespace is not
   ///     wanted: all calls of sockets are the sentry's, and it costs a millisecond.
   ///   - programIsFirst: the first program that is started is process 1.
+  ///   - group: the `tasks` file of a control group that the keeper, and so every guest, is in; the caller's still.
+  ///   - user: the user's and the group's id that the keeper and every guest have on the host; nil for the caller's. The caller must have it too
+  ///     before the first guest is made, or it cannot reach their memory.
   /// - Throws: ENOSYS where there is no stub for this machine; what the kernel lacks or the caller may not.
   public init(
     processes: consuming FileDescriptor, namespaces: UInt64 = 0, filter: StubFilter,
-    programIsFirst: Bool = false, by interception: Interception
+    programIsFirst: Bool = false, group: Int32? = nil, user: UInt32? = nil, by interception: Interception
   ) throws(SystemError) {
     guard StubProgram.isPresent else {
       throw SystemError("sentry", "no stub for this machine's architecture", .notImplemented)
@@ -38,7 +41,10 @@ public struct GuestSpace: ~Copyable {
     }
     let tracer = interception == .tracing ? try GuestTracer() : nil
     let flags = programIsFirst ? namespaces : Namespaces.pid | namespaces
-    let child = try Self.spawn(jail.root.rawValue, flags, programIsFirst, instructions, report, interception)
+    let start = KeeperStart(
+      root: jail.root.rawValue, programIsFirst: programIsFirst, group: group, user: user, instructions: instructions,
+      interception: interception)
+    let child = try Self.spawn(start, flags, report)
     if let tracer {
       _ = try report.wait(for: child, .waitsForTracer)
       try tracer.seize(keeper: child.pid)
@@ -73,42 +79,43 @@ public struct GuestSpace: ~Copyable {
   /// The listener is made in a table of descriptors that both share, until the keeper's exec gives it one of its own, which is empty. So no
   /// descriptor may be owned here: the child would close it for both.
   private static func spawn(
-    _ root: Int32, _ namespaces: UInt64, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport,
-    _ interception: Interception
+    _ start: KeeperStart, _ namespaces: UInt64, _ report: KeeperReport
   ) throws(SystemError) -> Child {
     let flags = namespaces | UInt64(UInt32(bitPattern: CLONE_FILES))
     if let child = try Process.clone(CloneArguments(flags: flags)) { return child }
-    becomeKeeper(root, programIsFirst, instructions, report, interception)
+    becomeKeeper(start, report)
   }
 
-  private static func becomeKeeper(
-    _ root: Int32, _ programIsFirst: Bool, _ instructions: [UInt64], _ report: KeeperReport,
-    _ interception: Interception
-  ) -> Never {
+  private static func becomeKeeper(_ start: KeeperStart, _ report: KeeperReport) -> Never {
     do throws(SystemError) {
+      if let group = start.group { try Cgroup.join(tasks: [group]) }
       // The next child, and all after it, are in the new namespace; this process is not.
-      if programIsFirst { try Namespaces.unshare(Namespaces.pid) }
+      if start.programIsFirst { try Namespaces.unshare(Namespaces.pid) }
       try checked("setsid", "", systemCall(Int(SYS_setsid)))
       try SignalSet.letProgramHave()
       for signal in 1...Int32(64) where signal != SIGKILL && signal != SIGSTOP { try SignalSet.ignore(signal, false) }
       try ResourceLimits.set(ResourceLimits.core, soft: 0, hard: 0)
       let files = UInt64(try ResourceLimits.get(ResourceLimits.openFiles).rlim_max)
       try ResourceLimits.set(ResourceLimits.openFiles, soft: files, hard: files)
-      try Identity.changeRoot(to: root)
+      try Identity.changeRoot(to: start.root)
       _ = Identity.setUmask(0)
       try Capability.limitBounding(to: 0)
       try Capability.setAmbient(0)
+      if let user = start.user {
+        try Identity.setGroup(user)
+        try Identity.setUser(user)
+      }
       try CapabilitySets().apply()
       try Identity.setParentDeathSignal(SIGKILL)
       try Identity.forbidNewPrivileges()
       var listener: Int32 = -1
-      switch interception {
+      switch start.interception {
       case .notification:
         let newListener: UInt32 = 1 << 3
         // Linux 5.19: a call that the sentry has taken is not taken back by a signal that is not deadly.
         let waitsKillably: UInt32 = 1 << 5
         do throws(SystemError) {
-          listener = try Identity.installFilter(instructions, flags: newListener | waitsKillably)
+          listener = try Identity.installFilter(start.instructions, flags: newListener | waitsKillably)
         } catch  where error.errno == .invalid {
           throw SystemError("seccomp", "a listener that waits killably (Linux 5.19 has it)", error.errno)
         }
@@ -117,7 +124,7 @@ public struct GuestSpace: ~Copyable {
         try Identity.setDumpable(true)
         report.publish(.waitsForTracer)
         report.wait(until: .isTraced)
-        _ = try Identity.installFilter(instructions, flags: 0)
+        _ = try Identity.installFilter(start.instructions, flags: 0)
       }
       report.tell(listener: listener)
     } catch {
@@ -127,6 +134,16 @@ public struct GuestSpace: ~Copyable {
     _ = Process.execute("/keeper", arguments: ["keeper"], environment: [])
     Process.exit(1)
   }
+}
+
+/// What the keeper begins with. No descriptor is owned: both processes have them in one table.
+private struct KeeperStart {
+  let root: Int32
+  let programIsFirst: Bool
+  let group: Int32?
+  let user: UInt32?
+  let instructions: [UInt64]
+  let interception: Interception
 }
 
 /// A page that the keeper tells its start on: once it has its filter, no other call of its own is answered.

@@ -88,4 +88,79 @@ extension EngineTests {
     expect(try world.run("docker", "inspect", "-f", "{{.State.OOMKilled}}", "eater"), 0, "true")
     expect(try world.run("docker", "rm", "eater"))
   }
+
+  @Test("docker --runtime immure-sentry: health checks, restart policy, attach")
+  func dockerSentryTended() throws {
+    let world = try world()
+    expect(try world.run("docker", "load", "-q", "-i", world.folder + "/tiny.tar"))
+    expect(
+      try world.run(
+        "docker", "run", "-d", "--runtime", "immure-sentry", "--name", "tended", "--network", "none", "--restart",
+        "on-failure:1", "--health-cmd", "test -e /tmp/well", "--health-interval", "200ms", Image.name, "sh", "-c",
+        "echo began >> /tmp/log; touch /tmp/well; until [ -e /tmp/fail ]; do sleep 0.1; done; rm /tmp/fail; exit 3"))
+    try World.eventually("its health was found good") {
+      try world.run("docker", "inspect", "-f", "{{.State.Health.Status}}", "tended").line == "healthy"
+    }
+    expect(try world.run("docker", "exec", "tended", "touch", "/tmp/fail"))
+    try World.eventually("it began again") {
+      try world.run("docker", "exec", "tended", "cat", "/tmp/log").line == "began\nbegan"
+    }
+    expect(try world.run("docker", "inspect", "-f", "{{.RestartCount}}", "tended"), 0, "1")
+    expect(try world.run("docker", "exec", "tended", "touch", "/tmp/fail"))
+    try World.eventually("it ended for good") {
+      try world.run("docker", "inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "tended").line == "exited 3"
+    }
+    expect(try world.run("docker", "rm", "tended"))
+    expect(
+      try world.run(
+        "docker", "run", "-d", "-i", "--runtime", "immure-sentry", "--name", "heard", "--network", "none", Image.name,
+        "sh", "-c", "read line; echo heard $line; exit 6"))
+    let attached = try world.run(words: ["docker", "attach", "heard"], input: "it\n")
+    #expect(attached.status == 6 && attached.output == "heard it\n", "\(attached.output)\(attached.error)")
+    expect(try world.run("docker", "rm", "heard"))
+  }
+
+  @Test(
+    "ctr with --runc-binary immure-sentry: run, a terminal, limits; a task's exec, ps, metrics, pause, resume, kill")
+  func containerdSentry() throws {
+    let world = try world()
+    expect(try world.run("ctr", "images", "import", world.folder + "/tiny.tar"))
+    let binary = "/usr/local/bin/immure-sentry"
+    func run(_ flags: String..., command: String, status: Int32 = 0, output: String? = nil) throws {
+      let words = ["ctr", "run", "--rm", "--runc-binary", binary] + flags
+      let line = (words + [Image.name, "one", "sh", "-c", command]).map { "'\($0)'" }.joined(separator: " ")
+      expect(try world.shell(line), status, output)
+    }
+    try run(command: "echo $$; uname -r; exit 3", status: 3, output: "1\n6.1.0")
+    try run("--read-only", command: "touch /x", status: 1)
+    try run("--memory-limit", "33554432", command: "x=a; while :; do x=$x$x; done", status: 137)
+    try run("--env", "A=b", "--cwd", "/tmp", command: "pwd; echo $A", output: "/tmp\nb")
+    let shown = try world.atTerminal("ctr run --rm -t --runc-binary \(binary) \(Image.name) one sh -c 'tty; exit 5'")
+    #expect(shown.status == 5 && shown.output.contains("/dev/pts/0"), "\(shown.output)\(shown.error)")
+    expect(
+      try world.run(
+        "ctr", "run", "-d", "--runc-binary", binary, Image.name, "box", "sh", "-c",
+        "trap 'exit 7' TERM; touch /up; while :; do sleep 1000 & wait; done"))
+    func status() throws -> String {
+      let tasks = try world.run("ctr", "tasks", "ls").output.split(separator: "\n")
+      return tasks.first { $0.hasPrefix("box ") }?.split(separator: " ").last.map { String($0) } ?? ""
+    }
+    expect(
+      try world.run(
+        "ctr", "tasks", "exec", "--exec-id", "wait", "box", "sh", "-c",
+        "until [ -e /up ]; do sleep 0.1; done; echo up; exit 4"), 4, "up")
+    let further = try world.atTerminal("ctr tasks exec -t --exec-id tty box sh -c 'tty; exit 6'")
+    #expect(further.status == 6 && further.output.contains("/dev/pts/0"), "\(further.output)\(further.error)")
+    #expect(try world.run("ctr", "tasks", "ps", "box").output.split(separator: "\n").count >= 3)
+    #expect(try world.run("ctr", "tasks", "metrics", "box").output.contains("pids"))
+    expect(try world.run("ctr", "tasks", "pause", "box"))
+    #expect(try status() == "PAUSED")
+    expect(try world.run("ctr", "tasks", "resume", "box"))
+    expect(try world.run("ctr", "tasks", "kill", "-s", "TERM", "box"))
+    try World.eventually("it has stopped") { try status() == "STOPPED" }
+    let removed = expect(try world.run("ctr", "tasks", "rm", "box"))
+    #expect(removed.error.contains("non-zero exit code 7"))
+    expect(try world.run("ctr", "containers", "rm", "box"))
+    expect(try world.run("immure-sentry", "--root", "/run/containerd/runc/default", "list", "-q"), 0, "")
+  }
 }

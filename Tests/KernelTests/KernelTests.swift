@@ -3,7 +3,7 @@ import Linux
 import Testing
 
 /// One boot of Debian 12's stock kernel with control groups of version 2 alone and nothing else about, in which the release executable runs
-/// behind both walls, as root and as a user with a delegated group, and as an OCI runtime. `make test-kernels` does more, with systemd.
+/// behind the walls, as root and as a user with a delegated group, and as an OCI runtime. `make test-kernels` does more, with systemd.
 ///
 /// What holds here and nowhere else in the suites: limits, freezer and delegation on version 2; the device program that decides by
 /// itself (a node that CAP_MKNOD made is refused, and opens once a rule says so: the refusal is the program's); layers that overlayfs
@@ -20,7 +20,7 @@ struct KernelTests {
 
   @Test(arguments: [
     "container wall, root": 11, "container wall, user": 11, "jail wall, root": 9, "jail wall, user": 9,
-    "OCI runtime, root": 10,
+    "sentry wall, root": 8, "OCI runtime, root": 10,
   ])
   func everyCheckPasses(_ group: String, _ count: Int) {
     let checks = Lab.boot.checks.filter { $0.group == group }
