@@ -72,6 +72,8 @@ public final class NotificationPlatform: HostThreads {
     do throws(SystemError) { kernel.board = try AnswerBoard.make() } catch { answersInStub = false }
   }
 
+  public override var isTracer: Bool { space.listener.tracer != nil }
+
   public override var processes: Int32 { space.processes.rawValue }
 
   /// Serves guests until there are none, or `goesOn` says no.

@@ -162,5 +162,15 @@ extension HostThreads {
     return all
   }
 
-  public func status(_ task: Task) -> HostStatus { HostStatus(contents(task.hostID, "status", limit: 8192)) }
+  public func status(_ task: Task) -> HostStatus { status(task.hostID) }
+  func status(_ thread: Int32) -> HostStatus { HostStatus(contents(thread, "status", limit: 8192)) }
+
+  /// The threads of a process as the host has them, by its numbers; none where the process is gone.
+  func threads(of group: ThreadGroup) -> [Int32] {
+    guard processes >= 0, group.hostID > 0 else { return [] }
+    do {
+      let names = try File.names(inDirectory: "\(group.hostID)/task", at: processes)
+      return names.map { Int32(truncatingIfNeeded: HostStatus.decimal(Array($0.utf8)[...])) }.sorted()
+    } catch { return [] }
+  }
 }

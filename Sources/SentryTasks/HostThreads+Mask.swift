@@ -12,7 +12,8 @@ extension HostThreads {
   func end(_ task: Task, under mask: SignalBits) {
     if delivers(task, under: mask) { return }
     let thread = task.hostID
-    guard trace(PTRACE_SEIZE, thread) >= 0, trace(PTRACE_INTERRUPT, thread) >= 0 else {
+    // A nudge that has not come to its end has the thread stop on its way out, too.
+    guard nudges.removeValue(forKey: thread) != nil || stopsSoon(thread) else {
       end(task, with: -4)
       return
     }
@@ -78,15 +79,19 @@ extension HostThreads {
     private func stackPointer(_ thread: Int32) -> GuestAddress? { nil }
   #endif
 
-  private func trace(_ request: CLinux.__ptrace_request, _ thread: Int32, _ address: UInt = 0, _ data: UInt = 0) -> Int
-  {
+  func trace(_ request: CLinux.__ptrace_request, _ thread: Int32, _ address: UInt = 0, _ data: UInt = 0) -> Int {
     systemCall(Int(SYS_ptrace), UInt(request.rawValue), word(thread), address, data)
   }
 
-  /// Waits for a stop of the thread, for a second at most: who doesn't come is ended, as only a guest that is after it can manage that.
+  /// Has a thread that nobody traces stop when it next comes out of the host's kernel, or now if it runs.
+  func stopsSoon(_ thread: Int32) -> Bool {
+    trace(PTRACE_SEIZE, thread) >= 0 && trace(PTRACE_INTERRUPT, thread) >= 0
+  }
+
+  /// Waits for a stop of the thread, for ten seconds at most: who doesn't come is ended, as only a guest that is after it can manage that.
   /// - Returns: the signal; nil where the thread is gone.
   private func stop(of thread: Int32) -> Int32? {
-    let limit = Clock.monotonicNanoseconds() &+ 1_000_000_000
+    let limit = Clock.monotonicNanoseconds() &+ 10_000_000_000
     while true {
       var status: Int32 = 0
       // SAFETY: wait4 fills one word.
@@ -99,10 +104,14 @@ extension HostThreads {
         _ = systemCall(Int(SYS_kill), word(thread), word(Signal.kill))
         return nil
       }
-      // Its processor may be this one.
-      var moment = timespec(tv_sec: 0, tv_nsec: 20_000)
-      // SAFETY: ppoll reads one timespec.
-      _ = unsafe withUnsafeMutablePointer(to: &moment) { systemCall(Int(SYS_ppoll), 0, 0, UInt(bitPattern: $0), 0) }
+      letOthersRun()
     }
+  }
+
+  /// For 20 microseconds: the processor that a traced thread wants may be this one.
+  func letOthersRun() {
+    var moment = timespec(tv_sec: 0, tv_nsec: 20_000)
+    // SAFETY: ppoll reads one timespec.
+    _ = unsafe withUnsafeMutablePointer(to: &moment) { systemCall(Int(SYS_ppoll), 0, 0, UInt(bitPattern: $0), 0) }
   }
 }

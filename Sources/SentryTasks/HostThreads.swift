@@ -9,6 +9,12 @@ open class HostThreads {
   /// Whether a signal was sent since somebody asked last: a process may be about to end.
   public final var hasSignalled = false
 
+  /// Threads that are being made to look at what is pending, by the host's number (HostThreads+Nudge.swift).
+  final var nudges: [Int32: Nudge] = [:]
+
+  /// Whether all threads are traced anyway.
+  open var isTracer: Bool { false }
+
   /// A procfs whose numbers are the tasks' `hostID`, as an open folder.
   open var processes: Int32 { -1 }
 

@@ -55,83 +55,13 @@ extension Kernel {
     if stops && group.tasks.count > 1 { watch(group) }
   }
 
-  /// Looks whether a signal ends parked calls of the process.
-  public func look(at group: ThreadGroup) {
-    if !group.signalQueue.isEmpty { group.signalQueue.wake(.readable) }
-    var isFirst = true
-    // Asked of the host once, and not by each of very many threads about all others.
-    var isStopping: Bool?
-    for task in group.tasks {
-      if task.parked != nil { look(at: task, isChosen: isFirst, &isStopping) }
-      // A signal for the whole process goes to the first thread that does not block it (complete_signal, kernel/signal.c).
-      isFirst = false
-    }
-  }
-
-  private func look(at task: Task, isChosen: Bool, _ someStopped: inout Bool?) {
-    if task.parked?.isAsleep == false {
-      task.parked?.wasPassedOver = true
-      return
-    }
-    let status = host.status(task)
-    var isStopping = false
-    if !isChosen {
-      isStopping = someStopped ?? task.group.tasks.contains { host.isStopped($0) }
-      someStopped = isStopping
-    }
-    let all = status.pending.union(
-      isChosen || leaderBlocks(status.sharedPending, task) ? status.sharedPending : SignalBits())
-    var blocked = status.blocked
-    if let mask = task.parked?.mask { blocked = mask }
-    let actions = task.group.actions
-    let due = all.subtracting(blocked).inOrder.filter { !actions.ignores($0) }
-    if due.isEmpty && !isStopping { return }
-    if let mask = task.parked?.mask, due.contains(where: { status.blocked.contains($0) }) {
-      host.end(task, under: mask)
-      return
-    }
-    let caught = due.first { actions[$0].isCaught }
-    end(task, by: caught.map { actions[$0] })
-  }
-
-  private func leaderBlocks(_ signals: SignalBits, _ task: Task) -> Bool {
-    guard !signals.isEmpty, let leader = task.group.tasks.first, leader !== task else { return false }
-    return signals.subtracting(host.status(leader).blocked).isEmpty
-  }
-
-  /// Ends a parked call for a signal.
-  /// - Parameter action: of the handler that will run; nil where the process stops or ends.
-  private func end(_ task: Task, by action: SignalAction?) {
-    guard let parked = task.parked else { return }
-    if parked.moved > 0 {
-      host.end(task, with: Int64(parked.moved))
-      return
-    }
-    let restarts =
-      switch parked.ending {
-      case .restarts: action?.restarts ?? true
-      case .restartsUnhandled: action == nil
-      case .never: false
-      }
-    if restarts {
-      host.end(task, with: -512)
-      task.resumption = parked.deadline.map { Resumption(call: parked.call, deadline: $0) }
-      return
-    }
-    if let remainder = parked.remainder, let deadline = parked.deadline {
-      let rest = TimeSpec(nanoseconds: deadline > now ? deadline - now : 0)
-      // The sleep was interrupted, whether or not the guest's pointer is good.
-      do throws(Errno) {
-        try task.memory.store(rest.bytes, at: remainder)
-      } catch {}
-    }
-    host.end(task, with: -4)
-  }
-
-  /// A call begins to wait with a mask of its own: a signal that it lets through may be pending already.
+  /// A call begins to wait with a mask of its own: a signal that it lets through, or that was the thread's to take, may be pending already.
   public func masked(_ task: Task) {
     guard let mask = task.parked?.mask else { return }
-    if !task.pendingSignals.subtracting(mask).isEmpty { watch(task.group) }
+    let status = host.status(task)
+    let pending = status.pending.union(status.sharedPending)
+    // What it lets through ends the call; what it keeps out falls to another thread.
+    if !pending.subtracting(mask).isEmpty || status.threads > 1 && !pending.isEmpty { watch(task.group) }
   }
 
   /// Looks again in a while, some times: the host's kernel makes the signal pending at a moment that the sentry does not see.
