@@ -6,6 +6,10 @@ struct Birth {
   let child: Task
   let parent: Task
   let flags: UInt64
+  /// The call that was to make it is over: its parent has called again.
+  var isOver = false
+  /// There is a thread of the host's for it, which has not called yet.
+  var isMade = false
   var isThread: Bool { flags & 0x10000 != 0 }
   /// The process that the host's kernel names as the child's parent while it lives.
   var hostParent: Int32 { flags & 0x8000 != 0 ? parent.group.parent?.hostID ?? 0 : parent.group.hostID }
@@ -63,9 +67,9 @@ extension NotificationPlatform {
     }
   }
 
-  /// A parent calls again: the process that it was making exists by now, or never will. A thread is waited for until it calls, or its process
-  /// ends: it holds nothing that its process does not hold.
+  /// A parent calls again: what it was making exists by now, or never will.
   func settle(_ parent: Task) {
+    settleThreads(of: parent)
     while let index = births.firstIndex(where: { $0.parent === parent && !$0.isThread }) {
       let birth = births.remove(at: index)
       guard let process = madeProcess(birth), let facts = files.facts(process), !hasKnown(process, facts) else {
@@ -74,6 +78,52 @@ extension NotificationPlatform {
       }
       join(birth.child, process, facts)
     }
+  }
+
+  /// A thread has its number from its first call alone; whether there is one is known by counting. One that never came to be must not stand in
+  /// for a later one: it has its parent's ids and files as they were.
+  private func settleThreads(of parent: Task) {
+    var isAsked = false
+    for index in births.indices where births[index].parent === parent && births[index].isThread {
+      births[index].isOver = true
+      if !births[index].isMade { isAsked = true }
+    }
+    guard isAsked else { return }
+    let group = parent.group
+    // Those that end this moment are among them: a birth is then taken for made once more.
+    func unknown() -> Int { Int(clamping: kernel.host.status(parent).threads) - group.tasks.count }
+    let mine = births.indices.filter { births[$0].isThread && births[$0].parent.group === group }
+    let asked = mine.filter { births[$0].isOver && !births[$0].isMade }
+    let certain = mine.count { births[$0].isMade }
+    var left = unknown() - certain
+    if left < asked.count {
+      dropVanished(of: group)
+      left = unknown() - certain
+    }
+    if left >= mine.count - certain {
+      for index in asked { births[index].isMade = true }
+    } else if left < asked.count {
+      // Where some of several were made it is those that were asked for last.
+      let dropped = asked.prefix(asked.count - max(0, left))
+      let gone = dropped.map { births[$0] }
+      for index in dropped.reversed() { births.remove(at: index) }
+      for birth in gone { drop(birth) }
+    }
+  }
+
+  /// Threads that a filter of their own ended (SECCOMP_RET_KILL_THREAD): nobody tells of that.
+  private func dropVanished(of group: ThreadGroup) {
+    let living = Set(files.threads(of: group.hostID))
+    // The process is gone: its end is told of.
+    if living.isEmpty { return }
+    for task in group.tasks where !living.contains(task.hostID) { forget(task) }
+  }
+
+  /// execve(2) has ended the other threads.
+  func dropThreads(of group: ThreadGroup) {
+    let gone = births.filter { $0.isThread && $0.parent.group === group }
+    births.removeAll { $0.isThread && $0.parent.group === group }
+    for birth in gone { drop(birth) }
   }
 
   /// Nothing came of it.

@@ -59,6 +59,7 @@ extension NotificationPlatform {
       if other !== task { settle(other) }
       if byHost[other.hostID] === other { byHost[other.hostID] = nil }
     }
+    dropThreads(of: task.group)
     task.becomeLeader()
     byHost[notification.thread] = task
     renewAnswers(of: task.group)

@@ -40,7 +40,7 @@ extension Task {
     descriptors.leave()
     if kernel.tasks[id] === self { kernel.tasks[id] = nil }
     group.tasks.removeAll { $0 === self }
-    if group.tasks.isEmpty {
+    if id != 0, group.tasks.isEmpty {
       group.remains = self
       namespaces.objects.processEnded(ObjectIdentifier(group), id: group.id, now: Clock.realTime().seconds)
     }
