@@ -46,9 +46,8 @@ enum MessageQueueCalls {
 
   private static func send(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let (id, address, flags) = (call.arguments.0.int32, call.arguments.1.address, call.arguments.3.int32)
-    guard let size = call.arguments.2.size, size <= MessageLimits.message, id >= 0 else { throw .invalid }
     let type: Int64 = try task.memory.load(address)
-    guard type > 0 else { throw .invalid }
+    guard let size = call.arguments.2.size, size <= MessageLimits.message, id >= 0, type > 0 else { throw .invalid }
     let bytes = try task.memory.bytes(address.advanced(by: 8), count: size)
     let queue = try IPCTime.find(id, in: task.namespaces.objects.queues, task)
     try queue.permissions.check(0o222, for: task.credentials)

@@ -48,6 +48,7 @@ enum MountCalls {
       namespace.remount(place.mount, flags: kept)
     } else if flags & Flag.bind != 0 {
       let from = try task.walk.find(source)
+      guard namespace.isMounted(from.mount) else { throw .invalid }
       if flags & Flag.recursive != 0 {
         try namespace.bindAll(from, on: place)
       } else {

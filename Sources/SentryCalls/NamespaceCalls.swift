@@ -60,6 +60,10 @@ enum NamespaceCalls {
       task.paths = task.paths.copy()
     }
     if flags & Flag.names != 0 { task.namespaces.names = NameSpace(task.namespaces.names.names) }
+    // Semaphores are set back as at its end (ksys_unshare, kernel/fork.c), where no other thread has a part in that.
+    if flags & (Flag.objects | Flag.undo) != 0 {
+      if task.group.tasks.count == 1 { task.undoSemaphores() } else { task.keepUndoing() }
+    }
     if flags & Flag.objects != 0 { task.namespaces.objects = IPCSpace() }
     return .zero
   }

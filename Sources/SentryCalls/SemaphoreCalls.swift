@@ -55,6 +55,10 @@ enum SemaphoreCalls {
       set.forget(parked)
       throw .again
     }
+    if set.isCrowded {
+      let asleep = asleep(task)
+      set.prune { $0 == parked || asleep.contains($0) }
+    }
     task.parked?.ending = .never
     return task.wait(on: set.queue)
   }
@@ -123,10 +127,13 @@ enum SemaphoreCalls {
       set.set([value], from: Int(number), id: task.group.id, now: IPCTime.now)
       return .zero
     default:
-      let asleep = Set(task.kernel.tasks.values.compactMap { $0.parked?.id })
+      let asleep = asleep(task)
       return .value(Int64(set.waiters(Int(number), forZero: command == 15) { asleep.contains($0) }))
     }
   }
+
+  /// The platform's names of all calls that sleep.
+  private static func asleep(_ task: Task) -> Set<UInt64> { Set(task.kernel.tasks.values.compactMap { $0.parked?.id }) }
 
   /// struct semid64_ds, 104 bytes (asm/sembuf.h).
   private static func record(_ set: SemaphoreSet, _ id: Int32) -> [UInt8] {

@@ -74,7 +74,7 @@ enum SharedMemoryCalls {
     case IPCCommand.remove:
       let segment = try table.findLiving(id).segment
       try segment.permissions.checkOwner(task.credentials)
-      table.hide(segment)
+      table.hide(id)
       segment.remove()
     case 11, 12:
       let segment = try table.findLiving(id).segment

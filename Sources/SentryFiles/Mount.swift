@@ -167,7 +167,7 @@ public final class MountNamespace {
 
   /// Mounts a tree.
   /// - Parameter point: a directory for a directory, another file for a file.
-  /// - Throws: ENOTDIR, ENOENT.
+  /// - Throws: ENOTDIR, ENOENT, EINVAL where the place is mounted no more, ENOSPC.
   @discardableResult
   public func mount(_ inode: Inode, on point: Path, flags: MountFlags = []) throws(Errno) -> Mount {
     try attach(Dentry(root: inode), on: point, flags)
@@ -182,6 +182,7 @@ public final class MountNamespace {
   private func attach(_ root: Dentry, on point: Path, _ flags: MountFlags) throws(Errno) -> Mount {
     guard let there = point.inode, let inode = root.inode else { throw .noEntry }
     guard (there.kind == .directory) == (inode.kind == .directory) else { throw .notDirectory }
+    guard isMounted(point.mount) else { throw .invalid }
     guard mounts.count < Self.limit else { throw .noSpace }
     common.lastMount &+= 1
     let mount = Mount(root: root, flags: flags, id: common.lastMount)

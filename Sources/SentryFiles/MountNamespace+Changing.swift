@@ -48,7 +48,9 @@ extension MountNamespace {
   /// - Throws: EINVAL where `source` is no mount or the root's, ELOOP where the place is within it.
   public func move(_ source: Path, to place: Path) throws(Errno) {
     let mount = source.mount
-    guard mount.root === source.dentry, mount.point != nil, isMounted(mount) else { throw .invalid }
+    guard mount.root === source.dentry, mount.point != nil, isMounted(mount), isMounted(place.mount) else {
+      throw .invalid
+    }
     guard let there = place.inode, let inode = mount.root.inode else { throw .noEntry }
     guard (there.kind == .directory) == (inode.kind == .directory) else { throw .notDirectory }
     if tree(of: mount).contains(where: { $0 === place.mount }) { throw .loop }
@@ -74,17 +76,24 @@ extension MountNamespace {
     else { throw .invalid }
     if old.mount === new.mount || place.mount === old.mount { throw .busy }
     guard new.mount.point != nil else { throw .invalid }
-    var at = place
-    while at.mount !== new.mount {
-      guard let point = at.mount.point else { throw .invalid }
-      at = point
-    }
+    // What hung from itself would be walked without end.
+    guard isBeneath(place.mount, new.mount), isBeneath(new.mount, old.mount) else { throw .invalid }
     let above = old.mount.point
     lift(new.mount)
     if above != nil { lift(old.mount) }
     if let above { lay(new.mount, on: above) }
     lay(old.mount, on: uppermost(place))
     if root.mount === old.mount { root = new }
+  }
+
+  /// Whether a mount is another one, or somewhere in it.
+  private func isBeneath(_ mount: Mount, _ other: Mount) -> Bool {
+    var at = mount
+    while at !== other {
+      guard let point = at.point else { return false }
+      at = point.mount
+    }
+    return true
   }
 
   /// CLONE_NEWNS: the same mounts, changed apart from now on.

@@ -11,6 +11,9 @@ public final class IPCSpace {
   var messageBytes = 0
   public init() {}
 
+  /// Whether something is to be undone for the process.
+  public func undoes(for process: ObjectIdentifier) -> Bool { undoers.contains(process) }
+
   /// A process has ended: its semaphores are set back (SEM_UNDO; exit_sem, ipc/sem.c).
   public func processEnded(_ process: ObjectIdentifier, id: Int32, now: Int64) {
     guard undoers.remove(process) != nil else { return }

@@ -47,6 +47,8 @@ public final class SemaphoreSet: IPCObject {
   private var adjustments: [ObjectIdentifier: [Int32]] = [:]
   /// Calls that sleep, by the platform's names for them.
   private var waiting: [UInt64: Waiting] = [:]
+  private static let leastCrowd = 64
+  private var crowd = leastCrowd
   private unowned let space: IPCSpace
 
   /// - Throws: ENOSPC.
@@ -111,7 +113,9 @@ public final class SemaphoreSet: IPCObject {
     for (offset, value) in wanted.enumerated() {
       values[first + offset] = value
       processes[first + offset] = id
-      for process in adjustments.keys { adjustments[process]?[first + offset] = 0 }
+    }
+    for process in Array(adjustments.keys) {
+      for offset in wanted.indices { adjustments[process]?[first + offset] = 0 }
     }
     changed = now
     queue.wake()
@@ -127,13 +131,20 @@ public final class SemaphoreSet: IPCObject {
     queue.wake()
   }
 
+  /// So many calls are said to sleep that those had better be looked for that a signal ended.
+  public var isCrowded: Bool { waiting.count >= crowd }
+  public func prune(sleeps: (UInt64) -> Bool) {
+    waiting = waiting.filter { sleeps($0.key) }
+    crowd = max(Self.leastCrowd, 2 * waiting.count)
+  }
+
   /// A call that sleeps no more.
   public func forget(_ call: UInt64) { waiting[call] = nil }
 
   /// GETNCNT and GETZCNT.
   /// - Parameter sleeps: whether a call that was waiting is still; one that a signal ended is not.
   public func waiters(_ number: Int, forZero: Bool, sleeps: (UInt64) -> Bool) -> Int {
-    for call in waiting.keys where !sleeps(call) { waiting[call] = nil }
+    prune(sleeps: sleeps)
     return waiting.values.count { Int($0.number) == number && $0.isForZero == forZero }
   }
 }

@@ -49,6 +49,12 @@ public final class SharedSegment: IPCObject {
     changed = now
   }
 
+  /// With its namespace (shm_exit_ns, ipc/shm.c).
+  deinit { if permissions.mode & Self.isRemoved == 0 { remove() } }
+
+  /// SHM_DEST.
+  private static let isRemoved: UInt32 = 0o1000
+
   /// - Returns: nil where the host has it no more: it was removed, and the last who had it attached is gone.
   public var facts: Facts? {
     var bytes = [UInt8](repeating: 0, count: 112)
@@ -67,7 +73,7 @@ public final class SharedSegment: IPCObject {
   public func remove() {
     // There is nobody else who could have removed it.
     _ = systemCall(Int(SYS_shmctl), word(id), 0, 0)
-    permissions.mode |= 0o1000
+    permissions.mode |= Self.isRemoved
   }
 }
 
@@ -84,6 +90,9 @@ extension IPCTable<SharedSegment> {
 
   /// Lets go of those that the host has let go of.
   public func prune() {
-    for (id, segment) in sorted where segment.permissions.mode & 0o1000 != 0 && segment.facts == nil { remove(id) }
+    for id in hidden {
+      // Who finds one that is gone takes it out.
+      do throws(Errno) { _ = try findLiving(id) } catch {}
+    }
   }
 }

@@ -1,6 +1,5 @@
 import Linux
 import SentryFiles
-import SentryIPC
 import SentryMemory
 
 /// Threads and processes come into being in two steps. At clone(2) a task is made as the kernel's copy_process() would, from its parent as
@@ -40,10 +39,13 @@ extension Task {
     descriptors.leave()
     if kernel.tasks[id] === self { kernel.tasks[id] = nil }
     group.tasks.removeAll { $0 === self }
+    keepUndoing()
     if id != 0, group.tasks.isEmpty {
       group.remains = self
-      namespaces.objects.processEnded(ObjectIdentifier(group), id: group.id, now: Clock.realTime().seconds)
+      undoSemaphores()
     }
+    // A zombie keeps none.
+    namespaces = kernel.namespaces
   }
 
   /// execve(2) from a thread that did not lead: it takes the process's number, all others have ended.

@@ -140,6 +140,7 @@ public final class ThreadGroup {
   /// Woken when the process has ended (pidfd_open(2)).
   public let ends = WaitQueue()
   public var traits = ProcessTraits()
+  var undoing: [LeftSpace] = []
   public private(set) lazy var timers = ProcessTimers(self)
   public init(kernel: Kernel, id: Int32, parent: ThreadGroup?, session: Int32, processGroup: Int32) {
     self.kernel = kernel

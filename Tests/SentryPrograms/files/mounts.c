@@ -100,6 +100,35 @@ static int objects(void) {
   return CALL(SYS_semctl, set, 0, GETVAL, 0) == -EINVAL ? 0 : 2;
 }
 
+// The root is within the place that is to become the root: the tree would hang from itself.
+static int upsideDown(void) {
+  if (mkdir("outer", 0755) || mounts(NONE, "outer", "tmpfs", 0, 0) || mkdir("outer/inner", 0755)) return 1;
+  if (mkdir("outer/put", 0755) || mounts(NONE, "outer/inner", "tmpfs", 0, 0)) return 2;
+  int outer = open("outer", O_RDONLY | O_DIRECTORY);
+  if (chroot("outer/inner") || fchdir(outer)) return 3;
+  long result = CALL(SYS_pivot_root, ".", "put");
+  struct stat s;
+  if (stat("put/../inner/..", &s)) return 4;
+  return result == -EINVAL ? 0 : 5;
+}
+// What is mounted no more takes part in nothing. Linux says EINVAL, of late ENOENT where it is the place.
+static int refuses(long result) { return result == -EINVAL || result == -ENOENT; }
+static int detached(void) {
+  if (mkdir("lost", 0755) || mkdir("elsewhere", 0755) || mounts(NONE, "lost", "tmpfs", 0, 0)) return 1;
+  if (mkdir("lost/in", 0755)) return 2;
+  int here = open(".", O_RDONLY | O_DIRECTORY), lost = open("lost", O_RDONLY | O_DIRECTORY);
+  if (umount2("lost", MNT_DETACH) || fchdir(lost)) return 3;
+  if (!refuses(mounts(NONE, "in", "tmpfs", 0, 0))) return 4;
+  char place[32];
+  snprintf(place, sizeof place, "/proc/self/fd/%d", here);
+  if (!refuses(mounts(place, "in", 0, MS_BIND, 0))) return 5;
+  fchdir(here);
+  snprintf(place, sizeof place, "/proc/self/fd/%d/in", lost);
+  if (mounts(place, "elsewhere", 0, MS_BIND, 0) != -EINVAL) return 6;
+  if (mounts(NONE, "elsewhere", "tmpfs", 0, 0) || !refuses(mounts("elsewhere", place, 0, MS_MOVE, 0))) return 7;
+  return umount2("elsewhere", 0) ? 8 : 0;
+}
+
 int main(void) {
   if (geteuid() != 0) {
     check("for root only", 1);
@@ -186,6 +215,8 @@ int main(void) {
   gives("pivot_root", child(pivots), 0);
   gives("pivot_root in place", child(pivotsInPlace), 0);
   gives("chroot", child(changesRoot), 0);
+  gives("pivot_root to what the root is in", child(upsideDown), 0);
+  gives("what is mounted no more", child(detached), 0);
   check("the parent's root is as it was", is("/tmp"));
   struct utsname before, after;
   uname(&before);
