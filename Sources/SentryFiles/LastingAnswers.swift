@@ -18,6 +18,14 @@ open class DescriptorAnswers {
   open func lost(_ number: Int32) {}
 }
 
+extension Inode {
+  /// Whether owner, group and all others may read it, and execute or search it too: who is of the group is not among the others.
+  public final func isEverybodys(executable: Bool) -> Bool {
+    let wanted: UInt32 = executable ? 0o555 : 0o444
+    return attributes.permissions & wanted == wanted
+  }
+}
+
 /// What a walk went through (`PathWalk.trail`): its end holds while none of it changes.
 public final class WalkTrail {
   public private(set) var inodes: [Inode] = []
@@ -29,7 +37,7 @@ public final class WalkTrail {
     inodes.append(inode)
     if !inode.fileSystem.tellsLasting { isLasting = false }
     // Who cannot list a directory is not told of its names by another's answers.
-    if inode.kind == .directory, inode.attributes.permissions & 0o005 != 0o005 { isLasting = false }
+    if inode.kind == .directory, !inode.isEverybodys(executable: true) { isLasting = false }
   }
   func breaks() { isLasting = false }
 }

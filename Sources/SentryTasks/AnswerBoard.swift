@@ -159,7 +159,7 @@ public import SentryFiles
   func number(of file: OpenFile) -> UInt64 {
     guard !isOff, file.isReadable, let place = file.path, let inode = place.inode, inode.kind == .regular,
       inode.isImmutable, inode.fileSystem.tellsLasting, inode.watchers == nil,
-      inode.attributes.permissions & 0o004 != 0
+      inode.isEverybodys(executable: false)
     else { return 0 }
     // Everybody may walk to it.
     var at = place
@@ -170,7 +170,7 @@ public import SentryFiles
         continue
       }
       guard let parent = at.dentry.parent, let directory = parent.inode else { return 0 }
-      guard directory.fileSystem.tellsLasting, directory.attributes.permissions & 0o005 == 0o005,
+      guard directory.fileSystem.tellsLasting, directory.isEverybodys(executable: true),
         directory.watchers == nil
       else { return 0 }
       at = Path(mount: at.mount, dentry: parent)

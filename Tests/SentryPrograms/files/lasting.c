@@ -120,6 +120,12 @@ int main(int argc, char **argv) {
   if (child == 0) _exit(setresuid(1000, 1000, 1000) || size_of("/tmp/lasting/h/g") != -EACCES || size_of("/tmp/lasting/a") != 4);
   int status = 1;
   check("to others", waitpid(child, &status, 0) == child && status == 0 && size_of("/tmp/lasting/h/g") == 1);
+  // Everybody may, but those of one group.
+  check("open to all but a group", chown("/tmp/lasting/h", -1, 4321) == 0 && chmod("/tmp/lasting/h", 0705) == 0);
+  gives("to root", size_of("/tmp/lasting/h/g"), 1);
+  child = fork();
+  if (child == 0) _exit(setresgid(4321, 4321, 4321) || setresuid(1000, 1000, 1000) || size_of("/tmp/lasting/h/g") != -EACCES);
+  check("closed to the group", waitpid(child, &status, 0) == child && status == 0);
 
   for (int i = 0; i < 10; i++) result = access_((long)"/tmp/lasting/a", (void *)F_OK, NULL, 0);
   gives("access", result, 0);
