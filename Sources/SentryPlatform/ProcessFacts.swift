@@ -110,6 +110,13 @@ struct ProcessFiles {
     (contents("\(thread)/task/\(thread)/children") ?? []).split(separator: 0x20).compactMap { ProcessFacts.number($0) }
   }
 
+  /// The threads of a process.
+  func threads(of process: Int32) -> [Int32] {
+    // A process that is gone has none.
+    guard let names = try? File.names(inDirectory: "\(process)/task", at: folder) else { return [] }
+    return names.compactMap { ProcessFacts.number(Array($0.utf8)[...]) }
+  }
+
   private func contents(_ path: String) -> [UInt8]? {
     // ENOENT and ESRCH say that it has ended.
     try? File.contents(path, at: folder, limit: 64 << 10)
