@@ -231,10 +231,13 @@ let coreTests: [Target] = [
   tests(
     "SentryFiles",
     ["ChildProcesses", "SentryFileSystems", "SentryFiles", "SentryMemory", "SentryABI", "Linux", "CLinux"]),
+  // Counts a release build's allocations, for the probe.
+  .target(name: "AllocationCounts", path: "Tests/AllocationCounts"),
   // Raises a sentry without the wall around it: guests for other tests.
   .executableTarget(
     name: "SentryProbe",
     dependencies: [
+      "AllocationCounts",
       "SentryPlatform", "SentryProc", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes",
       "SentryTasks",
       "SentryFiles", "SentryMemory",

@@ -19,6 +19,8 @@ struct SentryProcess {
   let waiting: StartSocket.Ends?
   let identity: BoxIdentity
   let trees: HostTrees
+  /// The root's image, where it is one.
+  let image: SentryImage?
   let root: RootAssembly
   let mounts: MountPlan
   /// The root's tree as it is on the host, by the trees' numbers.
@@ -73,7 +75,9 @@ struct SentryProcess {
     if !bundle.usesInit { Process.wipeArguments() }
     try step("set-up of the sandbox") { () throws(SystemError) in
       let given = Array(0..<Int32(3 + bundle.preservedDescriptors.count))
-      let kept = given + [channel, control] + trees.descriptors + [socket, terminal, guestsGroup].compactMap { $0 }
+      let kept =
+        given + [channel, control] + trees.descriptors + [socket, terminal, guestsGroup].compactMap { $0 }
+        + (image?.descriptors ?? [])
       let waits = waiting.map { [$0.listener.rawValue, $0.lock.rawValue] } ?? []
       try FileDescriptor.closeAll(but: kept + waits + (score.map { [$0.descriptor] } ?? []))
     }

@@ -99,12 +99,14 @@ struct SentryRaiser {
       throw WallError("set-up of the sandbox", error)
     }
     let network = try SentryNetwork(configuration, joined)
+    let image = try SentryImage.open(of: bundle.root)
     let process = SentryProcess(
       bundle: bundle, streams: streams, terminal: prepared.terminal?.far.rawValue,
-      control: prepared.control.rawValue, waiting: prepared.waiting, identity: identity, trees: trees,
+      control: prepared.control.rawValue, waiting: prepared.waiting, identity: identity, trees: trees, image: image,
       root: root, mounts: mounts, joinersRoot: outside, network: network, scratch: scratch, parentOpens: parentOpens)
     let child = try clone(process, prepared, cgroup, joined)
     prepared.closeFar()
+    image?.close()
     let channel = prepared.channel.near.rawValue
     var remarks: [String] = []
     do throws(WallError) {

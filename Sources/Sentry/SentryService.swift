@@ -105,7 +105,7 @@ final class SentryService {
     defer { for descriptor in overlays.values { _ = FileDescriptor(owning: descriptor) } }
     let world = SentryWorld(
       bundle: bundle, mounts: process.mounts, scratch: process.scratch, trees: process.trees.descriptors,
-      overlays: overlays,
+      image: process.image, overlays: overlays,
       kernelFileSystem: kernelFileSystem, givesOwners: process.servesOwners)
     let namespace = try world.make(root: root, special: special)
     kernel.terminals.mounted = namespace.mounts.last { $0.root.inode?.fileSystem.type == "devpts" }
@@ -116,6 +116,7 @@ final class SentryService {
     if !bundle.usesInit { try programs.check(bundle.configuration.process) }
     self.programs = programs
     try afterwards()
+    process.image?.close()
     process.trees.close()
   }
 

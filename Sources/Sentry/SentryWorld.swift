@@ -17,6 +17,8 @@ struct SentryWorld {
   let scratch: Scratch
   /// Descriptors of the host's trees, by the plan's numbers.
   let trees: [Int32]
+  /// The root's image, where it is one.
+  let image: SentryImage?
   /// Overlays that the host has mounted for the plan, by their destinations: what is written through them lies in a folder of the host's.
   let overlays: [String: Int32]
   /// What mounts of the kernel's own kinds are here: proc, sysfs, devpts.
@@ -30,13 +32,11 @@ struct SentryWorld {
       let inode: Inode
       switch scratch {
       case .memory(let limit):
-        inode = MemoryFileSystem.overlay(
-          lower: try HostFolder.tree(root, isReadOnly: true, isImmutable: isImage), limit: limit)
+        inode = MemoryFileSystem.overlay(lower: try lower(root), limit: limit)
       case .none where keepsWrites: inode = try HostFolder.tree(root, isReadOnly: false, givesOwners: givesOwners)
       // Places to mount on are made all the same.
       case .none, .directory:
-        inode = MemoryFileSystem.overlay(
-          lower: try HostFolder.tree(root, isReadOnly: true, isImmutable: isImage), limit: 4 << 20)
+        inode = MemoryFileSystem.overlay(lower: try lower(root), limit: 4 << 20)
       }
       return MountNamespace(root: inode, special: special)
     }
@@ -73,8 +73,14 @@ struct SentryWorld {
     return false
   }
 
-  /// The store keeps images as they are.
-  private var isImage: Bool { if case .image = bundle.root { true } else { false } }
+  /// What nobody writes to: an image by its own files, which the store keeps as they are, anything else by the host's tree.
+  private func lower(_ root: Int32) throws(Errno) -> Inode {
+    guard let image else { return try HostFolder.tree(root, isReadOnly: true) }
+    do throws(SystemError) {
+      return try EROFSFileSystem.tree(
+        metadata: image.metadata.rawValue, devices: image.devices.map(\.rawValue), mount: root)
+    } catch { throw error.errno }
+  }
 
   private var isReadOnly: Bool {
     if bundle.configuration.rootReadOnly { return true }

@@ -7,6 +7,13 @@ import SentryMemory
 /// The files of an image as the store keeps it, read from its mapped files by the sentry itself.
 public final class EROFSFileSystem: FileSystem {
   let image: EROFSImage
+  /// Nodes with a descriptor for mappings, the oldest first.
+  private var mapped: [Weak] = []
+  private struct Weak {
+    weak var node: EROFSNode?
+  }
+  /// Such descriptors that are kept at most; others are opened, or their bytes copied, again.
+  private static var limit: Int { 512 }
   public override var isReadOnly: Bool { true }
   public override var tellsLasting: Bool { true }
 
@@ -15,16 +22,23 @@ public final class EROFSFileSystem: FileSystem {
     super.init(type: "erofs", source: "image", magic: 0xe0f5_e1e2)
   }
 
-  /// - Parameter metadata: path of the file with the superblock.
+  /// - Parameter metadata: the file with the superblock, readable; as the others it may be closed afterwards.
   /// - Parameter devices: the layers' files, in the order of its table of devices.
-  /// - Parameter mount: where this machine's kernel has mounted it, for mappings of its files; the caller keeps it open. Without it a
-  ///   mapped file's bytes are copied once.
+  /// - Parameter mount: where this machine's kernel has mounted it, for mappings of its files. Without it a mapped file's bytes are
+  ///   copied, and so they are where the host's kernel gives a file to other users than the sentry's only.
   /// - Returns: its root.
-  public static func tree(metadata: String, devices: [String], mount: Int32?) throws(SystemError) -> Inode {
+  public static func tree(metadata: Int32, devices: [Int32], mount: Int32?) throws(SystemError) -> Inode {
     let system = EROFSFileSystem(try EROFSImage(metadata: metadata, devices: devices, mount: mount))
     do throws(Errno) {
       return try EROFSNode(system, try system.image.inode(system.image.rootID), nil, [])
-    } catch { throw SystemError("read", metadata, error) }
+    } catch { throw SystemError("read", "image", error) }
+  }
+
+  fileprivate func hasMapped(_ node: EROFSNode) {
+    mapped.append(Weak(node: node))
+    if mapped.count <= Self.limit { return }
+    for entry in mapped.prefix(Self.limit / 4) { entry.node?.unmap() }
+    mapped.removeFirst(Self.limit / 4)
   }
 
   /// A kind of the image's as files have it.
@@ -55,8 +69,10 @@ final class EROFSNode: Inode {
   /// Where it was found, for the same path beneath the host's mount.
   private let parent: EROFSNode?
   private let name: [UInt8]
-  /// What guests map in its stead, made at the first mapping.
+  /// What guests map in its stead, made at a mapping.
   private var mapped: FileDescriptor?
+  /// Where the bytes lie that were read last: most files are in one piece.
+  private var lastExtent: EROFSExtent?
   private var extended: [TarEntry.Attribute]?
 
   init(_ system: EROFSFileSystem, _ node: EROFSInode, _ parent: EROFSNode?, _ name: [UInt8]) throws(Errno) {
@@ -70,7 +86,8 @@ final class EROFSNode: Inode {
       time: FileTime(seconds: node.modified, nanoseconds: node.modifiedNanoseconds))
     attributes.links = node.links
     attributes.size = Int64(clamping: node.size)
-    attributes.blocks = node.size / 512 + (node.size % 512 == 0 ? 0 : 1)
+    // Whole blocks in units of 512 (erofs_read_inode of fs/erofs/inode.c).
+    attributes.blocks = (node.size / 4096 + (node.size % 4096 == 0 ? 0 : 1)) * 8
     attributes.special = Device.number(node.deviceMajor, node.deviceMinor)
     super.init(system, attributes)
   }
@@ -135,7 +152,7 @@ final class EROFSNode: Inode {
     var at = UInt64(offset)
     var left = UInt64(count)
     while left > 0, at < node.size {
-      let extent = try system.image.extent(of: node, at: at)
+      let extent = try extent(at: at)
       let length = min(extent.length, left, node.size - at)
       guard length > 0 else { throw .inputOutput }
       let file = extent.isHole ? nil : try system.image.file(extent)
@@ -143,6 +160,19 @@ final class EROFSNode: Inode {
       at += length
       left -= length
     }
+  }
+
+  /// From `offset`, which lies in the file, to the end of its piece.
+  private func extent(at offset: UInt64) throws(Errno) -> EROFSExtent {
+    if let last = lastExtent, offset >= last.fileOffset, offset - last.fileOffset < last.length {
+      let passed = offset - last.fileOffset
+      return EROFSExtent(
+        fileOffset: offset, length: last.length - passed, device: last.device,
+        offset: last.isHole ? 0 : last.offset + passed, isHole: last.isHole)
+    }
+    let found = try system.image.extent(of: node, at: offset)
+    lastExtent = found
+    return found
   }
 
   func bytes(at offset: Int64, count: Int) throws(Errno) -> [UInt8] {
@@ -167,8 +197,10 @@ final class EROFSNode: Inode {
     if let file = mounted() { made = file } else { made = try copied() }
     let number = made.rawValue
     mapped = consume made
+    system.hasMapped(self)
     return number
   }
+  fileprivate func unmap() { mapped = nil }
 
   /// - Returns: nil where there is no mount, or another file is at the same path.
   private func mounted() -> FileDescriptor? {
@@ -179,22 +211,20 @@ final class EROFSNode: Inode {
       names.append(at.name)
       at = above
     }
-    let path = names.reversed().joined(separator: [UInt8(ascii: "/")]) + [0]
-    // Never out of the mount and through no link: what the image says is walked by the sentry alone.
-    var how = open_how()
-    how.flags = UInt64(O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-    how.resolve = UInt64(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
-    let bytes = Array(path)
-    // SAFETY: path and structure live across the call.
-    let result = unsafe bytes.span.withUnsafeBytes { path in
-      unsafe withUnsafeMutablePointer(to: &how) { how in
-        systemCall(
-          Int(IMMURE_SYS_openat2), word(mount), UInt(bitPattern: path.baseAddress), UInt(bitPattern: how),
-          UInt(MemoryLayout<open_how>.size))
+    guard let last = names.first else { return nil }
+    let file: FileDescriptor
+    do throws(Errno) {
+      // Name by name and through no link: what the image says is walked by the sentry alone.
+      var folder: FileDescriptor?
+      for name in names.dropFirst().reversed() {
+        folder = try HostFiles.open(folder?.rawValue ?? mount, name, O_PATH | O_DIRECTORY | O_NOFOLLOW)
       }
+      file = try HostFiles.open(folder?.rawValue ?? mount, last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+      _ = consume folder
+    } catch {
+      // EACCES for a file of another user's: its bytes are copied.
+      return nil
     }
-    guard result >= 0 else { return nil }
-    let file = FileDescriptor(owning: Int32(truncatingIfNeeded: result))
     guard let status = try? HostFiles.status(file.rawValue), status.st_mode & 0o170000 == 0o100000,
       UInt64(status.st_ino) == node.id, UInt64(clamping: status.st_size) == node.size
     else { return nil }

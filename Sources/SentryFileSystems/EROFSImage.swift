@@ -8,19 +8,19 @@ import SentryMemory
   let size: UInt64
   private let start: UnsafeMutableRawPointer?
 
-  init(_ path: String) throws(SystemError) {
-    let file = try File.open(path, O_RDONLY)
+  /// - Parameter file: a readable descriptor, which may be closed afterwards.
+  init(_ file: Int32) throws(SystemError) {
     let status: stat
-    do throws(Errno) { status = try HostFiles.status(file.rawValue) } catch { throw SystemError("fstat", path, error) }
-    guard status.st_size >= 0 else { throw SystemError("fstat", path, .invalid) }
+    do throws(Errno) { status = try HostFiles.status(file) } catch { throw SystemError("fstat", "image", error) }
+    guard status.st_size >= 0 else { throw SystemError("fstat", "image", .invalid) }
     size = UInt64(status.st_size)
     if size == 0 {
       unsafe start = nil
       return
     }
     let result = systemCall(
-      Int(SYS_mmap), 0, UInt(size), UInt(PROT_READ), UInt(MAP_PRIVATE | MAP_NORESERVE), word(file.rawValue), 0)
-    let address = try checked("mmap", path, result)
+      Int(SYS_mmap), 0, UInt(size), UInt(PROT_READ), UInt(MAP_PRIVATE | MAP_NORESERVE), word(file), 0)
+    let address = try checked("mmap", "image", result)
     unsafe start = UnsafeMutableRawPointer(bitPattern: UInt(bitPattern: address))
   }
 
@@ -62,19 +62,20 @@ final class EROFSImage {
   private var reader: EROFSReader<MappedFile>
   private let metadata: MappedFile
   private let devices: [MappedFile]
-  /// Where this machine's kernel has mounted the same image; not owned.
-  let mount: Int32?
+  /// Where this machine's kernel has mounted the same image.
+  private let ownMount: OwnedDescriptor?
+  var mount: Int32? { ownMount?.rawValue }
 
-  init(metadata: String, devices: [String], mount: Int32?) throws(SystemError) {
+  init(metadata: Int32, devices: [Int32], mount: Int32?) throws(SystemError) {
     let image = try MappedFile(metadata)
     self.metadata = image
     var files: [MappedFile] = []
-    for path in devices { files.append(try MappedFile(path)) }
+    for file in devices { files.append(try MappedFile(file)) }
     self.devices = files
-    self.mount = mount
+    if let mount { ownMount = OwnedDescriptor(try FileDescriptor.duplicate(mount)) } else { ownMount = nil }
     do throws(FormatError) {
       reader = try EROFSReader(image)
-    } catch { throw SystemError("read", metadata, .invalid) }
+    } catch { throw SystemError("read", "image: \(error)", .invalid) }
   }
 
   var rootID: UInt64 { reader.rootID }

@@ -55,6 +55,14 @@ public enum HostFiles {
     }
   }
 
+  /// A name in a directory; close-on-exec.
+  static func open(_ directory: Int32, _ name: [UInt8], _ flags: Int32) throws(Errno) -> FileDescriptor {
+    let result = try withName(name) { (name) throws(Errno) in
+      try answer(systemCall(Int(SYS_openat), word(directory), name, UInt(flags | O_CLOEXEC)))
+    }
+    return FileDescriptor(owning: Int32(truncatingIfNeeded: result))
+  }
+
   static func read(_ descriptor: Int32, _ bytes: UnsafeMutableRawBufferPointer, at offset: Int64) throws(Errno) -> Int {
     // SAFETY: the kernel fills at most the buffer.
     try answer(

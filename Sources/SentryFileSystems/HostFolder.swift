@@ -167,11 +167,7 @@ class HostInode: Inode {
   }
 
   private static func open(_ directory: Int32, _ name: [UInt8]) throws(Errno) -> FileDescriptor {
-    let result = try HostFiles.withName(name) { (name) throws(Errno) in
-      try HostFiles.answer(
-        systemCall(Int(SYS_openat), word(directory), name, UInt(O_PATH | O_NOFOLLOW | O_CLOEXEC)))
-    }
-    return FileDescriptor(owning: Int32(truncatingIfNeeded: result))
+    try HostFiles.open(directory, name, O_PATH | O_NOFOLLOW)
   }
 
   override func refresh() throws(Errno) { show(try HostFiles.status(try descriptor().rawValue)) }

@@ -12,7 +12,9 @@ public struct GuestBuffer: Sendable {
     }
   }
   public let memory: GuestMemory
-  private var ranges: [Range]
+  /// Most transfers have one range: it costs no array.
+  private let first: Range
+  private let others: [Range]
   private var index = 0
   private var offset = 0
   /// Whether the guest named it by an iovec, of which none or only empty ranges are no transfer at all.
@@ -24,16 +26,24 @@ public struct GuestBuffer: Sendable {
 
   /// - Parameter count: at most 0x7fff_f000, as Linux bounds every transfer (MAX_RW_COUNT, linux/fs.h); more is cut.
   public init(_ memory: GuestMemory, _ address: GuestAddress, count: Int) {
-    self.init(memory, [Range(address: address, count: count)])
+    self.init(memory, Range(address: address, count: count), [])
   }
 
   public init(_ memory: GuestMemory, _ ranges: [Range]) {
+    self.init(memory, ranges.first ?? Range(address: GuestAddress(0), count: 0), Array(ranges.dropFirst()))
+  }
+
+  private init(_ memory: GuestMemory, _ first: Range, _ others: [Range]) {
     self.memory = memory
-    self.ranges = ranges
-    var sum = 0
-    for range in ranges { sum = min(sum + min(range.count, 0x7fff_f000), 0x7fff_f000) }
+    self.first = first
+    self.others = others
+    var sum = min(first.count, 0x7fff_f000)
+    for range in others { sum = min(sum + min(range.count, 0x7fff_f000), 0x7fff_f000) }
     remaining = sum
   }
+
+  /// The range that the next bytes are of.
+  private var range: Range { index == 0 ? first : others[index - 1] }
 
   /// Reads the iovec that a readv(2) names.
   /// - Parameter count: number of ranges; more than 1024 or a negative length is EINVAL.
@@ -62,7 +72,7 @@ public struct GuestBuffer: Sendable {
     remaining -= left
     moved += left
     while left > 0 {
-      let piece = min(left, ranges[index].count - offset)
+      let piece = min(left, range.count - offset)
       offset += piece
       left -= piece
       if left > 0 {
@@ -117,14 +127,15 @@ public struct GuestBuffer: Sendable {
   ) throws(Errno) -> Int {
     var done = 0
     while done < limit, remaining > 0 {
-      while offset == ranges[index].count {
+      while offset == range.count {
         index += 1
         offset = 0
       }
-      let piece = min(ranges[index].count - offset, limit - done, remaining)
+      let range = self.range
+      let piece = min(range.count - offset, limit - done, remaining)
       let count: Int
       do throws(Errno) {
-        count = try copy(memory, Range(address: ranges[index].address.advanced(by: offset), count: piece), done)
+        count = try copy(memory, Range(address: range.address.advanced(by: offset), count: piece), done)
       } catch {
         if done > 0 { break }
         throw error

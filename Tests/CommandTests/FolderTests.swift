@@ -87,4 +87,28 @@ struct FolderTests {
     }
     #expect(outputs[0] == outputs[1], "\(item.name)")
   }
+
+  /// The program's threads move and exchange the folders that others walk through, and what lies above the folder on the host is never reached.
+  @Test(
+    .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/musl-gcc"), "musl-tools is not installed"),
+    arguments: ["container", "sentry"])
+  func noWalkLeavesAFolder(wall: String) throws {
+    let immure = Immure()
+    let place = immure.root.path + "/place"
+    try FileManager.default.createDirectory(atPath: place + "/granted", withIntermediateDirectories: true)
+    try Data("outside".utf8).write(to: URL(fileURLWithPath: place + "/canary"))
+    let source =
+      URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+      + "/SentryPrograms/files/renames.c"
+    let made = try Immure.command([
+      "musl-gcc", "-static", "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu", "-o",
+      place + "/granted/renames", source,
+    ])
+    try #require(made.status == 0, "\(made.error)")
+    let result = try immure(
+      "run", "--quiet", "--rm", "--wall", wall, "-v", place + "/granted:/data", "--", "/data/renames", "/data")
+    #expect(result.status == 0 && result.output.split(separator: "\n").count == 3, "\(result.output)\(result.error)")
+    #expect(!result.output.contains("FAIL"))
+    #expect(try String(contentsOfFile: place + "/canary", encoding: .utf8) == "outside")
+  }
 }

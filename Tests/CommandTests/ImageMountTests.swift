@@ -65,6 +65,29 @@ struct ImageMountTests {
     }
   }
 
+  /// The sentry reads an image by itself, and shows what the kernel does: to whoever may do all, and to users who may do some.
+  @Test func theSentryShowsTheSame() throws {
+    try prepare()
+    let rungs = try ["file", "loop"].filter(has)
+    guard let first = rungs.first else { return }
+    for user in ["0:0", "1000:1000", "7:8"] {
+      // A user's reading is told with what is refused.
+      let script =
+        Self.look + "\nfor f in modes/busybox-own modes/none merged/both merged/top; do cat $f 2>&1 | md5sum; done"
+        + "\nmodes/busybox-own echo run 2>&1; echo $?; find modes/closed 2>&1"
+      let kernels = try run(["run", "--rm", "--user", user, image, "sh", "-c", script], rung: first)
+      let expected = kernels.output.split(separator: "\n")
+      #expect(expected.count > 100, "\(user): \(kernels.error)")
+      #expect(expected.contains("run") == (user != "7:8"))
+      for rung in rungs {
+        let own = try run(["run", "--rm", "--wall", "sentry", "--user", user, image, "sh", "-c", script], rung: rung)
+        let lines = own.output.split(separator: "\n")
+        for line in Set(expected).symmetricDifference(lines) { Issue.record("\(user), \(rung) differs: \(line)") }
+        #expect(own.error == kernels.error)
+      }
+    }
+  }
+
   /// A box learns nothing of the host's store from its mounts, and reaches no block device, read-only or not; the root is the image's
   /// own mount only where nothing is written to it.
   @Test(arguments: ["file", "loop"], [[], ["--read-only"]])

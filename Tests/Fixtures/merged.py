@@ -73,6 +73,8 @@ top.add("modes/closed", folder, mode=0)
 top.add("modes/closed/in", data=b"x")
 top.add("modes/attribute", data=b"x", attributes={"user.mark": "here"})
 top.add("modes/capable", data=b"x", mode=0o755, attributes={"security.capability": capability})
+# A program that nobody but its owner may read or run.
+top.add("modes/busybox-own", data=open("/bin/busybox", "rb").read(), mode=0o700, uid=1000, gid=1000)
 top.add("modes/pipe", tarfile.FIFOTYPE, mode=0o620, uid=1000, gid=5)
 top.add("modes/null", tarfile.CHRTYPE, mode=0o666, device=(1, 3))
 top.add("links", folder, mode=0o755)

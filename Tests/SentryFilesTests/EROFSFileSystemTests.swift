@@ -25,12 +25,16 @@ struct EROFSFileSystemTests {
     try #require(child.wait() == 0)
     return path
   }
+  private func tree(_ path: String) throws -> Inode {
+    let file = try File.open(path, O_RDONLY)
+    return try EROFSFileSystem.tree(metadata: file.rawValue, devices: [], mount: nil)
+  }
   static let hasMaker = FileManager.default.isExecutableFile(atPath: "/usr/bin/mkfs.erofs")
 
   @Test("names, links, bytes and mappings are what was packed", .enabled(if: hasMaker, "erofs-utils is not installed"))
   func reads() throws {
     let place = try HostPlace()
-    let root = try EROFSFileSystem.tree(metadata: try image(place), devices: [], mount: nil)
+    let root = try tree(try image(place))
     let world = World(root)
     #expect(try world.list("/") == ["d", "empty", "l", "large"])
     #expect(try world.list("/d/deep") == (0..<300).map { "name-\($0)" }.sorted())
@@ -75,7 +79,7 @@ struct EROFSFileSystemTests {
       }
       if round % 7 == 0 { bytes = bytes.prefix(random(bytes.count)) }
       try bytes.write(to: URL(fileURLWithPath: path))
-      guard let root = try? EROFSFileSystem.tree(metadata: path, devices: [], mount: nil) else { continue }
+      guard let root = try? tree(path) else { continue }
       raised += 1
       visit(World(MemoryFileSystem.overlay(lower: root, limit: 64 << 20)))
       visit(World(root))

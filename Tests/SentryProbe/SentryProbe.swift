@@ -1,3 +1,4 @@
+import AllocationCounts
 import CLinux
 import Linux
 import SentryABI
@@ -13,21 +14,23 @@ import SentryTerminals
 
 /// Raises a sentry over a folder without the wall around it, as root: for tests of what guests see.
 ///
-///     SentryProbe [--strict] [--tracing] [--trace] [--count] [--no-answers] [--calls FILE] [--env NAME=VALUE]...
+///     SentryProbe [--strict] [--tracing] [--trace] [--count] [--allocations] [--no-answers] [--calls FILE] [--env NAME=VALUE]...
 ///         [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
 ///     SentryProbe --rows
 ///
-/// Nobody may change the folder meanwhile. It is read-only beneath a layer of memory; /dev and /tmp are memory. Ends as the program does
+/// ROOT is a folder, or a file that is an EROFS image. Nobody may change it meanwhile. It is read-only beneath a layer of memory; /dev and /tmp
+/// are memory. Ends as the program does
 /// (128 + a signal). `--trace` names calls that no row serves. `--calls` adds the names of the rows that were asked for to a file; `--rows`
 /// prints all that calls can come to under the strict policy. `--count` says how many calls came to the sentry; `--no-answers` has all of them
-/// come.
+/// come. `--allocations` says how often the sentry has allocated, and retained or released, while it served, which says something of what
+/// the compiler has optimised only.
 @main
 enum SentryProbe {
   static func main() {
     var words = Array(Process.arguments.dropFirst())
     var policy = StubFilter.Policy.nativeHarmless
     var interception = Interception.notification
-    var (traces, counts, answers) = (false, false, true)
+    var (traces, counts, allocations, answers) = (false, false, false, true)
     var environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
     var directory = "/"
     while let word = words.first, word.hasPrefix("--") {
@@ -41,6 +44,7 @@ enum SentryProbe {
         let unasked = Set((StubFilter.always + StubFilter(.strict, hasClone3: true).refused).map(\.number))
         return say(CallTable.all.all.filter { !unasked.contains(UInt32($0.number)) }.map(\.name), to: 1)
       case "--count": counts = true
+      case "--allocations": allocations = true
       case "--no-answers": answers = false
       case "--env": if !words.isEmpty { environment.append(words.removeFirst()) }
       case "--cwd": if !words.isEmpty { directory = words.removeFirst() }
@@ -52,8 +56,13 @@ enum SentryProbe {
       let guests = try raise(root: words[0], policy: policy, by: interception)
       let program = Array(words.dropFirst())
       guests.platform.answersInStub = answers
+      if allocations { immure_count_references() }
       let status = try serve(guests, program, environment, directory, traces: traces)
       if counts { try File.writeAll(2, Array("SentryProbe: \(guests.platform.served) calls\n".utf8)) }
+      if allocations {
+        let found = immure_counted()
+        try File.writeAll(2, Array("SentryProbe: \(found.allocations) \(found.references)\n".utf8))
+      }
       Process.exit(ExitStatus(waitStatus: status).code)
     } catch { stop("\(error)", 125) }
   }
@@ -110,12 +119,11 @@ enum SentryProbe {
   static func raise(root: String, policy: StubFilter.Policy, by interception: Interception) throws(SystemError) -> World
   {
     try HostFiles.prepare()
-    let folder = try File.open(root, O_PATH | O_DIRECTORY)
     let processes = try File.open("/proc", File.directoryOnly)
     let procfs = processes.rawValue
     let space = try GuestSpace(processes: processes, filter: StubFilter(policy, hasClone3: true), by: interception)
     do throws(Errno) {
-      let lower = try HostFolder.tree(folder.rawValue, isReadOnly: true, isImmutable: true)
+      let lower = try lower(root)
       let special = SpecialFiles()
       MemoryDevices.add(to: special)
       Pipe.serve(special)
@@ -153,6 +161,18 @@ enum SentryProbe {
       kernel.terminals.mounted = Path(mount: mount, dentry: mount.root)
       return World(try NotificationPlatform(kernel, calls.watched(.all), space), namespace)
     } catch { throw SystemError("raise", root, error) }
+  }
+
+  private static func lower(_ root: String) throws(Errno) -> Inode {
+    do throws(SystemError) {
+      let folder = try File.open(root, O_RDONLY)
+      if UInt32(try File.status("", at: folder.rawValue).st_mode) & UInt32(S_IFMT) == UInt32(S_IFREG) {
+        return try EROFSFileSystem.tree(metadata: folder.rawValue, devices: [], mount: nil)
+      }
+      do throws(Errno) {
+        return try HostFolder.tree(folder.rawValue, isReadOnly: true, isImmutable: true)
+      } catch { throw SystemError("root", root, error) }
+    } catch { throw error.errno }
   }
 
   static var credentials: Credentials {
