@@ -179,7 +179,7 @@ enum MessageCalls {
     for each in ControlMessage.list(control) where each.level == 1 {
       switch each.type {
       case 1:
-        guard each.data.count <= 253 * 4 else { throw .invalid }
+        guard message.files.count + each.data.count / 4 <= 253 else { throw .invalid }
         // As many as one process may have, of all of them together: sockets that hold themselves in a ring never let go.
         guard task.kernel.unixNames.inFlight <= Int(clamping: task.group.limits[Limits.descriptors].soft) else {
           throw Errno(rawValue: ETOOMANYREFS)

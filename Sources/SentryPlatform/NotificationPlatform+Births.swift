@@ -119,6 +119,22 @@ extension NotificationPlatform {
     for task in group.tasks where !living.contains(task.hostID) { forget(task) }
   }
 
+  /// Before a thread is taken for the one that had its number: somebody new may have it by now, where that one's process has a filter.
+  func dropVanished(_ thread: Int32) {
+    guard let task = byHost[thread], task.group.answers.isFiltered, let facts = files.facts(thread),
+      facts.process != task.group.hostID
+    else { return }
+    forget(task)
+  }
+
+  /// - Parameter process: one that lives, or is not waited for. A thread of another one that had its number has vanished.
+  private func isUnknown(_ process: Int32) -> Bool {
+    guard let task = byHost[process] else { return true }
+    if task.group.hostID == process { return false }
+    forget(task)
+    return true
+  }
+
   /// execve(2) has ended the other threads.
   func dropThreads(of group: ThreadGroup) {
     let gone = births.filter { $0.isThread && $0.parent.group === group }
@@ -136,7 +152,7 @@ extension NotificationPlatform {
     // With CLONE_PARENT a child of the parent's parent.
     let last =
       birth.flags & 0x8000 != 0 ? files.children(of: birth.hostParent).last : files.lastChild(of: birth.parent.hostID)
-    guard let last, byHost[last] == nil else { return nil }
+    guard let last, isUnknown(last) else { return nil }
     return last
   }
 
@@ -159,7 +175,7 @@ extension NotificationPlatform {
   }
 
   private func unknownOrphan() -> (Int32, ProcessFacts)? {
-    for process in files.children(of: heir).reversed() where byHost[process] == nil {
+    for process in files.children(of: heir).reversed() where isUnknown(process) {
       if let facts = files.facts(process), !hasKnown(process, facts), !isBeingLaunched(process) {
         return (process, facts)
       }

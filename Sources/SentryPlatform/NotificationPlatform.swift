@@ -187,6 +187,7 @@ public final class NotificationPlatform: HostThreads {
   }
 
   private func caller(_ notification: Notification) -> Task? {
+    if !births.isEmpty { dropVanished(notification.thread) }
     if let lastCaller, lastCaller.hostID == notification.thread { return lastCaller }
     let task = byHost[notification.thread] ?? bind(notification)
     lastCaller = task

@@ -179,6 +179,18 @@ static void rights(void) {
   m.msg_controllen = CMSG_SPACE(4);
   memcpy(CMSG_DATA(&control.h), &bad, 4);
   gives("a bad one", CALL(SYS_sendmsg, s[0], &m, 0), -EBADF);
+  // Two lists of them in one message count together (SCM_MAX_FD of net/core/scm.c).
+  static union { struct cmsghdr h; char b[2 * CMSG_SPACE(200 * sizeof(int))]; } lists;
+  for (int i = 0; i < 2; i++) {
+    struct cmsghdr *each = (struct cmsghdr *)(lists.b + i * CMSG_SPACE(200 * sizeof(int)));
+    each->cmsg_level = SOL_SOCKET;
+    each->cmsg_type = SCM_RIGHTS;
+    each->cmsg_len = CMSG_LEN((i ? 54 : 200) * sizeof(int));
+  }
+  m.msg_control = lists.b;
+  m.msg_controllen = CMSG_SPACE(200 * sizeof(int)) + CMSG_SPACE(54 * sizeof(int));
+  gives("more than one message holds", CALL(SYS_sendmsg, s[0], &m, 0), -EINVAL);
+  m.msg_control = control.b;
   gives("pass credentials", setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
   m.msg_control = 0;
   m.msg_controllen = 0;
