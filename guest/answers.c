@@ -5,9 +5,14 @@
 
 #include "answers.h"
 
-enum { SYS_open = 2, SYS_stat = 4, SYS_fstat = 5, SYS_lstat = 6, SYS_rt_sigprocmask = 14, SYS_pread64 = 17, SYS_access = 21 };
-enum { SYS_futex = 202, SYS_openat = 257, SYS_newfstatat = 262, SYS_faccessat = 269 };
-enum { ENOENT = 2, EINVAL = 22, NO_FOLLOW = 0x100, NO_AUTOMOUNT = 0x800, EMPTY_PATH = 0x1000 };
+enum {
+  SYS_read = 0, SYS_open = 2, SYS_stat = 4, SYS_fstat = 5, SYS_lstat = 6, SYS_lseek = 8, SYS_mmap = 9, SYS_rt_sigaction = 13,
+  SYS_rt_sigprocmask = 14, SYS_ioctl = 16, SYS_pread64 = 17, SYS_access = 21, SYS_fcntl = 72, SYS_readlink = 89, SYS_rt_sigpending = 127,
+  SYS_openat = 257, SYS_newfstatat = 262, SYS_readlinkat = 267, SYS_faccessat = 269
+};
+enum { ENOENT = 2, EINVAL = 22, ENOTTY = 25, NO_FOLLOW = 0x100, NO_AUTOMOUNT = 0x800, EMPTY_PATH = 0x1000 };
+enum { TCGETS = 0x5401, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, FD_CLOEXEC = 1 };
+enum { KIND = 0170000, DIRECTORY = 0040000, REGULAR = 0100000, LINK = 0120000 };
 // Of open(2): whatever may make a file, or sees a link where others see nothing.
 enum { O_CREAT = 0100, O_NOFOLLOW = 0400000, O_PATH = 010000000, O_TMPFILE = 020000000 };
 enum { PAGE = 4096, STATUS = 8 * STATUS_WORDS };
@@ -41,21 +46,21 @@ static int can_read(uintptr_t page, const char *stack) {
   return page == page_of(stack) || call(SYS_rt_sigprocmask, -1, (void *)page, NULL, 8, NULL, 0) == -EINVAL;
 }
 
-// Whether bytes can be written; what they hold may be lost. Fewer than eight stay: adding nothing to their word tells as well.
+// Whether bytes can be written; what they hold may be lost. The thread's mask takes eight, of two pages at once where they meet; the signals
+// that wait for it take as few as are wanted.
 static int can_write(char *at, size_t count, const char *stack) {
   if ((uintptr_t)at >= END_OF_MEMORY || count > END_OF_MEMORY - (uintptr_t)at) return 0;
   char *end = at + count;
   while (at < end) {
-    uintptr_t page = page_of(at);
-    char *stop = end < (char *)page + PAGE ? end : (char *)page + PAGE;
-    if (page != page_of(stack)) {
-      if (stop - at >= 8) {
-        if (call(SYS_rt_sigprocmask, 0, NULL, at, 8, NULL, 0) != 0) return 0;
-      } else {
-        // FUTEX_WAKE_OP_PRIVATE: or with 0, wake none.
-        void *word = (void *)((uintptr_t)at & ~(uintptr_t)3);
-        if (call(SYS_futex, (long)word, (void *)(long)133, NULL, 0, word, 2l << 28) < 0) return 0;
-      }
+    char *stop = (char *)page_of(at) + PAGE;
+    if (stop > end) stop = end;
+    if (page_of(at) != page_of(stack)) {
+      int meets = stop - at >= 4 && end - stop >= 4 && page_of(stop) != page_of(stack);
+      long result = meets            ? call(SYS_rt_sigprocmask, 0, NULL, stop - 4, 8, NULL, 0)
+                    : stop - at >= 8 ? call(SYS_rt_sigprocmask, 0, NULL, at, 8, NULL, 0)
+                                     : call(SYS_rt_sigpending, (long)at, (void *)(stop - at), NULL, 0, NULL, 0);
+      if (result != 0) return 0;
+      if (meets) stop = end - stop > PAGE ? stop + PAGE : end;
     }
     at = stop;
   }
@@ -70,12 +75,13 @@ static void copy_status(char *to, const volatile uint64_t *from) {
   for (int i = 0; i < STATUS_WORDS; i++) words[i] = from[i];
 }
 
-static const volatile struct answered_descriptor *descriptor(unsigned number) {
-  const volatile struct answers_page *page = ANSWERS_PAGE;
-  const volatile struct answered_descriptor *entry = &page->descriptor[number % DESCRIPTORS];
+static volatile struct answered_descriptor *descriptor(unsigned number) {
+  volatile struct answers_page *page = ANSWERS_PAGE;
+  volatile struct answered_descriptor *entry = &page->descriptor[number % DESCRIPTORS];
   return page->epoch && entry->epoch == page->epoch && entry->number == number ? entry : NULL;
 }
 static int holds(uint64_t generation) { return generation && ANSWERS_BOARD->generation == generation; }
+static unsigned mode_of(const volatile uint64_t *status) { return (unsigned)status[3]; }
 
 static long status_of_descriptor(unsigned number, char *to, const char *stack) {
   const volatile struct answered_descriptor *entry = descriptor(number);
@@ -85,16 +91,16 @@ static long status_of_descriptor(unsigned number, char *to, const char *stack) {
   return entry == descriptor(number) && holds(entry->generation) ? 0 : UNANSWERED;
 }
 
-static long read_at(unsigned number, char *to, size_t count, uint64_t offset, const char *stack) {
-  const volatile struct answered_descriptor *entry = descriptor(number);
-  if (!entry || !entry->file || !holds(entry->generation) || offset >= entry->size) return UNANSWERED;
+// Bytes of an open file from before its end.
+static long bytes_at(const volatile struct answered_descriptor *entry, unsigned number, char *to, size_t count, uint64_t offset, const char *stack) {
+  if (!entry->file || !holds(entry->generation) || offset >= entry->size) return UNANSWERED;
   if (count > entry->size - offset) count = entry->size - offset;
   // Of more than two pieces the sentry's copy costs no more than these looks.
   if (count == 0 || count > PIECE || !can_write(to, count, stack)) return UNANSWERED;
   const volatile struct answers_board *board = ANSWERS_BOARD;
   for (size_t done = 0; done < count;) {
     uint64_t index = (offset + done) / PIECE, within = (offset + done) % PIECE;
-    unsigned place = (unsigned)(entry->file * 31 + index) % PIECES;
+    unsigned place = (unsigned)((uint64_t)entry->file * 31 + index) % PIECES;
     const volatile struct answered_piece *piece = &board->piece[place];
     uint64_t sequence = piece->sequence;
     if (sequence & 1 || piece->file != entry->file || piece->index != index || !holds(piece->generation)) return UNANSWERED;
@@ -106,8 +112,70 @@ static long read_at(unsigned number, char *to, size_t count, uint64_t offset, co
   return entry == descriptor(number) && holds(entry->generation) ? (long)count : UNANSWERED;
 }
 
-// Gives what the path leads to, 0 or -ENOENT, with the status where it is asked for.
-static long look_up(const char *path, unsigned kind, char *to, const char *stack) {
+static long read_at(unsigned number, char *to, size_t count, uint64_t offset, const char *stack) {
+  const volatile struct answered_descriptor *entry = descriptor(number);
+  return entry ? bytes_at(entry, number, to, count, offset, stack) : UNANSWERED;
+}
+
+// An open file whose position is this process's to move: nobody else has it, and it was opened for reading.
+static volatile struct answered_descriptor *movable(unsigned number) {
+  volatile struct answered_descriptor *entry = descriptor(number);
+  return entry && (mode_of(entry->status) & KIND) == REGULAR && holds(entry->generation) ? entry : NULL;
+}
+// Moves a position that is still what it was, and still ours: a handler may have moved it, the sentry may have taken it back.
+static int move(volatile struct answered_descriptor *entry, uint64_t tag, uint64_t from, uint64_t to) {
+  unsigned char moved;
+  __asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
+                   : "=q"(moved), "+m"(*(volatile unsigned __int128 *)&entry->tag), "+a"(tag), "+d"(from)
+                   : "b"(tag), "c"(to)
+                   : "cc", "memory");
+  return moved;
+}
+
+static long read_on(unsigned number, char *to, size_t count, const char *stack) {
+  volatile struct answered_descriptor *entry = movable(number);
+  if (!entry) return UNANSWERED;
+  uint64_t tag = entry->tag, position = entry->position;
+  if (!tag) return UNANSWERED;
+  if (position >= entry->size) {
+    if (!(entry->flags & TELLS_END)) return UNANSWERED;
+    if ((uintptr_t)to > END_OF_MEMORY || count > END_OF_MEMORY - (uintptr_t)to) return UNANSWERED;
+    return move(entry, tag, position, position) && holds(entry->generation) ? 0 : UNANSWERED;
+  }
+  long done = bytes_at(entry, number, to, count, position, stack);
+  return done != UNANSWERED && move(entry, tag, position, position + (uint64_t)done) ? done : UNANSWERED;
+}
+
+// Within the file: what else lseek(2) may say is the sentry's.
+static long seek(unsigned number, int64_t offset, unsigned whence) {
+  volatile struct answered_descriptor *entry = movable(number);
+  if (!entry) return UNANSWERED;
+  uint64_t tag = entry->tag, position = entry->position, size = entry->size;
+  uint64_t target = (uint64_t)offset + (whence == 1 ? position : whence == 2 ? size : 0);
+  if (!tag || whence > 2 || position > size || target > size) return UNANSWERED;
+  return move(entry, tag, position, target) && holds(entry->generation) ? (long)target : UNANSWERED;
+}
+
+// fcntl(2) about flags that stay as they are. Those of an open file are anybody's who has it.
+static long control(unsigned number, unsigned command, unsigned argument) {
+  const volatile struct answered_descriptor *entry = descriptor(number);
+  if (!entry) return UNANSWERED;
+  unsigned flags = entry->flags, closes = flags & CLOSES_ON_EXEC ? FD_CLOEXEC : 0;
+  switch (command) {
+  case F_GETFD: return closes;
+  case F_SETFD: return (argument & FD_CLOEXEC) == closes ? 0 : UNANSWERED;
+  case F_GETFL: return entry->tag ? (long)(flags & ~(CLOSES_ON_EXEC | TELLS_END)) : UNANSWERED;
+  default: return UNANSWERED;
+  }
+}
+// Files and directories are no terminals.
+static long terminal_of(unsigned number, unsigned request) {
+  const volatile struct answered_descriptor *entry = descriptor(number);
+  return request == TCGETS && entry && !(entry->flags & O_PATH) ? -ENOTTY : UNANSWERED;
+}
+
+// Gives what the path leads to, 0 or -ENOENT, with the status where it is asked for, and the mode.
+static long look_up(const char *path, unsigned kind, char *to, unsigned *mode, const char *stack) {
   const volatile struct answers_board *board = ANSWERS_BOARD;
   // FNV-1a.
   uint64_t hash = 0xcbf29ce484222325 ^ kind;
@@ -131,6 +199,7 @@ static long look_up(const char *path, unsigned kind, char *to, const char *stack
   for (unsigned i = 0; i < length; i++)
     if (entry->path[i] != ((const volatile char *)path)[i]) return UNANSWERED;
   long result = entry->result;
+  *mode = mode_of(entry->status);
   if (result == 0 && to) {
     if (!can_write(to, STATUS, stack)) return UNANSWERED;
     copy_status(to, entry->status);
@@ -139,25 +208,66 @@ static long look_up(const char *path, unsigned kind, char *to, const char *stack
 }
 
 static long status_of_path(const char *path, unsigned kind, char *to, const char *stack) {
-  return to ? look_up(path, kind, to, stack) : UNANSWERED;
+  unsigned mode;
+  return to ? look_up(path, kind, to, &mode, stack) : UNANSWERED;
 }
 
 // open(2) of what is there is the sentry's.
 static long open_nothing(const char *path, unsigned flags, const char *stack) {
+  unsigned mode;
   if (flags & (O_CREAT | O_NOFOLLOW | O_PATH | O_TMPFILE)) return UNANSWERED;
-  return look_up(path, 0, NULL, stack) == -ENOENT ? -ENOENT : UNANSWERED;
+  return look_up(path, 0, NULL, &mode, stack) == -ENOENT ? -ENOENT : UNANSWERED;
 }
-static long access_to(const char *path, unsigned mode, const char *stack) {
-  if (mode & ~7u) return UNANSWERED;
-  long result = look_up(path, 0, NULL, stack);
-  return result == -ENOENT || (result == 0 && mode == 0) ? result : UNANSWERED;
+// Of what is there: whether everybody may read it, or search it. Executing depends on more than the mode.
+static long access_to(const char *path, unsigned wanted, const char *stack) {
+  unsigned mode;
+  if (wanted & ~7u) return UNANSWERED;
+  long result = look_up(path, 0, NULL, &mode, stack);
+  unsigned rights = (mode & 0444) == 0444 ? 4 : 0;
+  if ((mode & KIND) == DIRECTORY && (mode & 0111) == 0111) rights |= 1;
+  return result == -ENOENT || (result == 0 && !(wanted & ~rights)) ? result : UNANSWERED;
+}
+// readlink(2) of what is no link: realpath(3) asks so of each directory on its way.
+static long link_at(const char *path, int size, const char *stack) {
+  unsigned mode;
+  if (size <= 0) return UNANSWERED;
+  long result = look_up(path, 1, NULL, &mode, stack);
+  return result == 0 ? (mode & KIND) == LINK ? UNANSWERED : -EINVAL : result;
+}
+
+// What was never told an action has none: rt_sigaction(2) that only asks.
+static long action_of(unsigned signal, const void *action, char *to, size_t size, const char *stack) {
+  const volatile struct answers_page *page = ANSWERS_PAGE;
+  if (action || size != 8 || signal - 1 > 63 || page->defaults_epoch != page->epoch || !(page->defaults >> (signal - 1) & 1)) return UNANSWERED;
+  if (!to) return 0;
+  if (!can_write(to, 32, stack)) return UNANSWERED;
+  for (int i = 0; i < 4; i++) ((volatile uint64_t *)to)[i] = 0;
+  return 0;
+}
+
+// Call sites without room for a jump to anywhere have their trampolines where their own bytes lead (CallSite.swift). Not where the stack grows to.
+static void make_room(volatile struct answers_page *page, const char *stack) {
+  enum { READ_EXECUTE = 5, PRIVATE_ANONYMOUS_NORESERVE_FIXED_NOREPLACE = 0x104022 };
+  uint64_t at = page->wanted;
+  page->wanted = 0;
+  if ((uintptr_t)stack - at < 1ul << 30) return;
+  long made = call(SYS_mmap, (long)at, (void *)PAGE, (void *)READ_EXECUTE, PRIVATE_ANONYMOUS_NORESERVE_FIXED_NOREPLACE, (void *)-1, 0);
+  if (made == (long)at) page->far = at;
 }
 
 // Gives a call's value, or UNANSWERED.
 __attribute__((used)) long find_answer(long a, long b, long c, long d, long number, const char *stack) {
-  const volatile struct answers_page *page = ANSWERS_PAGE;
+  volatile struct answers_page *page = ANSWERS_PAGE;
   if (!page->epoch) return UNANSWERED;
+  if (page->wanted) make_room(page, stack);
   switch (number) {
+  case SYS_read: return read_on((unsigned)a, (char *)b, (size_t)c, stack);
+  case SYS_lseek: return seek((unsigned)a, b, (unsigned)c);
+  case SYS_fcntl: return control((unsigned)a, (unsigned)b, (unsigned)c);
+  case SYS_ioctl: return terminal_of((unsigned)a, (unsigned)b);
+  case SYS_rt_sigaction: return action_of((unsigned)a, (const void *)b, (char *)c, (size_t)d, stack);
+  case SYS_readlink: return link_at((const char *)a, (int)c, stack);
+  case SYS_readlinkat: return link_at((const char *)b, (int)d, stack);
   case SYS_fstat: return status_of_descriptor((unsigned)a, (char *)b, stack);
   case SYS_newfstatat: {
     const char *path = (const char *)b;

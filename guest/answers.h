@@ -9,13 +9,20 @@ struct answered_descriptor {
   // Holds with the page's epoch and the board's generation only.
   uint32_t epoch, number;
   uint64_t generation;
-  // By which the board knows its bytes; 0 where it has none. Bytes of the whole file.
-  uint64_t file, size;
+  // By which the board knows its bytes; 0 where it has none. `flags`: of open(2), and the two below.
+  uint32_t file, flags;
+  // Bytes of the whole file.
+  uint64_t size;
   // struct stat.
   uint64_t status[STATUS_WORDS];
-  uint64_t reserved[2];
+  // Where read(2) goes on, as long as this process alone has the open file: until the sentry takes it back, which it does by a tag of 0.
+  // Both change together (cmpxchg16b).
+  uint64_t tag, position;
 };
 enum { DESCRIPTORS = 20 };
+// TELLS_END: there is nothing past `size`.
+#define CLOSES_ON_EXEC (1u << 31)
+#define TELLS_END (1u << 30)
 
 // One of each address space, private: written by the sentry from afar, and by the stub before the program starts.
 struct answers_page {
@@ -25,15 +32,21 @@ struct answers_page {
   uint32_t process, parent, user, effective_user, group, effective_group, process_group;
   // An address in memory of the program where an empty path was found.
   const char *empty;
-  uint64_t reserved[11];
-  // The stub's: where trampolines may be written, 0 where there is none; bytes of each.
-  uint64_t area[2], area_size;
-  uint64_t more[13];
+  // Signals that have had no action since the program began, 1 for signal 1: said under `defaults_epoch`.
+  uint64_t defaults;
+  uint32_t defaults_epoch, reserved;
+  // Where a page for trampolines is wanted; 0 where none is.
+  uint64_t wanted;
+  uint64_t more[8];
+  // The stub's: where trampolines may be written, 0 where there is none; bytes of each. The page that it made last because it was wanted.
+  uint64_t area[2], area_size, far;
+  uint64_t rest[12];
   struct answered_descriptor descriptor[DESCRIPTORS];
 };
 #define ANSWERS_PAGE ((volatile struct answers_page *)0x500000010000)
 _Static_assert(__builtin_offsetof(struct answers_page, area) == 0x80, "the sentry writes what is below");
 _Static_assert(__builtin_offsetof(struct answers_page, descriptor) == 0x100, "descriptors begin here");
+_Static_assert(__builtin_offsetof(struct answered_descriptor, tag) == 176, "StubAnswers.swift counts with it");
 _Static_assert(sizeof(struct answers_page) == 4096, "a page");
 
 // What a path from the root leads to, for everybody alike. `sequence` is odd while it is written.

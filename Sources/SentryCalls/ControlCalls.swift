@@ -24,11 +24,16 @@ enum ControlCalls {
     case 0, 1030:
       let made = try task.descriptors.add(file, closesOnExec: command == 1030, atLeast: argument.int32)
       return .value(Int64(made))
-    case 1: return .value(entry.closesOnExec ? 1 : 0)
+    case 1:
+      task.asked(about: file, number)
+      return .value(entry.closesOnExec ? 1 : 0)
     case 2:
+      if entry.closesOnExec == (argument.bits & 1 != 0) { task.asked(about: file, number) }
       try task.descriptors.setCloseOnExec(number, argument.bits & 1 != 0)
       return .zero
-    case 3: return .value(Int64(file.flags))
+    case 3:
+      task.asked(about: file, number)
+      return .value(Int64(file.flags))
     case 4:
       // An append-only file of chattr(1) isn't there, so every flag may change, the last one by owners.
       if argument.int32 & ~file.flags & OpenFlags.noAccessTime != 0, let attributes = file.inode?.attributes,

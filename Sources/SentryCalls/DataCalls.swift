@@ -12,7 +12,12 @@ enum DataCalls {
       let file = try task.descriptors.file(call.arguments.0.int32)
       try mayRead(file)
       var buffer = try buffer(call, task)
-      return try read(file, &buffer, nil, task)
+      guard file.isLendable else { return try read(file, &buffer, nil, task) }
+      let (outcome, end) = try held(file) { () throws(Errno) in (try read(file, &buffer, nil, task), file.position) }
+      if case .value(let count) = outcome {
+        task.askedNext(of: file, call.arguments.0.int32, upTo: end, count: Int(truncatingIfNeeded: count))
+      }
+      return outcome
     },
     CallRow(1, "write", blocksOn: "file") { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
@@ -95,9 +100,20 @@ enum DataCalls {
     CallRow(8, "lseek") { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       guard call.arguments.2.uint32 <= 4 else { throw .invalid }
-      return .value(try file.seek(to: call.arguments.1.int64, from: call.arguments.2.int32))
+      let position = try held(file) { () throws(Errno) in
+        try file.seek(to: call.arguments.1.int64, from: call.arguments.2.int32)
+      }
+      if call.arguments.2.uint32 <= 2 { task.asked(about: file, call.arguments.0.int32) }
+      return .value(position)
     },
   ]
+
+  /// One call that moves a position which the process may move by itself (`OpenFile.hold`).
+  private static func held<Value>(_ file: OpenFile, _ body: () throws(Errno) -> Value) throws(Errno) -> Value {
+    let isHeld = file.hold()
+    defer { if isHeld { file.letGo() } }
+    return try body()
+  }
 
   /// - Throws: EBADF; EINVAL for a kind of file that nobody reads (FMODE_CAN_READ, fs/read_write.c).
   private static func mayRead(_ file: OpenFile) throws(Errno) {

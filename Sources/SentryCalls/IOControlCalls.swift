@@ -34,6 +34,8 @@ enum IOControlCalls {
       guard file.inode?.kind == .regular || file.inode?.kind == .directory else { throw .notTerminal }
       try task.memory.store(file.inode?.attributes.size ?? 0, at: argument.address)
     default:
+      // TCGETS: C libraries ask of everything whether it is a terminal.
+      if request == 0x5401 { task.asked(about: file, number) }
       if file.isTerminal { task.kernel.current = task }
       let caller = ControlCaller(
         memory: task.memory, credentials: task.credentials, session: task.group.session,

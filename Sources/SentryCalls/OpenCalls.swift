@@ -70,8 +70,15 @@ enum OpenCalls {
       task.parked?.file = file
       return task.wait(on: file.queue)
     }
-    defer { file.release() }
-    let number = try task.descriptors.add(file, closesOnExec: flags & OpenFlags.closeOnExec != 0)
+    let number: Int32
+    do throws(Errno) {
+      number = try task.descriptors.add(file, closesOnExec: flags & OpenFlags.closeOnExec != 0)
+    } catch {
+      file.release()
+      throw error
+    }
+    // The descriptor alone has it now.
+    file.release()
     task.opened(file, number)
     return .value(Int64(number))
   }

@@ -78,10 +78,12 @@ enum SignalCalls {
       if actions[signal].flags & SignalAction.resetsHandler != 0 && signal != Signal.child { return .native }
       let old = call.arguments.2.address
       if !old.isNull { try task.memory.store(actions[signal].bytes, at: old) }
+      if actions[signal] == SignalAction() { task.askedDefaultAction() }
       return .zero
     }
     let action = SignalAction(try task.memory.bytes(new, count: SignalAction.size))
     actions[signal] = action
+    task.group.answers.lostDefault(of: signal)
     if signal == Signal.child && action.isCaught && !action.restarts {
       // A guest whose action lies in memory that it cannot write keeps its own flag, and the EINTR that comes of it.
       do throws(Errno) {

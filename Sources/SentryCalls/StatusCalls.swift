@@ -153,6 +153,7 @@ enum StatusCalls {
       guard there.inode?.kind == .symbolicLink else { throw .noEntry }
       place = there
     } else {
+      defer { task.asked(for: path, followsLast: false) }
       place = try task.walk.find(path, from: try task.start(directory, path), followsLast: false)
     }
     guard let inode = place.inode else { throw .noEntry }

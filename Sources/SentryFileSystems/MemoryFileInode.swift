@@ -20,6 +20,7 @@ final class MemoryFileInode: MemoryInode {
   }
 
   override var isImmutable: Bool { own == nil && below?.isImmutable == true }
+  override var endsAsTold: Bool { own != nil || isImmutable }
 
   override func change(_ change: AttributeChange) throws(Errno) {
     if let permissions = change.permissions, own?.sealsMode == true, (permissions ^ attributes.permissions) & 0o111 != 0
@@ -70,6 +71,7 @@ final class MemoryFileInode: MemoryInode {
       }
     }
     own = copy
+    bytesMayChange()
     letSourceGo()
     return copy
   }

@@ -85,7 +85,8 @@ public final class DescriptorTable {
 
   /// - Throws: EBADF.
   public func setCloseOnExec(_ number: Int32, _ on: Bool) throws(Errno) {
-    _ = try entry(number)
+    if try entry(number).closesOnExec == on { return }
+    answers?.changed(number)
     entries[Int(number)]?.closesOnExec = on
   }
 

@@ -48,8 +48,13 @@ open class Inode {
     answeredAt = 0
   }
 
+  /// Its bytes may change from here on without its attributes, as by a shared mapping.
+  public final func bytesMayChange() { answersChanged() }
+
   /// Whether nothing and nobody changes its bytes while `attributes` stay.
   open var isImmutable: Bool { false }
+  /// Whether its bytes end where `attributes` say, and not where others on the host have brought it.
+  open var endsAsTold: Bool { isImmutable }
 
   /// Brings `attributes` up to date.
   open func refresh() throws(Errno) {}

@@ -16,6 +16,14 @@ open class DescriptorAnswers {
   public init() {}
   /// The number is closed, or is another file's now.
   open func lost(_ number: Int32) {}
+  /// What the number says of itself has changed: whether execve(2) closes it.
+  open func changed(_ number: Int32) {}
+  /// Where the process has moved an open file's position to (`OpenFile.lend`).
+  /// - Parameter takesBack: it may move it no more.
+  /// - Returns: nil where that cannot be told; any number that is not negative otherwise.
+  open func position(of file: OpenFile, takesBack: Bool) -> Int64? { nil }
+  /// Sets the position of a file that is lent.
+  open func move(_ file: OpenFile, to position: Int64) {}
 }
 
 extension Inode {

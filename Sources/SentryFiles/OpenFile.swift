@@ -9,9 +9,22 @@ public import SentryWait
 /// `queue` and calls again.
 open class OpenFile {
   /// O_ACCMODE and the status flags (O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH …), as open(2) and fcntl(2) number them.
-  public final var flags: Int32
+  public final var flags: Int32 { didSet { if lender != nil { takeBack() } } }
   /// Where read(2) and write(2) go on, in bytes.
-  public final var position: Int64 = 0
+  public final var position: Int64 {
+    get {
+      if lender != nil, !isHeld { takeBack() }
+      return kept
+    }
+    set {
+      if lender != nil, !isHeld { takeBack() }
+      kept = newValue
+    }
+  }
+  private final var kept: Int64 = 0
+  /// Whose process moves the position by itself.
+  public private(set) final var lender: DescriptorAnswers?
+  private final var isHeld = false
   /// Descriptors and calls in flight that name it; the last to let go calls `released`.
   public private(set) final var references = 0
   /// F_SETSIG of fcntl(2): what SIGIO would be.
@@ -38,7 +51,10 @@ open class OpenFile {
   /// Beyond it no descriptor is given: ENFILE.
   public static var areTooMany: Bool { unsafe open > mostOpen }
 
-  public final func retain() { references += 1 }
+  public final func retain() {
+    if lender != nil { takeBack() }
+    references += 1
+  }
   public final func release() {
     references -= 1
     guard references == 0 else { return }
@@ -49,6 +65,52 @@ open class OpenFile {
     path?.tell(isWritable ? FileEvent.closedAfterWriting : FileEvent.closedUnwritten)
     released()
   }
+
+  // MARK: A position that a process moves by itself
+
+  /// Whether a process may be lent it: who reads from a descriptor that nobody else has is alone in moving it, and its flags are its own.
+  public final var isLendable: Bool { references == 1 && flags & 3 == 0 && flags & 0o10000000 == 0 }
+
+  /// The process moves the position from here on, until it is taken back: by whoever else gets at the file, or asks for it.
+  /// - Returns: where it stands.
+  public final func lend(to lender: DescriptorAnswers) -> Int64 {
+    let now = position
+    self.lender = lender
+    return now
+  }
+
+  /// The sentry has the position again.
+  public final func takeBack() {
+    guard let lender else { return }
+    self.lender = nil
+    // Of a process that is gone, or has its page no more, what was known last.
+    if let now = lender.position(of: self, takesBack: true), !isHeld { kept = now }
+    isHeld = false
+  }
+
+  /// Nobody moves it any more, and nobody will ask where it stood.
+  public final func dropLender() {
+    lender = nil
+    isHeld = false
+  }
+
+  /// For the length of a call of that process, all of which sleeps in it: the sentry moves the position, and it stays lent.
+  /// - Returns: whether `letGo` must follow.
+  public final func hold() -> Bool {
+    guard let lender else { return false }
+    guard let now = lender.position(of: self, takesBack: false) else {
+      takeBack()
+      return false
+    }
+    (kept, before, isHeld) = (now, now, true)
+    return true
+  }
+  public final func letGo() {
+    guard isHeld else { return }
+    isHeld = false
+    if kept != before { lender?.move(self, to: kept) }
+  }
+  private final var before: Int64 = 0
 
   /// Mode 3 opens for neither (open(2), "Rare access modes").
   public final var isReadable: Bool { flags & 1 == 0 && flags & 0o10000000 == 0 }

@@ -2,32 +2,64 @@ import Linux
 import SentryABI
 package import SentryMemory
 
-/// A place in a guest's text that makes a system call as `mov $number, %eax; syscall`. Its first five bytes become a jump to a trampoline;
-/// the syscall instruction stays. So what the stub does not answer is called from the very place that always did, with the registers and
-/// the stack that it had, and a thread that stood between the two instructions goes on.
+/// A place in a guest's text that makes a system call as `mov $number, %eax; syscall`, or as `xor %eax, %eax; syscall`. Its first bytes become
+/// a jump to a trampoline; the syscall instruction stays. So what the stub does not answer is called from the very place that always did, with
+/// the registers and the stack that it had, and a thread that stood between the two instructions goes on.
+///
+/// The xor has two bytes, a jump five: the other three are those of the syscall instruction and of what follows it, whatever they are. So
+/// the jump leads to one of 256 addresses, where its trampoline must lie.
 package struct CallSite {
-  /// Of the mov.
+  /// Of the first instruction.
   package let start: UInt64
+  /// Of the syscall instruction.
+  package let call: UInt64
   let number: UInt32
-  static let length: UInt64 = 7
   /// Its first byte.
+  let first: UInt8
+  /// Where the jump of a site with little room leads, of 256 addresses the lowest.
+  package let window: UInt64?
   static let move: UInt8 = 0xb8
 
   /// - Parameter end: where the thread goes on after its call.
   /// - Returns: nil where it was not made in this form.
   package init?(end: UInt64, number: Int32, _ memory: GuestMemory) {
-    start = end &- Self.length
     self.number = UInt32(bitPattern: number)
+    call = end &- 2
     // A byte more than the seven, so that one word holds all.
-    guard let word: UInt64 = try? memory.load(GuestAddress(start)) else { return nil }
-    guard UInt8(truncatingIfNeeded: word) == Self.move, UInt32(truncatingIfNeeded: word >> 8) == self.number,
-      word >> 40 & 0xffff == 0x050f
+    if let word: UInt64 = try? memory.load(GuestAddress(end &- 7)), UInt8(truncatingIfNeeded: word) == Self.move,
+      UInt32(truncatingIfNeeded: word >> 8) == self.number, word >> 40 & 0xffff == 0x050f
+    {
+      (start, first, window) = (end &- 7, Self.move, nil)
+      return
+    }
+    // Either form of xor, and the byte after the call.
+    guard number == 0, let word: UInt64 = try? memory.load(GuestAddress(end &- 4)),
+      word & 0xffff_ffff == 0x050f_c031 || word & 0xffff_ffff == 0x050f_c033
     else { return nil }
+    let high = Int64(Int8(truncatingIfNeeded: word >> 32)) << 24
+    (start, first) = (end &- 4, UInt8(truncatingIfNeeded: word))
+    window = start &+ 5 &+ UInt64(bitPattern: high + 0x05_0f00)
+  }
+
+  /// Where thirty-two bytes may lie that its jump can lead to, and the page that they are in.
+  package func room(besides used: [UInt64]) -> UInt64? {
+    guard let window, window >= 65536, window < 0x7fff_ffff_0000 else { return nil }
+    let size = UInt64(Trampoline.size)
+    for offset in stride(from: UInt64(0), to: 256, by: 8) {
+      let place = window &+ offset
+      let isFree = !used.contains { $0 &+ size > place && place &+ size > $0 }
+      if place & 4095 <= 4096 - size, isFree { return place }
+    }
+    return nil
   }
 
   /// The jump to a trampoline.
   /// - Returns: nil where it is out of reach.
   package func jump(to trampoline: UInt64) -> [UInt8]? {
+    if let window {
+      let distance = trampoline &- window
+      return distance < 256 ? [0xe9, UInt8(distance)] : nil
+    }
     guard let distance = Self.distance(from: start &+ 5, to: trampoline) else { return nil }
     return [0xe9] + distance
   }
@@ -51,17 +83,17 @@ package enum Trampoline {
     let number = CallSite.bytes(UInt64(site.number), count: 4)
     // movabs word, %eax; test %eax, %eax; jz to the call itself; lea -1(%rax), %eax; jmp past the call.
     var code: [UInt8] = [0xa1] + CallSite.bytes(word, count: 8) + [0x85, 0xc0, 0x74, 0x08, 0x8d, 0x40, 0xff, 0xe9]
-    guard let back = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ CallSite.length)
+    guard let back = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.call &+ 2)
     else { return nil }
     code += back + [0xb8] + number + [0xe9]
-    guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ 5) else { return nil }
+    guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.call) else { return nil }
     return padded(code + call)
   }
 
   /// To the stub's own code (guest/answers.c), with the number in rax and the place of the syscall instruction in r11.
   package static func stub(for site: CallSite, at place: UInt64) -> [UInt8]? {
     var code: [UInt8] = [0xb8] + CallSite.bytes(UInt64(site.number), count: 4) + [0x4c, 0x8d, 0x1d]
-    guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.start &+ 5) else { return nil }
+    guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.call) else { return nil }
     // lea call, %r11; movabs answer, %rcx; jmp *%rcx.
     code += call + [0x48, 0xb9] + CallSite.bytes(StubProgram.answer, count: 8) + [0xff, 0xe1]
     return padded(code)

@@ -2,6 +2,7 @@ import CLinux
 import Linux
 import SentryABI
 import SentryMemory
+import SentrySignals
 import SentryTasks
 
 /// Calls that the stub answers in the guest's own process, once the sentry has led their sites to it.
@@ -23,10 +24,13 @@ extension NotificationPlatform {
     case 104: .word(20)
     case 108: .word(24)
     case 111: .word(28)
-    case 2, 4, 5, 6, 17, 21, 257, 262, 269: .stub
+    case 0, 2, 4, 5, 6, 8, 13, 16, 17, 21, 72, 89, 257, 262, 267, 269: .stub
     default: nil
     }
   }
+
+  /// Calls that are told of descriptors alone, or may be.
+  private static func asksDescriptors(_ number: Int32) -> Bool { [0, 5, 8, 16, 72, 262].contains(number) }
 
   /// Whether what is written for the process could not come to another one, that is just being made.
   private func isAlone(_ task: Task) -> Bool {
@@ -56,8 +60,9 @@ extension NotificationPlatform {
       task.group.answers.sites.hadChance(call.instructionPointer), isAlone(task)
     else { return }
     task.group.answers.fill(task)
+    if call.number == 13 { task.group.answers.tell(defaults: task.group.actions.untouched.bits) }
     lead(call.number, call.instructionPointer, task, way)
-    if call.number == 5 || call.number == 262, task.group.answers.sites.state(of: call.instructionPointer) == .led {
+    if Self.asksDescriptors(call.number), task.group.answers.sites.state(of: call.instructionPointer) == .led {
       task.group.answers.leadsStatus = true
     }
   }
@@ -91,14 +96,42 @@ extension NotificationPlatform {
     let answers = task.group.answers
     if let state = answers.sites.state(of: place), state != .seen { return }
     guard task.group.tasks.count == 1, !births.contains(where: { $0.parent.group === task.group }) else { return }
-    answers.sites.set(place, write(number, place, task, way) ? .led : .refused)
+    guard let site = CallSite(end: place, number: number, task.memory), !isWritable(site, task) else {
+      return answers.sites.set(place, .refused)
+    }
+    if site.window != nil { return leadFar(site, place, task) }
+    answers.sites.set(place, write(site, task, way) ? .led : .refused)
   }
 
-  private func write(_ number: Int32, _ place: UInt64, _ task: Task, _ way: Way) -> Bool {
+  /// A site whose trampoline has its place: there the stub makes a page when it is next at work.
+  private func leadFar(_ site: CallSite, _ place: UInt64, _ task: Task) {
     let answers = task.group.answers
-    guard let site = CallSite(end: place, number: number, task.memory), let areas = try? answers.areas(task),
-      !isWritable(site, task)
-    else { return false }
+    do throws(Errno) {
+      guard let at = site.room(besides: answers.sites.farUsed) else { throw .noMemory }
+      let page = at & ~4095
+      if !answers.sites.farPages.contains(page) {
+        let isAsked = answers.sites.wanted == page
+        let made: UInt64 = isAsked ? try answers.farPage(task) : 0
+        guard made == page else {
+          answers.sites.looks += 1
+          if answers.sites.looks > 16 { throw .noMemory }
+          if !isAsked { try answers.want(page, task) }
+          answers.sites.wanted = page
+          return answers.sites.postpone(place)
+        }
+        answers.sites.farPages.append(page)
+      }
+      guard let jump = site.jump(to: at), let code = Trampoline.stub(for: site, at: at),
+        patch(task, [(at, code), (site.start, jump)])
+      else { throw .noMemory }
+      answers.sites.farUsed.append(at)
+      answers.sites.set(place, .led)
+    } catch { answers.sites.set(place, .refused) }
+  }
+
+  private func write(_ site: CallSite, _ task: Task, _ way: Way) -> Bool {
+    let answers = task.group.answers
+    guard let areas = try? answers.areas(task) else { return false }
     let room = min(areas.2, StubProgram.area) / UInt64(Trampoline.size)
     for (index, area) in [areas.0, areas.1].enumerated() where area != 0 {
       let used = index == 0 ? answers.sites.used.0 : answers.sites.used.1
@@ -115,7 +148,7 @@ extension NotificationPlatform {
   /// kernel lets only private mappings be written from afar.
   private func isWritable(_ site: CallSite, _ task: Task) -> Bool {
     do throws(Errno) {
-      try task.memory.store(CallSite.move, at: GuestAddress(site.start))
+      try task.memory.store(site.first, at: GuestAddress(site.start))
       return true
     } catch { return false }
   }

@@ -28,6 +28,8 @@ extension NotificationPlatform {
       do throws(SystemError) { stub = try space.jail.openProgram() } catch { throw error.errno }
       try inject(stub.rawValue, as: descriptor, for: task)
     }
+    // Its memory goes, and what it has open stays.
+    task.group.answers.takeBack()
     executions.append(Execution(task: task, image: image, done: done))
   }
 

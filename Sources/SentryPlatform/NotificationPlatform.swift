@@ -248,7 +248,7 @@ public final class NotificationPlatform: HostThreads {
 
   public override func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) {
     let birth = Birth(child: child, parent: parent, flags: flags)
-    if !birth.isThread { prepareAnswers(of: birth) }
+    if birth.isThread { parent.group.answers.takeBack() } else { prepareAnswers(of: birth) }
     births.append(birth)
   }
 

@@ -80,6 +80,9 @@ public final class SignalActions {
   public var caught: SignalBits { bits { $0.isCaught } }
   public var ignored: SignalBits { bits { $0.isIgnored } }
 
+  /// Signals of which nothing was ever said.
+  public var untouched: SignalBits { bits { $0 == SignalAction() } }
+
   private func bits(_ holds: (SignalAction) -> Bool) -> SignalBits {
     var set = SignalBits()
     for index in actions.indices where holds(actions[index]) { set.insert(Int32(truncatingIfNeeded: index + 1)) }

@@ -177,6 +177,8 @@ public import SentryFiles
     }
     guard at.mount.id != 0 else { return 0 }
     if inode.answerNumber == 0 {
+      // `struct answered_descriptor` has 32 bits for it.
+      guard lastFile < UInt64(UInt32.max) else { return 0 }
       lastFile &+= 1
       inode.answerNumber = lastFile
     }
@@ -185,16 +187,18 @@ public import SentryFiles
 
   /// A piece of a file has been read.
   /// - Parameter number: not 0.
-  func consider(_ file: OpenFile, _ number: UInt64, at offset: Int64) {
-    guard offset >= 0 else { return }
+  /// - Returns: whether it is told.
+  @discardableResult
+  func consider(_ file: OpenFile, _ number: UInt64, at offset: Int64) -> Bool {
+    guard offset >= 0 else { return false }
     let index = UInt64(offset) / UInt64(Self.piece)
     let hash = (number &* 0x9e37_79b9_7f4a_7c15 &+ index) &* 0x100_0000_01b3
     let place = Int((number &* 31 &+ index) % Pieces.count)
     let at = Pieces.start + Pieces.size * place
-    if holds(at, number, at: 16), holds(at, index, at: 24) { return }
+    if holds(at, number, at: 16), holds(at, index, at: 24) { return true }
     // What cannot be read now is said to who reads it.
     guard isSecond(hash), let bytes = try? file.bytes(at: Int64(index) * Int64(Self.piece), count: Self.piece) else {
-      return
+      return false
     }
     write(at: at) {
       put(current, at: at + 8)
@@ -202,5 +206,6 @@ public import SentryFiles
       put(index, at: at + 24)
       put(bytes, at: Pieces.bytes + Self.piece * place)
     }
+    return true
   }
 }

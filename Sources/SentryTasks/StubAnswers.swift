@@ -28,7 +28,22 @@ public final class StubAnswers: DescriptorAnswers {
   public var leadsStatus = false
   /// What is told of which descriptors, by their places in the page; -1 for none.
   private var told: [Int32] = []
+  /// Under which generation of the board, and the files whose positions the process moves by itself.
+  private var generations: [UInt64] = []
+  private var lent: [OpenFile?] = []
   private static let places = 20
+  /// Of `struct answered_descriptor`: what makes a position be moved no more, and the position.
+  private static let tag = 176
+  private static let position = 184
+  private nonisolated(unsafe) static var lastTag: UInt64 = 0
+  /// Of `struct answers_page`.
+  private static let defaultsAt = page.advanced(by: 0x28)
+  private static let wantedAt = page.advanced(by: 0x38)
+  private static let farAt = page.advanced(by: 0x98)
+  /// How often it was asked what signals do that were never told.
+  var askedActions = 0
+  private var defaults: UInt64 = 0
+  private var defaultsEpoch: UInt32 = 0
   /// Of `struct answered_descriptor`.
   private static let entrySize = 192
   private static let entries = 0x100
@@ -43,7 +58,7 @@ public final class StubAnswers: DescriptorAnswers {
   public func copy() -> StubAnswers {
     let copy = StubAnswers()
     copy.sites = sites
-    (copy.leadsStatus, copy.asked, copy.empty) = (leadsStatus, asked, empty)
+    (copy.leadsStatus, copy.asked, copy.empty, copy.askedActions) = (leadsStatus, asked, empty, askedActions)
     (copy.isOff, copy.isFiltered) = (isOff, isFiltered)
     return copy
   }
@@ -60,6 +75,7 @@ public final class StubAnswers: DescriptorAnswers {
   /// What was written holds no longer; from the next call on the sentry is asked again.
   public func forget() {
     guard epoch != 0 else { return }
+    takeBack()
     gone()
     // Each word by itself is what a trampoline looks at.
     let nothing: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
@@ -72,6 +88,13 @@ public final class StubAnswers: DescriptorAnswers {
   public func gone() {
     epoch = 0
     told = []
+    for case let file? in lent { file.dropLender() }
+    lent = []
+  }
+
+  /// The positions that the process moves by itself are the sentry's again: others are about to get at them.
+  public func takeBack() {
+    for case let file? in lent { file.takeBack() }
   }
 
   /// Writes what the process is told.
@@ -126,26 +149,120 @@ public final class StubAnswers: DescriptorAnswers {
     }
   }
 
-  /// Tells what a descriptor is.
-  /// - Parameters:
-  ///   - file: by which the board knows its bytes; 0 for not at all.
-  ///   - status: struct stat.
-  func tell(_ number: Int32, generation: UInt64, file: UInt64, size: UInt64, status: [UInt8]) {
-    guard epoch != 0, number >= 0 else { return }
-    if told.isEmpty { told = [Int32](repeating: -1, count: Self.places) }
+  /// `struct answered_descriptor`.
+  private struct Entry: BitwiseCopyable {
+    let epoch: UInt32
+    let number: Int32
+    let generation: UInt64
+    let file: UInt32
+    let flags: UInt32
+    let size: UInt64
+    let status: StatusRecord.KernelStatus
+    let tag: UInt64
+    let position: Int64
+  }
+
+  /// Whether all that can be told of a descriptor is told.
+  func tells(_ number: Int32, _ file: OpenFile, under generation: UInt64) -> Bool {
+    guard epoch != 0, number >= 0, !told.isEmpty else { return false }
     let place = Int(number) % Self.places
-    var entry: [UInt8] = []
-    entry.reserveCapacity(176)
-    entry.append(little: epoch)
-    entry.append(little: UInt32(bitPattern: number))
-    for word in [generation, file, size] { entry.append(little: word) }
+    return told[place] == number && generations[place] == generation && (lent[place] === file || !file.isLendable)
+  }
+
+  /// Tells what a descriptor is, and lends its position to the process where that alone has it.
+  /// - Parameter bytes: by which the board knows the file's; 0 for not at all.
+  func tell(
+    _ number: Int32, _ file: OpenFile, closesOnExec: Bool, generation: UInt64, bytes: UInt64, _ record: StatusRecord
+  ) {
+    guard epoch != 0, number >= 0 else { return }
+    if told.isEmpty {
+      told = [Int32](repeating: -1, count: Self.places)
+      generations = [UInt64](repeating: 0, count: Self.places)
+      lent = [OpenFile?](repeating: nil, count: Self.places)
+    }
+    let place = Int(number) % Self.places
+    if let other = lent[place] { other.takeBack() }
+    var (tag, position): (UInt64, Int64) = (0, 0)
+    if file.isLendable {
+      position = file.lend(to: self)
+      lent[place] = file
+      // SAFETY: as for epochs.
+      unsafe Self.lastTag &+= 1
+      tag = unsafe Self.lastTag
+    }
+    let entry = Entry(
+      epoch: epoch, number: number, generation: generation, file: UInt32(truncatingIfNeeded: bytes),
+      flags: UInt32(bitPattern: file.flags) & 0x3fff_ffff | (closesOnExec ? 1 << 31 : 0)
+        | (file.inode?.endsAsTold == true ? 1 << 30 : 0),
+      size: UInt64(clamping: record.size), status: record.kernelStatus, tag: tag, position: position)
     do throws(Errno) {
-      try memory.store(entry + status, at: Self.entry(place))
-      told[place] = number
+      try memory.store(entry, at: Self.entry(place))
+      (told[place], generations[place]) = (number, generation)
+    } catch {
+      // As above; nobody moves it then.
+      lent[place]?.dropLender()
+      lent[place] = nil
+    }
+  }
+
+  public override func position(of file: OpenFile, takesBack: Bool) -> Int64? {
+    guard let place = lent.firstIndex(where: { $0 === file }) else { return nil }
+    let entry = Self.entry(place)
+    do throws(Errno) {
+      if takesBack {
+        lent[place] = nil
+        // First that, so that whatever the process has moved before is seen, and nothing after.
+        try memory.store(UInt64(0), at: entry.advanced(by: Self.tag))
+      }
+      // Of a directory only the flags are told.
+      if file.inode?.kind != .regular { return nil }
+      // No more than lseek(2) could have made it.
+      return max(0, try memory.load(entry.advanced(by: Self.position), as: Int64.self))
+    } catch { return nil }
+  }
+
+  public override func move(_ file: OpenFile, to position: Int64) {
+    guard let place = lent.firstIndex(where: { $0 === file }) else { return }
+    do throws(Errno) { try memory.store(position, at: Self.entry(place).advanced(by: Self.position)) } catch {
+      // As above.
+    }
+  }
+
+  public override func changed(_ number: Int32) {
+    guard epoch != 0, number >= 0, !told.isEmpty else { return }
+    let place = Int(number) % Self.places
+    guard told[place] == number else { return }
+    lent[place]?.takeBack()
+    lost(number)
+  }
+
+  /// Tells which signals have had no action.
+  public func tell(defaults: UInt64) {
+    guard epoch != 0, defaultsEpoch != epoch else { return }
+    do throws(Errno) {
+      try memory.store((defaults, UInt64(epoch)), at: Self.defaultsAt)
+      (self.defaults, defaultsEpoch) = (defaults, epoch)
     } catch {
       // As above.
     }
   }
+
+  /// A signal gets an action.
+  public func lostDefault(of signal: Int32) {
+    guard epoch != 0, defaultsEpoch == epoch, (1...64).contains(signal), defaults >> UInt64(signal - 1) & 1 != 0 else {
+      return
+    }
+    defaults &= ~(1 << UInt64(signal - 1))
+    do throws(Errno) { try memory.store(defaults, at: Self.defaultsAt) } catch {
+      // As above.
+    }
+  }
+
+  /// Asks the stub for a page of trampolines at an address.
+  public func want(_ page: UInt64, _ task: Task) throws(Errno) { try task.memory.store(page, at: Self.wantedAt) }
+  /// The page that the stub made last because it was wanted, as the guest's memory says.
+  public func farPage(_ task: Task) throws(Errno) -> UInt64 { try task.memory.load(Self.farAt) }
+
   private static func entry(_ place: Int) -> GuestAddress { page.advanced(by: entries + place * entrySize) }
 
   public override func lost(_ number: Int32) {
@@ -153,6 +270,8 @@ public final class StubAnswers: DescriptorAnswers {
     let place = Int(number) % Self.places
     guard told[place] == number else { return }
     told[place] = -1
+    lent[place]?.dropLender()
+    lent[place] = nil
     do throws(Errno) { try memory.store(UInt64(0), at: Self.entry(place)) } catch {
       // As above.
     }
@@ -174,6 +293,12 @@ public struct CallSites {
   private var chances: [UInt8] = []
   /// Trampolines written so far, of each area.
   public var used = (0, 0)
+  /// Pages that the stub has made for trampolines of sites with little room, the trampolines there, and the page that it was asked for.
+  public var farPages: [UInt64] = []
+  public var farUsed: [UInt64] = []
+  public var wanted: UInt64 = 0
+  /// How often it was looked whether that page is there.
+  public var looks = 0
   public init() {}
 
   private static func index(_ place: UInt64) -> Int { Int((place ^ place >> 7) & 63) }
@@ -206,5 +331,11 @@ public struct CallSites {
     let index = Self.index(place)
     chances[index] = min(chances[index], 100) + 1
     return chances[index] >= 4
+  }
+
+  /// Not yet: after as many calls once more.
+  public mutating func postpone(_ place: UInt64) {
+    set(place, .seen)
+    chances[Self.index(place)] = 0
   }
 }

@@ -1,6 +1,7 @@
 import Linux
 public import SentryABI
 public import SentryFiles
+import SentrySignals
 
 /// What calls that the sentry answered say about those that will come: what is asked for again is told to the guest's stub.
 extension Task {
@@ -36,6 +37,39 @@ extension Task {
     tell(number, file)
   }
 
+  /// Something was answered of an open file that its stub can tell as well: that it is no terminal, its flags, its position.
+  public func asked(about file: OpenFile, _ number: Int32) {
+    let answers = group.answers
+    guard !answers.isOff, file.isLendable, let inode = file.inode, inode.fileSystem.tellsLasting,
+      inode.kind == .regular || inode.kind == .directory
+    else { return }
+    if answers.isAskedAgain(number) || answers.asksAlways { tell(number, file) }
+    if answers.asksOften { answers.isAnswerable = true }
+  }
+
+  /// read(2) was answered: its end, or bytes that are asked for not for the first time, the stub can tell.
+  /// - Parameter upTo: where the position stands now.
+  public func askedNext(of file: OpenFile, _ number: Int32, upTo end: Int64, count: Int) {
+    if count == 0 {
+      if file.inode?.endsAsTold == true { asked(about: file, number) }
+      return
+    }
+    guard count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff,
+      file.inode?.isImmutable == true
+    else { return }
+    let known = board.number(of: file)
+    guard known != 0, board.consider(file, known, at: end &- Int64(count)), board.consider(file, known, at: end &- 1)
+    else { return }
+    asked(about: file, number)
+  }
+
+  /// rt_sigaction(2) was asked what a signal does that was never told.
+  public func askedDefaultAction() {
+    group.answers.askedActions &+= 1
+    if group.answers.askedActions >= 4 { group.answers.tell(defaults: group.actions.untouched.bits) }
+    group.answers.isAnswerable = true
+  }
+
   /// A descriptor was made.
   public func opened(_ file: OpenFile, _ number: Int32) { if group.answers.asksAlways { tell(number, file) } }
 
@@ -43,15 +77,20 @@ extension Task {
     let answers = group.answers
     // A second thread could read an entry that is half written, or close the file in a table of its own.
     guard let board = kernel.board, !board.isOff, !answers.isOff, group.tasks.count == 1, descriptors.users == 1,
-      !kernel.host.isExpectingThread(of: group), let inode = file.inode, inode.kind == .regular,
-      inode.fileSystem.tellsLasting, let record = try? inode.status()
+      !kernel.host.isExpectingThread(of: group), let inode = file.inode,
+      inode.kind == .regular || inode.kind == .directory, inode.fileSystem.tellsLasting
     else { return }
+    if answers.tells(number, file, under: board.current) {
+      answers.isAnswerable = true
+      return
+    }
+    guard let record = try? inode.status(), let entry = try? descriptors.entry(number) else { return }
     answers.fill(self)
     inode.isAnswered(board)
     descriptors.answers = answers
     answers.isAnswerable = true
     answers.tell(
-      number, generation: board.current, file: board.number(of: file), size: UInt64(clamping: record.size),
-      status: record.stat)
+      number, file, closesOnExec: entry.closesOnExec, generation: board.current,
+      bytes: inode.kind == .regular ? board.number(of: file) : 0, record)
   }
 }

@@ -71,6 +71,13 @@ struct GuestTests {
     let asked = try files.inSentry(["loop", "5000"], options: options + ["--count"])
     // Eight calls each time.
     #expect(try asked.status == 0 && calls(asked) < 200, "\(asked)")
+    try files.add("/etc/passwd", as: "/data/file")
+    let mapped = try files.inSentry(["mapped", "/data/file"], options: options)
+    #expect(try mapped == files.natively(["mapped", files.root + "/data/file"]) && mapped.status == 0, "\(mapped)")
+    let positions = try GuestProgram("files/positions", options: ["-lpthread"])
+    let moved = try positions.inSentry(["loop", "5000"], options: options + ["--count"])
+    // Thirteen calls each time.
+    #expect(try moved.status == 0 && calls(moved) < 250, "\(moved)")
   }
 
   /// A process namespace has a bound of its own from Linux 6.14 on; before, the machine's would be changed.

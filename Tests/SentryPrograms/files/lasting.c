@@ -85,6 +85,19 @@ int main(int argc, char **argv) {
     }
     return wrong != 0;
   }
+  if (argc == 3 && !strcmp(argv[1], "mapped")) {
+    // A file that was there before, written to through memory.
+    int file = open(argv[2], O_RDWR), reading = open(argv[2], O_RDONLY);
+    char one = 0;
+    struct stat status;
+    for (int i = 0; i < 30; i++) fstat_(reading, &status, NULL, 0), pread_(reading, &one, (void *)1, 0), read(reading, &one, 1);
+    char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    check("mapped", file >= 0 && reading >= 0 && memory != MAP_FAILED);
+    memory[0] = one == 'z' ? 'y' : 'z';
+    char again = 0;
+    check("what was written", pread_(reading, &again, (void *)1, 0) == 1 && again == memory[0]);
+    return finish();
+  }
   mkdir("/tmp/lasting", 0755);
   check("made", make("/tmp/lasting/a", "abc") && make("/tmp/lasting/b", "12345"));
 

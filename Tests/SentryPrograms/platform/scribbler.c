@@ -1,6 +1,7 @@
 // What a hostile program may try against answers of the stub: each in a child, after which the parent's calls still tell the truth. Not
 // for Linux: the addresses are the stub's (guest/answers.h, guest/stub.ld).
 #include "../check.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -83,6 +84,69 @@ static void lie(void) {
     wait(NULL);
   }
 }
+// A position that the process may move, anywhere, while the sentry asks for it in every way.
+__attribute__((noinline)) static long by_site(long number, long a, long b, long c) {
+  long result;
+  switch (number) {
+  case SYS_read: __asm__ volatile("xor %%eax, %%eax\n\tsyscall\n\tcmp $-4096, %%rax" : "=a"(result) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory", "cc"); break;
+  case SYS_fstat: __asm__ volatile("mov $5, %%eax\n\tsyscall" : "=a"(result) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory"); break;
+  default: __asm__ volatile("mov $8, %%eax\n\tsyscall" : "=a"(result) : "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory"); break;
+  }
+  return result;
+}
+static const char *own;
+static volatile uint64_t *entry_of(int file) { return (uint64_t *)PAGE_OF_ANSWERS + 32 + file % 20 * 24; }
+static int warm(void) {
+  int file = open(own, O_RDONLY);
+  struct stat status;
+  char bytes[8];
+  for (int i = 0; i < 30; i++) by_site(SYS_fstat, file, (long)&status, 0), by_site(SYS_lseek, file, i, SEEK_SET), by_site(SYS_read, file, (long)bytes, 1);
+  return file;
+}
+static void misplace(void) {
+  uint64_t lies[] = {~0ul, 1ul << 63, ~0ul >> 1, (~0ul >> 1) - 1, 1ul << 40, 4096, 0};
+  for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++)
+    for (int way = 0; way < 8; way++) {
+      int file = warm();
+      volatile uint64_t *entry = entry_of(file);
+      char bytes[64];
+      entry[23] = lies[i];
+      if (way == 7) entry[22] = lies[i], entry[3] = lies[i], entry[2] = lies[i];
+      by_site(SYS_read, file, (long)bytes, sizeof bytes);
+      by_site(SYS_lseek, file, (long)lies[i], SEEK_CUR);
+      entry[23] = lies[i];
+      if (way == 0) CALL(SYS_read, file, bytes, sizeof bytes);
+      if (way == 1) CALL(SYS_lseek, file, (long)lies[i], SEEK_CUR), CALL(SYS_lseek, file, (long)lies[i], SEEK_END);
+      if (way == 2) close(dup(file));
+      if (way == 3 && fork() == 0) _exit(read(file, bytes, 8) < 0);
+      if (way == 4) by_site(SYS_read, file, (long)bytes, ~0l), CALL(SYS_sendfile, 1, file, NULL, 0);
+      if (way == 5) CALL(SYS_fcntl, file, F_SETFL, O_NONBLOCK);
+      if (way == 6) munmap((void *)PAGE_OF_ANSWERS, 4096), CALL(SYS_read, file, bytes, sizeof bytes), _exit(0);
+      CALL(SYS_read, file, bytes, sizeof bytes);
+      close(file);
+    }
+}
+// A page for trampolines wherever it hurts, and one that is said to be there.
+static void want(void) {
+  uint64_t lies[] = {(uintptr_t)STUB, (uintptr_t)PAGE_OF_ANSWERS, 0xffffffffff600000, ~0ul, 1, (uintptr_t)lies & ~4095ul, 0x500000100000};
+  for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++) {
+    volatile uint64_t *page = (volatile uint64_t *)PAGE_OF_ANSWERS;
+    if (fork() == 0) {
+      alarm(5);
+      int file = open(own, O_RDONLY);
+      struct stat status;
+      char bytes[8];
+      for (int n = 0; n < 60; n++) {
+        page[7] = page[19] = lies[i];
+        by_site(SYS_fstat, file, (long)&status, 0), by_site(SYS_lseek, file, 0, SEEK_END), by_site(SYS_read, file, (long)bytes, 1);
+        // Whatever the sentry asked for, it is said to be there.
+        page[19] = page[7];
+      }
+      _exit(0);
+    }
+    wait(NULL);
+  }
+}
 static int place;
 static void jump(void) {
   uint64_t junk = (uint64_t)place * 0x9e3779b97f4a7c15;
@@ -101,13 +165,16 @@ static void attempt(const char *name, void (*body)(void)) {
   check(name, waitpid(child, &status, 0) == child && agree());
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  own = argv[argc - 1];
   check("its own calls", agree() && trampoline());
   attempt("another page's words", scribble);
   attempt("no page", unmap);
   attempt("a page that cannot be written", replace);
   attempt("no trampolines", take_trampolines);
   attempt("areas elsewhere", lie);
+  attempt("positions elsewhere", misplace);
+  attempt("pages of trampolines elsewhere", want);
   attempt("no board", take_board);
   gives("a board that is written", CALL(SYS_mprotect, 0x500000100000, 4096, PROT_READ | PROT_WRITE), -EACCES);
   // The kernel lets only those write a private page who have one: what all read stays what it was.
