@@ -48,8 +48,13 @@ public final class TerminalFile: OpenFile {
     guard terminal.isMasterOpen else { return 0 }
     try terminal.checkForeground(21)
     if buffer.remaining == 0 { return 0 }
-    defer { terminal.masterQueue.wake(.writable) }
-    if !terminal.isCanonical { return try readRaw(&buffer) }
+    // Not where nothing was there: who types at the master in that moment would wake this caller before it waits.
+    let count = try terminal.isCanonical ? readLine(&buffer) : readRaw(&buffer)
+    terminal.masterQueue.wake(.writable)
+    return count
+  }
+
+  private func readLine(_ buffer: inout GuestBuffer) throws(Errno) -> Int {
     guard let line = terminal.lines.first else { throw .again }
     let count = try terminal.input.drain(into: &buffer, limit: line)
     if count == line { terminal.lines.removeFirst() } else { terminal.lines[0] = line - count }
