@@ -29,23 +29,45 @@ enum LayerTree {
     try File.removeDirectory(path)
   }
 
+  /// A folder on the way to the one that is being emptied.
+  private struct Level {
+    let name: [UInt8]
+    /// Names beside it that were read and are still to be dealt with.
+    let rest: [[UInt8]]
+  }
+
+  /// Of so many levels the names that were read are kept; deeper folders are read once more after each folder in them, which bounds memory.
+  private static let keptLevels = 64
+
   /// Removes all that is in an open folder.
   static func empty(_ folder: Int32) throws(SystemError) {
     var current = try FileDescriptor.duplicate(folder)
+    try rewind(current.rawValue)
+    var levels: [Level] = []
     var names: [[UInt8]] = []
     while true {
-      if let name = try removePlainEntries(of: current.rawValue) {
+      while let name = names.popLast() {
+        if try removeUnlessFull(name, at: current.rawValue) { continue }
+        levels.append(Level(name: name, rest: levels.count < keptLevels ? names : []))
+        names = []
         current = try open(name, at: current.rawValue)
-        names.append(name)
-        continue
       }
-      guard let done = names.popLast() else { return }
+      names = try rawNames(current.rawValue)
+      if !names.isEmpty { continue }
+      // What a read leaves out while names go away is found by another from the beginning.
+      try rewind(current.rawValue)
+      names = try rawNames(current.rawValue)
+      if !names.isEmpty { continue }
+      guard let done = levels.popLast() else { return }
       // The tree is nobody else's, so ".." is where this folder was found.
       current = try open(Array("..".utf8), at: current.rawValue)
-      try checked(
-        "rmdir", "\(folder)",
-        done.withNameAddress { systemCall(Int(SYS_unlinkat), word(current.rawValue), $0, UInt(AT_REMOVEDIR)) })
+      try removeDirectory(done.name, at: current.rawValue)
+      names = done.rest
     }
+  }
+
+  private static func rewind(_ folder: Int32) throws(SystemError) {
+    try checked("lseek", "", systemCall(Int(SYS_lseek), word(folder), 0, UInt(SEEK_SET)))
   }
 
   private static func open(_ name: [UInt8], at folder: Int32) throws(SystemError) -> FileDescriptor {
@@ -63,33 +85,27 @@ enum LayerTree {
     return FileDescriptor(owning: Int32(try checked("open", String(decoding: name, as: UTF8.self), result)))
   }
 
-  /// Removes what is no folder; returns a folder that is there, or nil where nothing is left.
-  private static func removePlainEntries(of folder: Int32) throws(SystemError) -> [UInt8]? {
-    try checked("lseek", "", systemCall(Int(SYS_lseek), word(folder), 0, UInt(SEEK_SET)))
-    while true {
-      let names = try rawNames(folder)
-      if names.isEmpty { return nil }
-      var inner: [UInt8]?
-      for name in names {
-        let result = name.withNameAddress { systemCall(Int(SYS_unlinkat), word(folder), $0, 0) }
-        switch result {
-        case 0, -Int(ENOENT): continue
-        case -Int(EISDIR), -Int(EPERM): inner = name
-        case -Int(EACCES):
-          // The folder itself may not be written by its owner.
-          try checked("chmod", "", systemCall(Int(SYS_fchmod), word(folder), 0o700))
-          inner = inner ?? name
-          let again = name.withNameAddress { systemCall(Int(SYS_unlinkat), word(folder), $0, 0) }
-          if again == 0 {
-            inner = nil
-          } else if again != -Int(EISDIR) && again != -Int(EPERM) {
-            try checked("unlink", String(decoding: name, as: UTF8.self), again)
-          }
-        default: try checked("unlink", String(decoding: name, as: UTF8.self), result)
-        }
-      }
-      if let inner { return inner }
-      try checked("lseek", "", systemCall(Int(SYS_lseek), word(folder), 0, UInt(SEEK_SET)))
+  /// Removes a file or an empty folder. False where it is a folder with something in it.
+  private static func removeUnlessFull(_ name: [UInt8], at folder: Int32) throws(SystemError) -> Bool {
+    func attempt() -> Int {
+      let result = name.withNameAddress { systemCall(Int(SYS_unlinkat), word(folder), $0, 0) }
+      guard result == -Int(EISDIR) || result == -Int(EPERM) else { return result }
+      let inner = name.withNameAddress { systemCall(Int(SYS_unlinkat), word(folder), $0, UInt(AT_REMOVEDIR)) }
+      // A file that cannot be removed (EPERM) is no folder.
+      return inner == -Int(ENOTDIR) ? result : inner
+    }
+    var result = attempt()
+    if result == -Int(EACCES) {
+      // The folder itself may not be written by its owner.
+      try checked("chmod", "", systemCall(Int(SYS_fchmod), word(folder), 0o700))
+      result = attempt()
+    }
+    switch result {
+    case 0, -Int(ENOENT): return true
+    case -Int(ENOTEMPTY), -Int(EEXIST): return false
+    default:
+      try checked("unlink", String(decoding: name, as: UTF8.self), result)
+      return true
     }
   }
 

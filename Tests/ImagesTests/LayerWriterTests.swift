@@ -51,6 +51,28 @@ final class Scratch: Sendable {
 
   private var victim: String? { try? String(contentsOfFile: scratch.path + "/victim", encoding: .utf8) }
 
+  /// Deeper than the levels whose names are remembered, several folders at each, more in one than a read of it gives; some may not be read.
+  @Test func aTreeGivesWayWhole() throws {
+    var records = [record(.directory, "a")]
+    var path = "a"
+    for level in 0..<80 {
+      for beside in ["x", "y"] {
+        records.append(record(.directory, "\(path)/\(beside)"))
+        records.append(record(.file, "\(path)/\(beside)/file", size: 1))
+      }
+      path += "/d\(level)"
+      records.append(record(.directory, path, mode: level % 10 == 9 ? 0o000 : 0o755))
+    }
+    for number in 0..<2500 {
+      records.append(record(.directory, "a/many/\(number)-of-a-name-that-takes-its-room"))
+      if number % 2 == 0 { records.append(record(.file, "a/many/\(number)-of-a-name-that-takes-its-room/file")) }
+    }
+    records.append(record(.file, "a", size: 3))
+    _ = try write(records)
+    #expect(try String(contentsOfFile: tree + "/a", encoding: .utf8) == "xxx")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: tree) == ["a"])
+  }
+
   @Test(arguments: ["../victim", "a/../../victim", "..", "a/..", "\(String(repeating: "n", count: 256))"])
   func refusesNames(_ path: String) {
     #expect(throws: ImageError.self) { try write([record(.file, path, size: 1)]) }
