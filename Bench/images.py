@@ -5,7 +5,7 @@ images.py IMMURE SPAWNER SCRATCH [--quick].
 The image is Debian's minbase with python3 (mmdebstrap's, kept in SCRATCH), as gzip and as zstd, in an OCI layout on disk and in a registry on
 the loopback device. Every round runs each program once, one after the other; what is held against a goal is the middle of the rounds' own
 ratios. A part ends after its share of time, whatever rounds are left, so that the whole ends on a crowded machine too; two rounds are
-always made. All digests are computed by immure, umoci, podman and ctr; the output of gzip, igzip and zstd goes nowhere. Nothing runs with
+always made, with --quick one. All digests are computed by immure, umoci, podman and ctr; the output of gzip, igzip and zstd goes nowhere. Nothing runs with
 real-time priority: podman waits in loops for what unpacks its layers, and would take the machine. BENCH_USER names an account with subordinate
 ids for what is measured without root; else one is made, and removed. What is not installed is named and left out. Exit status: 0 all goals
 met, 3 some goal was missed, 1 something is wrong."""
@@ -42,7 +42,7 @@ class Images:
         """Rounds of all turns. A turn fills its own rows. What one leaves to be written must not slow down the next."""
         begun = time.monotonic()
         for made in range(self.rounds):
-            if made >= 2 and time.monotonic() - begun > seconds / (4 if self.quick else 1):
+            if made >= (1 if self.quick else 2) and time.monotonic() - begun > seconds / (5 if self.quick else 1):
                 break
             for turn in turns:
                 disk = os.open(self.base, os.O_RDONLY)
