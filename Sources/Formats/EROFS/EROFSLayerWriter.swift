@@ -41,6 +41,7 @@ public struct EROFSLayerWriter: ~Copyable, Sendable {
   private var opaque: [UInt8] = []
   private var layout: EROFSLayout?
   private var emission = EROFSEmission()
+  private static let zeroBlock = [UInt8](repeating: 0, count: EROFSFormat.blockSize)
   /// Bytes of paths that are kept until the end.
   static let maximumKeptBytes = 256 << 20
 
@@ -72,7 +73,7 @@ public struct EROFSLayerWriter: ~Copyable, Sendable {
   /// Makes the next entry; a file's contents follow with `data` and `hole`, and make up its whole size.
   /// - Throws: `FormatError` with the entry's name. The writer is of no further use then.
   public mutating func add(_ record: LayerRecord) throws(FormatError) {
-    try finishFile(before: record.name)
+    try finishFile(before: record)
     try record.check(limits)
     guard entries < Int64(limits.entries) else {
       throw FormatError("the layer has more than \(limits.entries) entries: refused as a bomb", offending: record.name)
@@ -167,14 +168,14 @@ public struct EROFSLayerWriter: ~Copyable, Sendable {
     guard position / 4096 < UInt64(UInt32.max) - 1 else { throw FormatError("the image has more than 16 TiB") }
   }
 
-  private mutating func finishFile(before next: String? = nil) throws(FormatError) {
+  private mutating func finishFile(before next: LayerRecord? = nil) throws(FormatError) {
     guard file.node != EROFSTree.none else { return }
     guard file.end == file.size else {
-      throw FormatError("a file lacks \(file.size - file.end) of its bytes", offending: next ?? "")
+      throw FormatError("a file lacks \(file.size - file.end) of its bytes", offending: next?.name ?? "")
     }
     closeExtent()
     let padding = (4096 - position % 4096) % 4096
-    output.append(contentsOf: repeatElement(0, count: Int(padding)))
+    output.append(contentsOf: 0..<Int(padding), of: Self.zeroBlock.span)
     position += padding
     settle()
     file = OpenFile()

@@ -114,9 +114,19 @@ extension LayerRecord {
   /// Names joined by single slashes, none of them empty, `.`, `..`, longer than 255 bytes or with a NUL.
   private static func isNormal(_ path: ArraySlice<UInt8>, _ limits: LayerLimits) -> Bool {
     guard (1...limits.pathLength).contains(path.count) else { return false }
-    return path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).allSatisfy { name in
-      (1...255).contains(name.count) && !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8)
-        && !name.contains(0)
+    let (slash, dot) = (UInt8(ascii: "/"), UInt8(ascii: "."))
+    var start = path.startIndex
+    while true {
+      var end = start
+      while end < path.endIndex, path[end] != slash {
+        if path[end] == 0 { return false }
+        end += 1
+      }
+      let count = end - start
+      guard (1...255).contains(count) else { return false }
+      if count <= 2, path[start] == dot, path[end - 1] == dot { return false }
+      if end == path.endIndex { return true }
+      start = end + 1
     }
   }
 }

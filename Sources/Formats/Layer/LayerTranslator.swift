@@ -52,46 +52,39 @@ public struct LayerTranslator: ~Copyable, Sendable {
   /// - Throws: `FormatError` with the member's name, where it can mean nothing or leads out of the layer.
   static func record(of entry: TarEntry) throws(FormatError) -> LayerRecord {
     let path = try Self.normalised(entry.path, of: entry, "name")
-    let parent = path.dropLast()
-    let name = path.last ?? []
-    let deletion = ".wh."
-    let whole = Self.joined(path)
+    let name = path.bytes[path.last...]
 
-    if name.starts(with: deletion.utf8) {
+    if name.starts(with: deletion) {
       // An empty file says it; whatever else the entry carries means nothing.
       guard entry.kind == .file || entry.kind == .hardLink, entry.size == 0 else {
         throw Self.wrong(entry, "is a whiteout and not an empty file")
       }
       if name.elementsEqual(".wh..wh..opq".utf8) {
-        return LayerRecord(kind: .opaque, path: Self.joined(parent))
+        return LayerRecord(kind: .opaque, path: Array(path.bytes[..<max(path.last - 1, 0)]))
       }
       if name.starts(with: ".wh..wh.".utf8) {
         throw Self.wrong(entry, "is bookkeeping of AUFS, not a part of an image; refused")
       }
-      let victim = name.dropFirst(deletion.utf8.count)
+      let victim = name.dropFirst(deletion.count)
       guard !victim.isEmpty, !victim.elementsEqual(".".utf8), !victim.elementsEqual("..".utf8) else {
         throw Self.wrong(entry, "is a whiteout of nothing that can be deleted")
       }
-      return LayerRecord(kind: .whiteout, path: Self.joined(parent + [victim]))
+      return LayerRecord(kind: .whiteout, path: Array(path.bytes[..<path.last]) + victim)
     }
     // Below a whiteout's name nothing can be: the writer would make a directory of that name.
-    if parent.contains(where: { $0.starts(with: deletion.utf8) }) {
-      throw Self.wrong(entry, "lies below a whiteout")
-    }
+    if path.hasDeletion { throw Self.wrong(entry, "lies below a whiteout") }
 
-    var record = LayerRecord(kind: Self.kind(entry.kind), path: whole)
+    var record = LayerRecord(kind: Self.kind(entry.kind), path: path.bytes)
     if entry.kind != .directory {
-      if path.isEmpty { throw Self.wrong(entry, "names the layer's root and is not a directory") }
+      if path.bytes.isEmpty { throw Self.wrong(entry, "names the layer's root and is not a directory") }
       if entry.path.last == UInt8(ascii: "/") { throw Self.wrong(entry, "ends in a slash and is not a directory") }
     }
     switch entry.kind {
     case .hardLink:
       let target = try Self.normalised(entry.linkTarget, of: entry, "hard link's target")
-      if target.isEmpty { throw Self.wrong(entry, "is a hard link to the layer's root") }
-      if target.contains(where: { $0.starts(with: deletion.utf8) }) {
-        throw Self.wrong(entry, "is a hard link to a whiteout")
-      }
-      record.target = Self.joined(target)
+      if target.bytes.isEmpty { throw Self.wrong(entry, "is a hard link to the layer's root") }
+      if target.hasDeletion { throw Self.wrong(entry, "is a hard link to a whiteout") }
+      record.target = target.bytes
       // A link to itself says nothing; some writers emit it.
       if record.target == record.path { throw Self.wrong(entry, "is a hard link to itself") }
     case .symbolicLink: record.target = entry.linkTarget
@@ -121,22 +114,41 @@ public struct LayerTranslator: ~Copyable, Sendable {
     }
   }
 
-  /// The names of a path without empty ones and `.`; refuses `..`.
-  private static func normalised(
-    _ path: [UInt8], of entry: TarEntry, _ what: String
-  ) throws(FormatError) -> [ArraySlice<UInt8>] {
-    var names: [ArraySlice<UInt8>] = []
-    for name in path.split(separator: UInt8(ascii: "/")) where !name.elementsEqual(".".utf8) {
-      if name.elementsEqual("..".utf8) {
-        throw wrong(entry, "has .. in its \(what), which could lead out of the layer")
-      }
-      names.append(name)
-    }
-    return names
+  /// What the names of whiteouts begin with.
+  private static let deletion = Array(".wh.".utf8)
+
+  /// A path's names joined by single slashes, without empty ones and `.`.
+  private struct PlainPath {
+    var bytes: [UInt8] = []
+    /// Where the last name begins.
+    var last = 0
+    /// Whether one of the names is a whiteout's.
+    var hasDeletion = false
   }
 
-  private static func joined(_ names: some Sequence<ArraySlice<UInt8>>) -> [UInt8] {
-    Array(names.joined(separator: [UInt8(ascii: "/")]))
+  /// - Throws: `FormatError` where a name is `..`.
+  private static func normalised(
+    _ path: [UInt8], of entry: TarEntry, _ what: String
+  ) throws(FormatError) -> PlainPath {
+    let dot = UInt8(ascii: ".")
+    var plain = PlainPath()
+    plain.bytes.reserveCapacity(path.count)
+    var start = 0
+    while start < path.count {
+      var end = start
+      while end < path.count, path[end] != UInt8(ascii: "/") { end += 1 }
+      let name = path[start..<end]
+      start = end + 1
+      if name.isEmpty || name.count == 1 && name.first == dot { continue }
+      if name.count == 2, name.first == dot, name.last == dot {
+        throw wrong(entry, "has .. in its \(what), which could lead out of the layer")
+      }
+      if !plain.bytes.isEmpty { plain.bytes.append(UInt8(ascii: "/")) }
+      plain.last = plain.bytes.count
+      plain.bytes += name
+      if name.first == dot, name.starts(with: deletion) { plain.hasDeletion = true }
+    }
+    return plain
   }
 
   private static func wrong(_ entry: TarEntry, _ problem: String) -> FormatError {

@@ -3,12 +3,18 @@ extension TarReader {
   func checkSum() throws(FormatError) {
     let stated = try number(148..<156, "checksum")
     var unsigned: Int64 = 0
-    var signed: Int64 = 0
+    // Bytes that are 256 less where they are signed.
+    var high: Int64 = 0
+    let bytes = block.span
     for index in 0..<512 {
-      let byte = (148..<156).contains(index) ? 0x20 : block[index]
-      unsigned += Int64(byte)
-      signed += Int64(Int8(bitPattern: byte))
+      unsigned += Int64(bytes[index])
+      high += Int64(bytes[index] >> 7)
     }
+    for index in 148..<156 {
+      unsigned += 0x20 - Int64(bytes[index])
+      high -= Int64(bytes[index] >> 7)
+    }
+    let signed = unsigned - 256 * high
     guard stated == unsigned || stated == signed else {
       throw FormatError(
         "no tar header stands here: its checksum is \(stated) and should be \(unsigned)", at: .offset(Int(headerOffset))
@@ -19,11 +25,13 @@ extension TarReader {
   private enum Dialect { case v7, ustar, star, gnu }
 
   private var dialect: Dialect {
-    let magic = block[257..<263]
-    if magic.elementsEqual("ustar\0".utf8) {
-      return block[508..<512].elementsEqual("tar\0".utf8) ? .star : .ustar
+    // POSIX: "ustar", NUL; GNU: "ustar", two spaces, NUL.
+    guard block[257] == UInt8(ascii: "u"), block[257..<262].elementsEqual("ustar".utf8) else { return .v7 }
+    switch block[262] {
+    case 0: return block[508..<512].elementsEqual("tar\0".utf8) ? .star : .ustar
+    case UInt8(ascii: " "): return block[263] == UInt8(ascii: " ") && block[264] == 0 ? .gnu : .v7
+    default: return .v7
     }
-    return magic.elementsEqual("ustar ".utf8) && block[263..<265].elementsEqual(" \0".utf8) ? .gnu : .v7
   }
 
   /// Reads a member's header into `entry`, extended headers applied. True where it may be yielded at once, false where
@@ -143,6 +151,7 @@ extension TarReader {
   private func checkName(_ path: [UInt8], _ what: String) throws(FormatError) {
     guard !path.isEmpty else { throw FormatError("a member has no name", at: .offset(Int(headerOffset))) }
     try checkText(path, what, path)
+    if path.count <= limits.nameLength { return }
     for name in path.split(separator: UInt8(ascii: "/")) where name.count > limits.nameLength {
       throw failure("has a component of \(name.count) bytes; \(limits.nameLength) is the most", path)
     }
