@@ -9,6 +9,10 @@ struct ExecJail: ~Copyable {
   /// What the guests' host root is.
   let root: FileDescriptor
   private var links = 0
+  /// Paths that lead to the stub, of those that were executed lately.
+  private var known: Set<[UInt8]> = []
+  /// How many, and of how many bytes each at most.
+  private static let (knownPaths, knownLength) = (256, 256)
   /// Links and folders beyond this are taken away again, all of them: a guest can make no more memory of them than these.
   private static let limit = 4096
   private static let program = "stub"
@@ -38,6 +42,14 @@ struct ExecJail: ~Copyable {
   /// - Parameter path: at most 4095 bytes, as the guest gave it.
   /// - Throws: ENAMETOOLONG, ENOSPC.
   mutating func link(_ path: [UInt8]) throws(Errno) {
+    if known.contains(path) { return }
+    try makeLink(path)
+    if path.count > Self.knownLength { return }
+    if known.count >= Self.knownPaths { known.removeAll(keepingCapacity: true) }
+    known.insert(path)
+  }
+
+  private mutating func makeLink(_ path: [UInt8]) throws(Errno) {
     let components = path.split(separator: 0x2f).filter { $0 != [0x2e] }
     guard let name = components.last, name != [0x2e, 0x2e] else { throw .accessDenied }
     if links >= Self.limit { try empty() }
@@ -95,6 +107,7 @@ struct ExecJail: ~Copyable {
   /// Takes every link away. One that a guest is just about to execute fails there with ENOENT, and it tries again.
   private mutating func empty() throws(Errno) {
     links = 0
+    known.removeAll(keepingCapacity: true)
     do throws(SystemError) { try File.removeContents(of: root.rawValue) } catch { throw error.errno }
   }
 

@@ -68,7 +68,8 @@ struct NotificationListener: ~Copyable {
     }
   }
 
-  /// Puts an open file into the table of the thread that is in the call; close-on-exec.
+  /// Puts an open file into the table of the thread that is in the call; close-on-exec. SECCOMP_ADDFD_FLAG_SEND, which would answer with it, is not
+  /// used: a tick that ends the wait for it leaves the call answered and the file not there (seccomp_notify_addfd, kernel/seccomp.c).
   /// - Parameter number: nil takes the lowest free one.
   /// - Returns: the number that it has there.
   borrowing func inject(_ file: Int32, as number: Int32?, during id: UInt64) throws(Errno) -> Int32 {

@@ -21,7 +21,7 @@ struct Birth {
 extension NotificationPlatform {
   /// The first call of a thread that is not known yet.
   func bind(_ notification: Notification) -> Task? {
-    guard let facts = files.facts(notification.thread) else { return nil }
+    guard let facts = files.caller(notification.thread) else { return nil }
     if isLaunching, let launch = launches.first, launch.task.id == 0, facts.parent == space.keeper.pid,
       notification.instructionPointer &- StubProgram.base < StubProgram.limit
     {

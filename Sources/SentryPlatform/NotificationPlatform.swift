@@ -13,7 +13,7 @@ public final class NotificationPlatform: HostThreads {
   public let kernel: Kernel
   let table: CallTable
   var space: GuestSpace
-  let files: ProcessFiles
+  var files: ProcessFiles
   /// Tasks by the sentry's number for their threads.
   var byHost: [Int32: Task] = [:] {
     didSet { lastCaller = nil }
@@ -315,20 +315,24 @@ public final class NotificationPlatform: HostThreads {
 
   /// Learns of the process's end, however it comes.
   func watch(_ group: ThreadGroup) {
-    let result = systemCall(Int(IMMURE_SYS_pidfd_open), word(group.hostID), 0)
-    // ESRCH: it has ended, and its parent has waited for it.
-    guard result >= 0 else { return finish(group) }
-    let descriptor = Int32(truncatingIfNeeded: result)
+    guard let descriptor = files.takeDescriptor(of: group.hostID)?.release() ?? openProcess(group.hostID) else {
+      // It has ended, and its parent has waited for it.
+      return finish(group)
+    }
     watched[descriptor] = group
     do throws(Errno) { try kernel.hostEvents.add(own: descriptor) } catch { finish(group) }
+  }
+
+  private func openProcess(_ process: Int32) -> Int32? {
+    let result = systemCall(Int(IMMURE_SYS_pidfd_open), word(process), 0)
+    return result >= 0 ? Int32(truncatingIfNeeded: result) : nil
   }
 
   /// The process is a zombie, or not even that.
   private func finish(_ group: ThreadGroup) {
     for (descriptor, other) in watched where other === group {
-      kernel.hostEvents.remove(own: descriptor)
       watched[descriptor] = nil
-      _ = systemCall(Int(SYS_close), word(descriptor))
+      kernel.hostEvents.close(own: descriptor)
     }
     leaving.remove(group.hostID)
     endAnswers(of: group)

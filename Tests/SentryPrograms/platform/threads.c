@@ -36,6 +36,22 @@ static void *fork_and_wait(void *argument) {
   if (child == 0) _exit((int)wanted);
   return (void *)(long)(WEXITSTATUS(ended(child)) == wanted);
 }
+static volatile int spins;
+static void *spin(void *argument) {
+  spins = 1;
+  for (;;) {}
+  return argument;
+}
+static void *execute_files(void *argument) {
+  (void)argument;
+  while (!spins) sched_yield();
+  char *arguments[] = {path, "told", "files", NULL};
+  execve(path, arguments, variables);
+  _exit(99);
+}
+static void *write_byte(void *argument) {
+  return (void *)(long)(write(*(int *)argument, "b", 1) == 1);
+}
 static void *crash(void *argument) {
   *(volatile int *)8 = 1;
   return argument;
@@ -55,6 +71,13 @@ static void *outlive(void *argument) {
 int main(int argc, char **argv, char **environment) {
   variables = environment;
   path = argv[0];
+  if (argc > 2) {
+    int ends[2];
+    pthread_t other;
+    void *written = NULL;
+    if (pipe(ends) || pthread_create(&other, NULL, write_byte, &ends[1]) || pthread_join(other, &written)) return 43;
+    return written ? 42 : 44;
+  }
   if (argc > 1 && !strcmp(argv[1], "told")) return getpid() == gettid() ? 42 : 41;
 
   if (argc > 1) {
@@ -92,6 +115,15 @@ int main(int argc, char **argv, char **environment) {
     pthread_join(other, NULL);
   }
   check("exec from a thread ends the others and takes the process's number", WEXITSTATUS(ended(child)) == 42);
+
+  child = fork();
+  if (child == 0) {
+    pthread_t other;
+    pthread_create(&other, NULL, spin, NULL);
+    pthread_create(&other, NULL, execute_files, NULL);
+    pthread_join(other, NULL);
+  }
+  check("after an exec beside a thread that made no call, threads have the new program's files", WEXITSTATUS(ended(child)) == 42);
 
   child = fork();
   if (child == 0) {
