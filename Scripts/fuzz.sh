@@ -28,7 +28,7 @@ for name in "${names[@]}"; do
   [ -d "Fuzz/Corpus/$name" ] && seeds=("Fuzz/Corpus/$name")
   # A world of the sentry's holds itself: it ends with its process.
   leaks=1
-  if [ "$name" = FuzzSentryCalls ]; then leaks=0; fi
+  case $name in FuzzSentryCalls | FuzzSentryMessages) leaks=0 ;; esac
   if ASAN_OPTIONS=detect_leaks=$leaks "$scratch/release/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
     -artifact_prefix="$scratch/crashes/$name-" -print_final_stats=1 "$grown" "${seeds[@]}" >"$scratch/$name.log" 2>&1; then
     echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$scratch/$name.log") runs in $seconds s, no crash"
