@@ -38,7 +38,7 @@ extension SentryWall {
     case .cpus: BoxLimits.enforcement(of: rule, .cpu, legacy: "cpu.cfs_quota_us", unified: "cpu.max", weaker: nil)
     case .diskBytes, .diskOperations:
       BoxLimits.enforcement(
-        of: rule, .blkio, legacy: "blkio.throttle (reads, and writes past the page cache)", unified: "io.max",
+        of: rule, .blkio, legacy: "blkio.throttle (reads; writes go by the page cache)", unified: "io.max",
         weaker: nil)
     case .openFiles: .enforced("the sentry's descriptor tables")
     case .coreSize: .enforced("RLIMIT_CORE")
