@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """What it costs to get from an image's bytes to a root that is ready, and to read from it. Called by Scripts/bench.sh:
-images.py IMMURE SPAWNER SCRATCH [--quick].
+images.py IMMURE SPAWNER SCRATCH [--quick] [blobs|reading|registry …].
 
 The image is Debian's minbase with python3 (mmdebstrap's, kept in SCRATCH), as gzip and as zstd, in an OCI layout on disk and in a registry on
 the loopback device. Every round runs each program once, one after the other; what is held against a goal is the middle of the rounds' own
@@ -38,10 +38,10 @@ class Images:
     def forget_store(self, name="store"):
         shutil.rmtree(f"{self.base}/{name}", ignore_errors=True)
 
-    def take(self, rows, turns, seconds):
+    def take(self, rows, turns, seconds, times=1):
         """Rounds of all turns. A turn fills its own rows. What one leaves to be written must not slow down the next."""
         begun = time.monotonic()
-        for made in range(self.rounds):
+        for made in range(self.rounds * times):
             if made >= (1 if self.quick else 2) and time.monotonic() - begun > seconds / (5 if self.quick else 1):
                 break
             for turn in turns:
@@ -73,8 +73,8 @@ class Images:
     # ---- from a blob on disk
 
     def blob(self, kind, seconds):
-        folder = layout(f"{self.base}/{kind}", [self.tar], kind, self.base)
-        blob, bundle, image = packed(self.tar, kind, self.base), self.base + "/bundle", f"oci:{self.base}/{kind}:1"
+        folder = f"{self.base}/{kind}"
+        blob, bundle, image = packed(self.tar, kind, self.base), self.base + "/bundle", f"oci:{folder}:1"
         floors = [words for words in ([["gzip", "-dc"], ["igzip", "-dc"]] if kind == "gzip" else [["zstd", "-qdc"]]) if has(words[0])]
         if not floors:
             return print(f"\nfrom {kind}: left out (it is not installed)")
@@ -180,8 +180,7 @@ class Images:
             return work
         rows = Rows()
         names = ("second image, base is there", "its own layer alone")
-        for _ in range(2):
-            self.take(rows, [turn(names[0], "store", second), turn(names[1], "other", alone)], 60)
+        self.take(rows, [turn(names[0], "store", second), turn(names[1], "other", alone)], 90, 4)
         rows.table("a second image on the same base")
         value, note = rows.ratio(*names)
         goal("second image against its own layer alone", value, 1.25, "x", note)
@@ -223,7 +222,7 @@ class Images:
         self.forget_store()
 
     def starts(self, title, names, commands, limit=None):
-        count = 20 if self.quick else 150
+        count = 40 if self.quick else 150
         for command in commands:
             quietly(command)
         rows = spawned(self.spawner, commands, count, self.base)
@@ -282,7 +281,8 @@ class Images:
                     for _ in range(3):
                         self.meter.run(self.box(*words), None)
                         self.meter.run(self.box(*words), unpack)
-                self.take(rows, [turn("mounted", words, None, state == "cold"), turn("unpacked", words, unpack, state == "cold")], 60)
+                self.take(rows, [turn("mounted", words, None, state == "cold"), turn("unpacked", words, unpack, state == "cold")], 60,
+                          8 if name == "python3" else 2)
                 rows.table(f"{name}, {state}")
                 value, note = rows.ratio("mounted", "unpacked")
                 goal(f"{name}, {state}", value, 1.1, "x", note)
@@ -351,7 +351,7 @@ class Images:
                 return int(stat[key])
         fail("no control group counts a box's memory")
 
-    def all(self):
+    def all(self, parts):
         if not os.path.exists(self.front):
             fail("no immure-front beside immure")
         self.tar = root_tar(self.scratch)
@@ -364,12 +364,17 @@ class Images:
         self.entries = int(subprocess.run(f"tar -tf '{self.tar}' | wc -l", shell=True, capture_output=True, text=True, check=True).stdout)
         begun = time.monotonic()
         try:
-            self.blob("gzip", 300)
-            if not self.quick:
-                self.blob("zstd", 180)
-            self.many()
-            self.reading()
-            self.registry()
+            layout(self.base + "/gzip", [self.tar], "gzip", self.base)
+            if "blobs" in parts:
+                self.blob("gzip", 300)
+                if not self.quick and has("zstd"):
+                    layout(self.base + "/zstd", [self.tar], "zstd", self.base)
+                    self.blob("zstd", 180)
+                self.many()
+            if "reading" in parts:
+                self.reading()
+            if "registry" in parts:
+                self.registry()
         finally:
             for step in reversed(self.undo):
                 step()
@@ -382,11 +387,12 @@ class Images:
 def main():
     sys.stdout.reconfigure(line_buffering=True)
     words = [word for word in sys.argv[1:] if word != "--quick"]
-    if len(words) != 3:
-        fail("usage: images.py IMMURE SPAWNER SCRATCH [--quick]")
+    parts = words[3:] or ["blobs", "reading", "registry"]
+    if len(words) < 3 or not set(parts) <= {"blobs", "reading", "registry"}:
+        fail("usage: images.py IMMURE SPAWNER SCRATCH [--quick] [blobs|reading|registry …]")
     if os.geteuid() != 0:
         fail("the figures are root's: run as root or with sudo")
-    sys.exit(Images(*map(os.path.abspath, words), "--quick" in sys.argv).all())
+    sys.exit(Images(*map(os.path.abspath, words[:3]), "--quick" in sys.argv).all(parts))
 
 
 main()
