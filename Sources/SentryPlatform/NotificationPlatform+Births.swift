@@ -91,7 +91,7 @@ extension NotificationPlatform {
     guard isAsked else { return }
     let group = parent.group
     // Those that end this moment are among them: a birth is then taken for made once more.
-    func unknown() -> Int { Int(clamping: kernel.host.status(parent).threads) - group.tasks.count }
+    func unknown() -> Int { files.threadCount(of: group.hostID) - group.tasks.count }
     let mine = births.indices.filter { births[$0].isThread && births[$0].parent.group === group }
     let asked = mine.filter { births[$0].isOver && !births[$0].isMade }
     let certain = mine.count { births[$0].isMade }
