@@ -118,7 +118,7 @@ let house: [Target] = [
   module("SentrySockets", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentryTerminals", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module("SentrySignals", ["SentryABI", "Linux", "CLinux"]),
-  module("SentryIPC", ["SentryWait", "SentryABI", "Linux", "CLinux"]),
+  module("SentryIPC", ["SentryFiles", "SentryMemory", "SentryWait", "SentryABI", "Linux", "CLinux"]),
   module(
     "SentryTasks",
     [
@@ -151,7 +151,7 @@ let house: [Target] = [
     "Sentry",
     [
       "SentryCalls", "SentryFileSystems", "SentryPipes", "SentryTerminals", "SentryProc", "SentryTasks",
-      "SentryPlatform",
+      "SentryPlatform", "SentryIPC",
       "SentryFiles", "SentryMemory", "SentryWait", "SentryABI",
       "Confinement", "Guest", "Seccomp", "Walls", "Policy", "Trees", "Linux", "Formats",
     ]),
@@ -239,7 +239,7 @@ let coreTests: [Target] = [
     dependencies: [
       "AllocationCounts",
       "SentryPlatform", "SentryProc", "SentryCalls", "SentryFileSystems", "SentryTerminals", "SentryPipes",
-      "SentryTasks",
+      "SentryTasks", "SentryIPC",
       "SentryFiles", "SentryMemory",
       "SentryABI", "Linux", "CLinux",
     ], path: "Tests/SentryProbe", swiftSettings: strict),

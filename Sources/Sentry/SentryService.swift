@@ -7,6 +7,7 @@ import SentryABI
 import SentryCalls
 import SentryFileSystems
 import SentryFiles
+import SentryIPC
 import SentryPipes
 import SentryPlatform
 import SentryProc
@@ -143,6 +144,7 @@ final class SentryService {
     case "proc": ProcFileSystem.tree(kernel)
     case "sysfs": SysFileSystem.tree()
     case "devpts": TerminalDirectory.tree(kernel.terminals)
+    case "mqueue": kernel.ipc.named
     // There are no control groups for guests to see.
     case "cgroup", "cgroup2": nil
     default: throw .noDevice

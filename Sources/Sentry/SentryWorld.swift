@@ -109,8 +109,6 @@ struct SentryWorld {
         // Its nodes are the sentry's own.
         flags.remove(.noDevices)
       case .fileSystem("tmpfs"): inode = try memory(item.options)
-      // Message queues: none yet, and nothing in them.
-      case .fileSystem("mqueue"): inode = MemoryFileSystem.tree(limit: 0)
       case .fileSystem(let kind):
         guard let made = try kernelFileSystem(kind) else { return }
         inode = made

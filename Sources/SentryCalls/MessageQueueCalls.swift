@@ -6,24 +6,16 @@ import SentryMemory
 import SentryTasks
 import SentryWait
 
-/// System V's message queues (msgget(2), msgop(2), msgctl(2)), held by the sentry. POSIX's are not there: their descriptors would want a file
-/// system of their own, and programs do without (mq_overview(7)).
+/// System V's message queues (msgget(2), msgop(2), msgctl(2)), held by the sentry.
 enum MessageQueueCalls {
-  static let rows: [CallRow] =
-    [
-      CallRow(68, "msgget") { (call, task) throws(Errno) in try get(call, task) },
-      CallRow(69, "msgsnd", blocksOn: "message queue") { (call, task) throws(Errno) in try send(call, task) },
-      CallRow(70, "msgrcv", .part("MSG_COPY: ENOSYS"), blocksOn: "message queue") { (call, task) throws(Errno) in
-        try receive(call, task)
-      },
-      CallRow(71, "msgctl") { (call, task) throws(Errno) in try control(call, task) },
-    ]
-    + [
-      (240, "mq_open"), (241, "mq_unlink"), (242, "mq_timedsend"), (243, "mq_timedreceive"), (244, "mq_notify"),
-      (245, "mq_getsetattr"),
-    ].map { number, name in
-      CallRow(number, name, .refused(.notImplemented)) { (_, _) throws(Errno) in throw .notImplemented }
-    }
+  static let rows: [CallRow] = [
+    CallRow(68, "msgget") { (call, task) throws(Errno) in try get(call, task) },
+    CallRow(69, "msgsnd", blocksOn: "message queue") { (call, task) throws(Errno) in try send(call, task) },
+    CallRow(70, "msgrcv", .part("MSG_COPY: ENOSYS"), blocksOn: "message queue") { (call, task) throws(Errno) in
+      try receive(call, task)
+    },
+    CallRow(71, "msgctl") { (call, task) throws(Errno) in try control(call, task) },
+  ]
 
   private enum Flag {
     static let doesNotWait: Int32 = 0o4000

@@ -102,6 +102,7 @@ public final class DescriptorTable {
   /// A process loses its range locks of a file with any descriptor of that file (fcntl_locking(2)).
   private func letGo(_ entry: Entry) {
     entry.file.inode?.locks?.unlock(ObjectIdentifier(self))
+    entry.file.closing(ObjectIdentifier(self))
     entry.file.release()
   }
 

@@ -117,6 +117,9 @@ open class OpenFile {
   public final var isWritable: Bool { (1...2).contains(flags & 3) && flags & 0o10000000 == 0 }
   public final var isNonBlocking: Bool { flags & 0o4000 != 0 }
 
+  /// A descriptor of it is closed in this table, be it the last or not (the kernel's `flush`).
+  open func closing(_ table: ObjectIdentifier) {}
+
   /// The last descriptor was closed.
   open func released() {}
 

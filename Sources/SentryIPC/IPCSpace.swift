@@ -2,6 +2,8 @@
 public final class IPCSpace {
   public let semaphores = IPCTable<SemaphoreSet>(limit: SemaphoreLimits.sets)
   public let queues = IPCTable<MessageQueue>(limit: MessageLimits.queues)
+  /// POSIX's message queues: a mount of the mqueue file system shows them.
+  public private(set) lazy var named = NamedQueueFileSystem.tree()
   public let segments = IPCTable<SharedSegment>(limit: SegmentLimits.segments)
   /// Semaphores of all sets.
   public internal(set) var semaphoreCount = 0

@@ -3,6 +3,7 @@ import Linux
 import SentryABI
 import SentryFileSystems
 import SentryFiles
+import SentryIPC
 import SentryTasks
 
 /// /proc/sys: settings that programs read. What may be written is what belongs to the sandbox: its names.
@@ -63,6 +64,12 @@ enum KernelSettings {
       folder("inotify", in: files),
       [("max_queued_events", "16384"), ("max_user_instances", "128"), ("max_user_watches", "65536")])
     fixed(folder("epoll", in: files), [("max_user_watches", "1048576")])
+    fixed(
+      folder("mqueue", in: files),
+      [
+        ("msg_default", "10"), ("msg_max", "10"), ("msgsize_default", "8192"), ("msgsize_max", "8192"),
+        ("queues_max", "\(NamedQueueLimits.queues)"),
+      ])
     let network = folder("net", in: root)
     fixed(
       folder("core", in: network),

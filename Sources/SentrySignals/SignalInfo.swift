@@ -8,6 +8,7 @@ public struct SignalInfo: Equatable, Sendable {
   public static let user: Int32 = 0
   public static let queued: Int32 = -1
   public static let timer: Int32 = -2
+  public static let messageQueue: Int32 = -3
   public static let threadKill: Int32 = -6
 
   /// - Parameter bytes: as a guest gave it; cut or filled up with zeros to `size`.

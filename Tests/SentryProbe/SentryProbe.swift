@@ -5,6 +5,7 @@ import SentryABI
 import SentryCalls
 import SentryFileSystems
 import SentryFiles
+import SentryIPC
 import SentryMemory
 import SentryPipes
 import SentryPlatform
@@ -137,7 +138,7 @@ enum SentryProbe {
         switch name {
         case "proc":
           kernel.fileSystem = { [unowned kernel] (kind) throws(Errno) in
-            kind == "proc" ? ProcFileSystem.tree(kernel) : nil
+            kind == "proc" ? ProcFileSystem.tree(kernel) : kind == "mqueue" ? kernel.ipc.named : nil
           }
           tree = ProcFileSystem.tree(kernel)
         case "sys": tree = SysFileSystem.tree()
