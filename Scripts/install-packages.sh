@@ -8,7 +8,7 @@ build=(make git ca-certificates binutils libc6-dev libstdc++-12-dev zlib1g-dev l
 test=(busybox-static musl-tools python3 curl openssl strace procps util-linux bsdutils iproute2 iptables attr libcap2-bin
   uidmap passt slirp4netns bubblewrap crun runc skopeo podman conmon catatonit groff-base umoci docker-registry apache2-utils mmdebstrap libseccomp-dev
   containerd docker.io buildah libpython3.11-testsuite zsh fish erofs-utils qemu-system-x86
-  gcc g++ nodejs redis-tools nginx-light python3-numpy)
+  gcc g++ gdb nodejs redis-tools nginx-light python3-numpy)
 # Large programs that only `make test-all` holds against the host's run of them.
 workloads=(golang-go python3-venv rustc default-jdk-headless postgresql sqlite3 tcl chromium)
 demo=(mmdebstrap python3 iproute2 uidmap passt slirp4netns)

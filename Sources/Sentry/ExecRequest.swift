@@ -13,6 +13,8 @@ public struct ExecRequest: Equatable, Sendable {
   var capabilities: [UInt64]
   var limits: [ResourceLimit]
   var hasTerminal: Bool
+  /// no_new_privs.
+  var forbidsPrivileges: Bool
 
   static let magic: UInt32 = 0x3158_4d49
   /// Most groups (NGROUPS_MAX is 65536; a packet holds fewer) and most limits.
@@ -25,6 +27,7 @@ public struct ExecRequest: Equatable, Sendable {
     let sets = process.capabilities
     capabilities = [sets.effective, sets.permitted, sets.inheritable, sets.bounding, sets.ambient]
     limits = process.rlimits
+    forbidsPrivileges = process.noNewPrivileges
     self.hasTerminal = hasTerminal
   }
 
@@ -33,7 +36,8 @@ public struct ExecRequest: Equatable, Sendable {
     func add(_ value: UInt64, _ size: Int) {
       for index in 0..<size { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
     }
-    for word in [Self.magic, user, group, hasTerminal ? 1 : 0, UInt32(groups.count), UInt32(limits.count)] {
+    let flags: UInt32 = (hasTerminal ? 1 : 0) | (forbidsPrivileges ? 2 : 0)
+    for word in [Self.magic, user, group, flags, UInt32(groups.count), UInt32(limits.count)] {
       add(UInt64(word), 4)
     }
     for set in capabilities { add(set, 8) }
@@ -57,12 +61,13 @@ public struct ExecRequest: Equatable, Sendable {
       return value
     }
     func half() -> UInt32? { word(4).map { UInt32(truncatingIfNeeded: $0) } }
-    guard half() == Self.magic, let user = half(), let group = half(), let terminal = half(), terminal <= 1,
+    guard half() == Self.magic, let user = half(), let group = half(), let flags = half(), flags <= 3,
       let groupCount = half(), groupCount <= Self.maximum, let limitCount = half(), limitCount <= Self.maximum
     else { return nil }
     self.user = user
     self.group = group
-    hasTerminal = terminal == 1
+    hasTerminal = flags & 1 != 0
+    forbidsPrivileges = flags & 2 != 0
     capabilities = []
     groups = []
     limits = []

@@ -37,7 +37,10 @@ package struct SentryFilter {
     Row(["mmap", "munmap", "brk"], "the sentry's own memory, never executable"),
     Row(
       ["kill", "tgkill", "rt_tgsigqueueinfo", "rt_sigqueueinfo", "pidfd_open", "signalfd4"], "guests' signals and ends"),
-    Row(["ptrace", "wait4"], "delivers a signal that a waiting call's mask lets through, or keeps for another thread (ppoll(2))"),
+    Row(
+      ["ptrace", "wait4"],
+      "traces guests for guests that may; delivers a signal that a waiting call's mask lets through, or keeps for another thread (ppoll(2))"
+    ),
     Row(["setitimer", "rt_sigreturn"], "ticks while guests' calls come thick, at which all else is looked at"),
     Row(["prlimit64"], "guests' limits that the host's kernel holds: stack, core, processor time"),
     Row(["shmget", "shmctl"], "System V's shared memory, in the namespace that only guests are in besides"),

@@ -278,7 +278,7 @@ extension Credentials {
     supplementaryGroups = request.groups
     let sets = request.capabilities
     (effective, permitted, inheritable, bounding, ambient) = (sets[0], sets[1], sets[2], sets[3], sets[4])
-    noNewPrivileges = true
+    noNewPrivileges = request.forbidsPrivileges
   }
 }
 

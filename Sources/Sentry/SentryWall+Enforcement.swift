@@ -9,9 +9,7 @@ extension SentryWall {
     switch rule.key {
     case .files(let file): Self.files(file)
     case .network(let network): Self.network(network)
-    case .newPrivileges(let allowed):
-      allowed
-        ? .unenforced("the sentry's guests never gain privileges: use --wall container") : .enforced("the sentry")
+    case .newPrivileges(let allowed): .enforced(allowed ? "as asked, among the sentry's own ids" : "the sentry")
     case .capabilities: .enforced("the sentry's own capabilities; none on the host")
     case .seccomp(let profile):
       profile == "default"

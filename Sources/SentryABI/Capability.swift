@@ -12,6 +12,7 @@ public enum Capability {
   public static let priority: Int32 = 23
   public static let resources: Int32 = 24
   public static let time: Int32 = 25
+  public static let setFileCapabilities: Int32 = 31
   /// CAP_LAST_CAP of Linux 5.9 and later: CAP_CHECKPOINT_RESTORE.
   public static let last: Int32 = 40
   public static let all: UInt64 = (1 << 41) - 1

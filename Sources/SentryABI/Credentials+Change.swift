@@ -134,19 +134,29 @@ extension Credentials {
     if before.effectiveUser != 0 && effectiveUser == 0 { effective = permitted }
   }
 
-  /// execve(2) of a file without capabilities of its own (cap_bprm_creds_from_file).
+  /// execve(2) (cap_bprm_creds_from_file, security/commoncap.c).
   /// - Parameters:
   ///   - setUser: the file's owner, where it is set-user-id and that counts.
   ///   - setGroup: likewise.
-  public mutating func exec(setUser: UInt32?, setGroup: UInt32?) {
+  ///   - file: its capabilities, where they count.
+  /// - Returns: false where the file wants to have capabilities at once that it cannot get: EPERM.
+  @discardableResult
+  public mutating func exec(setUser: UInt32?, setGroup: UInt32?, capabilities file: FileCapabilities? = nil) -> Bool {
     let before = self
+    if let file, file.isEffective, file.permitted & ~(bounding | file.inheritable & inheritable) != 0 { return false }
     if let setUser { effectiveUser = setUser }
     if let setGroup { effectiveGroup = setGroup }
     let changesIDs = effectiveUser != before.effectiveUser || effectiveGroup != before.effectiveGroup
-    if changesIDs { ambient = 0 }
+    if changesIDs || file != nil { ambient = 0 }
     var newPermitted: UInt64 = ambient
     var newEffective: UInt64 = ambient
-    if securebits & SecureBits.noRoot == 0 {
+    if let file {
+      newPermitted |= file.permitted & bounding | file.inheritable & inheritable
+      if file.isEffective { newEffective = newPermitted }
+    }
+    // A program that is both set-user-ID root and has capabilities gets these alone.
+    let isMixed = file != nil && user != 0 && effectiveUser == 0
+    if securebits & SecureBits.noRoot == 0, !isMixed {
       if user == 0 || effectiveUser == 0 { newPermitted = bounding | inheritable }
       if effectiveUser == 0 { newEffective = newPermitted }
     }
@@ -158,5 +168,21 @@ extension Credentials {
     savedGroup = effectiveGroup
     fileGroup = effectiveGroup
     securebits &= ~SecureBits.keepCapabilities
+    return true
+  }
+
+  /// A program that it would not be safe to give more than its caller had (cap_bprm_creds_from_file).
+  public mutating func giveUp(whatWasNotOf before: Credentials) {
+    if !before.has(Capability.setUser) {
+      (effectiveUser, savedUser, fileUser) = (user, user, user)
+      (effectiveGroup, savedGroup, fileGroup) = (group, group, group)
+    }
+    permitted &= before.permitted
+    effective &= permitted
+  }
+
+  /// AT_SECURE of a program that has just become what these are: it has ids or capabilities that its user has not.
+  public var areSecure: Bool {
+    effectiveUser != user || effectiveGroup != group || user != 0 && permitted & ~ambient != 0
   }
 }

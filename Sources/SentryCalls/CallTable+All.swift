@@ -10,6 +10,6 @@ extension CallTable {
     SocketCalls.rows, SocketOptionCalls.rows, MessageCalls.rows,
     EventPollCalls.rows, EventFileCalls.rows, FileWatchCalls.rows,
     MountCalls.rows, NamespaceCalls.rows, GuestFilterCalls.rows, SemaphoreCalls.rows, SharedMemoryCalls.rows,
-    MessageQueueCalls.rows, NamedQueueCalls.rows,
+    MessageQueueCalls.rows, NamedQueueCalls.rows, TraceCalls.rows,
   ])
 }

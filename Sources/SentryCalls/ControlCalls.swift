@@ -7,9 +7,10 @@ import SentryTasks
 /// fcntl(2) and flock(2).
 enum ControlCalls {
   static let rows: [CallRow] = [
-    CallRow(72, "fcntl", .part("leases, signals of F_SETSIG, notify, hints"), blocksOn: "lock") {
-      (call, task) throws(Errno) in try control(call, task)
-    },
+    CallRow(
+      72, "fcntl", .part("leases: EINVAL, as where a file system has none; signals of F_SETSIG, notify, hints"),
+      blocksOn: "lock"
+    ) { (call, task) throws(Errno) in try control(call, task) },
     CallRow(73, "flock", blocksOn: "lock") { (call, task) throws(Errno) in try flock(call, task) },
   ]
 

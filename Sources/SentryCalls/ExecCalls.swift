@@ -10,14 +10,14 @@ import SentryTasks
 /// execve(2): the sentry finds and checks the program and its interpreters; the host's kernel replaces the process.
 enum ExecCalls {
   static let rows: [CallRow] = [
-    CallRow(59, "execve", .part("set-user-ID and file capabilities give nothing, as under no_new_privs")) {
+    CallRow(59, "execve", .full) {
       (call, task) throws(Errno) in
       let path = try task.memory.string(call.arguments.0.address)
       if path.isEmpty { throw .noEntry }
       let file = try task.walk.openProgram(path)
       return try execute(file, name: path, path: path, descriptor: -1, task)
     },
-    CallRow(322, "execveat", .part("as execve")) { (call, task) throws(Errno) in
+    CallRow(322, "execveat") { (call, task) throws(Errno) in
       try execveat(call, task)
     },
   ]
@@ -55,11 +55,17 @@ enum ExecCalls {
   ) throws(Errno) -> Outcome {
     let held = HeldFiles()
     let program = try Program.find(file, name: name, isHidden: isHidden, held, task)
-    let who = task.credentials
+    guard let first = program.files.first else { throw .execFormat }
+    let (who, isSecure) = try ExecPrivileges.credentials(of: first, for: task)
+    let before = task.credentials
+    let gives =
+      who.effectiveUser != before.effectiveUser || who.effectiveGroup != before.effectiveGroup
+      || who.permitted & ~before.permitted != 0
     let plan = try LoadPlan.encode(
       program.elf, interpreter: program.interpreter, prefix: program.prefix,
       LoadPlan.Identity(
-        user: who.user, effectiveUser: who.effectiveUser, group: who.group, effectiveGroup: who.effectiveGroup))
+        user: who.user, effectiveUser: who.effectiveUser, group: who.group, effectiveGroup: who.effectiveGroup,
+        isSecure: isSecure))
     var descriptors: [Int32] = []
     for file in program.files {
       let descriptor = try file.hostDescriptor(writable: false)
@@ -72,7 +78,8 @@ enum ExecCalls {
     let title = Array(name.split(separator: 0x2f).last ?? [])
     let text = program.files.first?.path.flatMap { task.paths.namespace.text(of: $0, root: task.paths.root) } ?? name
     try task.kernel.host.execute(
-      ProgramImage(plan: plan, descriptors: descriptors), path: path, descriptor: descriptor, for: task
+      ProgramImage(plan: plan, descriptors: descriptors), path: path, descriptor: descriptor, gives: gives,
+      for: task
     ) { task in
       held.drop()
       if task.descriptors.users > 1 {
@@ -81,7 +88,7 @@ enum ExecCalls {
         task.descriptors = own
       }
       _ = task.descriptors.closeOnExec()
-      task.didExec(name: title, program: text, place: place)
+      task.didExec(name: title, program: text, place: place, as: who)
     }
     return .native
   }

@@ -65,6 +65,10 @@ enum ExtendedAttributeCalls {
       guard task.credentials.has(21) else { throw writes ? .notPermitted : .noData }
       return
     }
+    if name == FileCapabilities.attribute, writes {
+      guard task.credentials.has(Capability.setFileCapabilities) else { throw .notPermitted }
+      return
+    }
     if starts("security.") {
       if writes, !task.credentials.has(21) { throw .notPermitted }
       return
@@ -111,6 +115,7 @@ enum ExtendedAttributeCalls {
     let value = size == 0 ? [] : try task.memory.bytes(call.arguments.2.address, count: size)
     let inode = try task.walk.writable(try place(call.arguments.0, named, task))
     try check(name, inode, writes: true, task)
+    if name == FileCapabilities.attribute, !FileCapabilities.isWellFormed(value) { throw .invalid }
     try inode.setExtendedAttribute(name, value, creates: flags & 1 != 0, replaces: flags & 2 != 0)
     inode.watchers?.happened(FileEvent.attributes, name: nil, cookie: 0)
     return .zero

@@ -7,13 +7,13 @@ import SentryTasks
 /// Threads and processes: made and ended by the host's kernel, known to the sentry before.
 enum ProcessCalls {
   static let rows: [CallRow] = [
-    CallRow(56, "clone", .part("new namespaces, CLONE_PIDFD")) { (call, task) throws(Errno) in
+    CallRow(56, "clone", .part("new namespaces: EPERM, CLONE_PIDFD: EINVAL")) { (call, task) throws(Errno) in
       try clone(flags: call.arguments.0.bits & 0xffff_ffff, task)
     },
     CallRow(57, "fork") { (_, task) throws(Errno) in try clone(flags: 17, task) },
     // The parent sleeps in the host's kernel until the child executes or ends.
     CallRow(58, "vfork") { (_, task) throws(Errno) in try clone(flags: 17 | Flag.memory | Flag.vfork, task) },
-    CallRow(435, "clone3", .part("new namespaces, CLONE_PIDFD, CLONE_INTO_CGROUP, set_tid")) {
+    CallRow(435, "clone3", .part("new namespaces, set_tid: EPERM; CLONE_PIDFD, CLONE_INTO_CGROUP: EINVAL")) {
       (call, task) throws(Errno) in
       try clone(flags: try load(call.arguments.0.address, size: call.arguments.1.bits, task), task)
     },

@@ -30,7 +30,7 @@ enum ProcessFileCalls {
       guard call.arguments.2.bits & 0xffff_ffff == 0 else { throw .invalid }
       let group = try process(call.arguments.0.int32, task)
       guard let other = group.tasks.first, !group.traits.hasEnded else { throw .noProcess }
-      guard group === task.group || mayTrace(other, task) else { throw .notPermitted }
+      guard group === task.group || task.mayTrace(other) else { throw .notPermitted }
       return try task.install(try other.descriptors.file(call.arguments.1.int32), closesOnExec: true)
     },
   ]
@@ -54,14 +54,5 @@ enum ProcessFileCalls {
     guard let file = try task.descriptors.file(number) as? ProcessFile else { throw .badDescriptor }
     try task.kernel.host.inject(file.descriptor, as: number, for: task)
     task.descriptors.mirror(number, isWritable: false)
-  }
-
-  /// PTRACE_MODE_ATTACH_REALCREDS of ptrace(2).
-  private static func mayTrace(_ other: Task, _ task: Task) -> Bool {
-    let (mine, its) = (task.credentials, other.credentials)
-    if mine.has(Capability.trace) { return true }
-    return [its.user, its.effectiveUser, its.savedUser].allSatisfy { $0 == mine.user }
-      && [its.group, its.effectiveGroup, its.savedGroup].allSatisfy { $0 == mine.group }
-      && other.group.traits.isDumpable && its.permitted & ~mine.permitted == 0
   }
 }

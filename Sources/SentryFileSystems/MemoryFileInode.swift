@@ -138,8 +138,9 @@ final class MemoryFileInode: MemoryInode {
 
   func memoryContents() throws(Errno) -> MemoryContents { try contents() }
 
-  /// Whoever cannot keep set-id bits takes them from what it writes.
+  /// Whoever cannot keep set-id bits takes them from what it writes, and everybody its capabilities.
   func loseSetID(_ credentials: Credentials) {
+    loseCapabilities()
     let bits = attributes.permissions
     guard bits & 0o6000 != 0, !credentials.has(4) else { return }
     attributes.permissions = bits & ~(0o4000 | (bits & 0o010 != 0 ? 0o2000 : 0))

@@ -137,7 +137,18 @@ class MemoryInode: Inode {
   }
   deinit { if isCounted { system.quota.removeInode() } else { system.forget(number) } }
 
-  override func change(_ change: AttributeChange) throws(Errno) { attributes.apply(change) }
+  override func change(_ change: AttributeChange) throws(Errno) {
+    attributes.apply(change)
+    if change.user != nil || change.group != nil { loseCapabilities() }
+  }
+
+  /// Whoever changes its bytes or its owner takes them away (cap_inode_killpriv, security/commoncap.c).
+  final func loseCapabilities() {
+    if extended == nil, below == nil { return }
+    // Where what is below cannot be read, nobody gets them from there either.
+    do throws(Errno) { _ = try loadExtended() } catch { return }
+    if extended?.isEmpty == false { extended?[FileCapabilities.attribute] = nil }
+  }
 
   final func touch() {
     attributes.modified = .now()

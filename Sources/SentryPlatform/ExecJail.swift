@@ -15,7 +15,13 @@ struct ExecJail: ~Copyable {
   private static let (knownPaths, knownLength) = (256, 256)
   /// Links and folders beyond this are taken away again, all of them: a guest can make no more memory of them than these.
   private static let limit = 4096
-  private static let program = "stub"
+  /// The stub in one file.
+  struct Twin {
+    fileprivate let name: String
+    let inode: UInt64
+  }
+  /// It lies in two files, so that an execve(2) can be told from none: who runs one of them is given the other.
+  private let twins: (Twin, Twin)
 
   /// Wants CAP_SYS_ADMIN in the user namespace.
   init() throws(SystemError) {
@@ -24,43 +30,55 @@ struct ExecJail: ~Copyable {
     try context.set("size", "16m")
     let mount = try context.mount([.noSetUserID, .noDevices, .noSymlinks])
     let top = FileDescriptor(owning: mount.release())
-    let file = try File.open(Self.program, O_WRONLY | O_CREAT | O_EXCL, mode: 0o555, at: top.rawValue)
-    try File.writeAll(file.rawValue, StubProgram.bytes)
-    try File.changeMode(file.rawValue, 0o555)
+    let (one, other) = (try Self.make("stub", in: top.rawValue), try Self.make("twin", in: top.rawValue))
     try File.makeDirectory("root", mode: 0o755, at: top.rawValue)
     let root = try File.open("root", File.directoryOnly, at: top.rawValue)
     self.top = top
     self.root = root
+    twins = (one, other)
   }
 
+  private static func make(_ name: String, in folder: Int32) throws(SystemError) -> Twin {
+    let file = try File.open(name, O_WRONLY | O_CREAT | O_EXCL, mode: 0o555, at: folder)
+    try File.writeAll(file.rawValue, StubProgram.bytes)
+    try File.changeMode(file.rawValue, 0o555)
+    return Twin(name: name, inode: UInt64(try File.status("", at: file.rawValue).st_ino))
+  }
+
+  /// - Parameter inode: of the file that a process runs now.
+  borrowing func other(than inode: UInt64) -> Twin { inode == twins.0.inode ? twins.1 : twins.0 }
+
   /// An open stub, for execveat(2).
-  borrowing func openProgram() throws(SystemError) -> FileDescriptor {
-    try File.open(Self.program, O_RDONLY, at: top.rawValue)
+  borrowing func openProgram(_ twin: Twin?) throws(SystemError) -> FileDescriptor {
+    try File.open((twin ?? twins.0).name, O_RDONLY, at: top.rawValue)
   }
 
   /// Makes the host's walk of this path, from this tree's root, end at the stub.
-  /// - Parameter path: at most 4095 bytes, as the guest gave it.
+  /// - Parameters:
+  ///   - path: at most 4095 bytes, as the guest gave it.
+  ///   - twin: which of the two files; nil for whichever is there.
   /// - Throws: ENAMETOOLONG, ENOSPC.
-  mutating func link(_ path: [UInt8]) throws(Errno) {
-    if known.contains(path) { return }
-    try makeLink(path)
+  mutating func link(_ path: [UInt8], to twin: Twin? = nil) throws(Errno) {
+    if twin == nil, known.contains(path) { return }
+    known.remove(path)
+    try makeLink(path, twin)
     if path.count > Self.knownLength { return }
     if known.count >= Self.knownPaths { known.removeAll(keepingCapacity: true) }
     known.insert(path)
   }
 
-  private mutating func makeLink(_ path: [UInt8]) throws(Errno) {
+  private mutating func makeLink(_ path: [UInt8], _ twin: Twin?) throws(Errno) {
     let components = path.split(separator: 0x2f).filter { $0 != [0x2e] }
     guard let name = components.last, name != [0x2e, 0x2e] else { throw .accessDenied }
     if links >= Self.limit { try empty() }
-    if try place(components) { return }
+    if try place(components, twin) { return }
     // Something stands where a folder, or the link, must: the tree was a different one when that was executed.
     try empty()
-    guard try place(components) else { throw .noEntry }
+    guard try place(components, twin) else { throw .noEntry }
   }
 
   /// - Returns: false where a file is in the way of a folder or a folder in the way of the file.
-  private mutating func place(_ components: [ArraySlice<UInt8>]) throws(Errno) -> Bool {
+  private mutating func place(_ components: [ArraySlice<UInt8>], _ twin: Twin?) throws(Errno) -> Bool {
     var walked: [UInt8] = []
     var depth = 0
     for component in components.dropLast() {
@@ -80,7 +98,9 @@ struct ExecJail: ~Copyable {
       }
     }
     walked += (walked.isEmpty ? [] : [0x2f]) + (components.last ?? [])
-    let result = Self.program.withPathAddress { old in
+    // Another guest that is just executing it may find nothing for that moment, as when all are taken away.
+    if twin != nil { _ = withAddress(walked) { systemCall(Int(SYS_unlinkat), word(root.rawValue), $0, 0) } }
+    let result = (twin ?? twins.0).name.withPathAddress { old in
       withAddress(walked) { new in
         systemCall(Int(SYS_linkat), word(top.rawValue), old, word(root.rawValue), new, 0)
       }

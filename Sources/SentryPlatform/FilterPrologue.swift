@@ -1,6 +1,6 @@
 import SentryTasks
 
-/// What stands in front of a guest's own filter: the stub's words to the sentry, and what it needs to load a program, from its own text
+/// What stands in front of a guest's own filter: the stub's words to the sentry and what a tracer's waits are made into, and what it needs to load a program, from its own text
 /// alone. A guest that jumps there wins no more than these: mappings of its own memory that its filter may have forbidden.
 enum FilterPrologue {
   private static let calls: [UInt32] = [3, 9, 11, 231, 462]
@@ -16,7 +16,7 @@ enum FilterPrologue {
       (UInt16, UInt16, UInt16, UInt16, UInt16, UInt16, UInt16) =
         (0x20, 0x00, 0x05, 0x15, 0x25, 0x35, 0x06)
     let (number, placeLow, placeHigh): (UInt32, UInt32, UInt32) = (0, 8, 12)
-    let (first, last) = (UInt32(StubCall.hello), UInt32(StubCall.failed))
+    let (first, last) = (UInt32(StubCall.hello), UInt32(StubCall.waitsForTraceeByID))
     var lines: [(code: UInt16, yes: UInt8, no: UInt8, k: UInt32)] = []
     // Distances: `allow` is the line before the last, the guest's own begin after it.
     let count = 11 + calls.count

@@ -9,6 +9,8 @@ import SentryTasks
 struct Execution {
   let task: Task
   let image: ProgramImage
+  /// The stub's file that the process must run by then; nil where it makes no odds.
+  let proof: UInt64?
   let done: (Task) -> Void
 }
 
@@ -16,30 +18,37 @@ struct Execution {
 /// what it must (E2BIG). The stub then says hello and gets the files to map.
 extension NotificationPlatform {
   func begin(
-    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
+    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, gives: Bool, for task: Task,
+    _ done: @escaping (Task) -> Void
   ) throws(Errno) {
     // Two threads of one process: the host's kernel would let one win, and which one could not be told.
     if executions.contains(where: { $0.task !== task && $0.task.group === task.group }) { throw .again }
+    let twin = gives ? space.jail.other(than: try files.program(of: task.hostID)) : nil
     if let path {
-      try space.jail.link(path)
+      try space.jail.link(path, to: twin)
       if descriptor >= 0, path.first != 0x2f { try inject(space.jail.root.rawValue, as: descriptor, for: task) }
     } else {
       let stub: FileDescriptor
-      do throws(SystemError) { stub = try space.jail.openProgram() } catch { throw error.errno }
+      do throws(SystemError) { stub = try space.jail.openProgram(twin) } catch { throw error.errno }
       try inject(stub.rawValue, as: descriptor, for: task)
     }
     // Its memory goes, and what it has open stays.
     task.group.answers.takeBack()
-    executions.append(Execution(task: task, image: image, done: done))
+    executions.append(Execution(task: task, image: image, proof: twin?.inode, done: done))
   }
 
   /// Hello. A guest may say it without having executed anything: it then loses its own image, as it would by execve(2), and wins nothing: the
-  /// program that it named is one that it may execute, under the ids that it has.
+  /// program that it named is one that it may execute, under the ids that it has. Where it would win, /proc/PID/exe tells: the host's kernel
+  /// changes that at an execve(2) alone, and the stub lay behind the name in another file than the one that the process ran (`ExecJail`).
   func load(_ notification: Notification) {
     guard let index = executions.firstIndex(where: { $0.task.group.hostID == notification.thread }) else {
       return space.listener.answer(notification.id, value: 0, error: -ENOEXEC)
     }
     let execution = executions.remove(at: index)
+    if let proof = execution.proof, !isProved(proof, execution.task) {
+      _ = systemCall(Int(SYS_kill), word(notification.thread), UInt(SIGKILL))
+      return space.listener.answer(notification.id, value: 0, error: -EPERM)
+    }
     var plan = execution.image.plan
     do throws(Errno) {
       guard notification.arguments.1 >= UInt64(plan.count) else { throw .invalid }
@@ -68,5 +77,11 @@ extension NotificationPlatform {
     execution.done(task)
     if isLaunching, launches.first?.task === task { finishLaunch(nil) }
     space.listener.answer(notification.id, value: StubCall.load)
+  }
+
+  /// Whether the process has executed that file, and nobody has come to trace it meanwhile who may not trace what it becomes.
+  private func isProved(_ proof: UInt64, _ task: Task) -> Bool {
+    if let tracer = task.tracee?.tracer, !tracer.credentials.has(Capability.trace) { return false }
+    do throws(Errno) { return try files.program(of: task.group.hostID) == proof } catch { return false }
   }
 }

@@ -23,6 +23,8 @@ public final class NotificationPlatform: HostThreads {
   var births: [Birth] = []
   var executions: [Execution] = []
   private var ticks: Ticks
+  /// What guests trace; nil where calls come by a tracer themselves.
+  private(set) var debugger: GuestDebugger?
   /// Looks at everything that come before calls alone are waited for again: something is about to happen.
   private var caution = 0
   /// Taken, not yet looked at.
@@ -68,6 +70,10 @@ public final class NotificationPlatform: HostThreads {
     try kernel.hostEvents.add(own: self.space.listener.number)
     try kernel.hostEvents.add(own: self.space.keeper.descriptor.rawValue)
     kernel.host = self
+    if self.space.listener.tracer == nil {
+      do throws(SystemError) { debugger = try GuestDebugger(self) } catch { throw error.errno }
+      if let debugger { try kernel.hostEvents.add(own: debugger.descriptor.rawValue) }
+    }
     // Without memory for it, or on a kernel that cannot seal it, everything is asked for.
     do throws(SystemError) { kernel.board = try AnswerBoard.make() } catch { answersInStub = false }
   }
@@ -108,7 +114,9 @@ public final class NotificationPlatform: HostThreads {
       caution -= 1
       return false
     }
-    guard kernel.ready.isEmpty, waiting.isEmpty, leaving.isEmpty, !kernel.hostEvents.areAwaited else { return false }
+    guard kernel.ready.isEmpty, waiting.isEmpty, leaving.isEmpty, !kernel.hostEvents.areAwaited,
+      debugger?.isIdle != false
+    else { return false }
     // A tick would be too late for it.
     guard let next = kernel.deadlines.next else { return true }
     return next > kernel.now &+ 8_000_000
@@ -119,16 +127,21 @@ public final class NotificationPlatform: HostThreads {
     if Ticks.takeAlarm() { alarmed() }
     var ended: [ThreadGroup] = []
     var hasCalls = false
+    var hasStops = false
     kernel.hostEvents.wait(milliseconds: patience) { descriptor, events in
       if descriptor == space.listener.number {
         hasCalls = events.contains(.readable)
       } else if descriptor == space.keeper.descriptor.rawValue {
         hasEnded = true
+      } else if descriptor == debugger?.descriptor.rawValue {
+        hasStops = true
       } else if let group = watched[descriptor] {
         ended.append(group)
       }
     }
     if !ended.isEmpty { space.listener.tracer?.collect() }
+    // A process that ended is its parent's to wait for only once its tracer has heard.
+    if hasStops || !ended.isEmpty || debugger?.hasMore == true { debugger?.collect() }
     for group in ended { finish(group) }
     if kernel.deadlines.next != nil { kernel.deadlines.fire(now: kernel.now) }
     // What the wait told of may have been taken since, before a signal was sent: to ask for it again would be to sleep.
@@ -139,7 +152,7 @@ public final class NotificationPlatform: HostThreads {
 
   /// Milliseconds until the next deadline, rounded up; -1 for ever.
   private var patience: Int32 {
-    if !kernel.ready.isEmpty || !waiting.isEmpty || space.listener.hasMore { return 0 }
+    if !kernel.ready.isEmpty || !waiting.isEmpty || space.listener.hasMore || debugger?.hasMore == true { return 0 }
     guard let next = kernel.deadlines.next else { return -1 }
     let now = kernel.now
     return next <= now ? 0 : Int32(truncatingIfNeeded: min((next - now + 999_999) / 1_000_000, 1 << 30))
@@ -186,6 +199,12 @@ public final class NotificationPlatform: HostThreads {
     look(task)
   }
 
+  /// What a tracer's wait4(2) became on its way; whoever else says so is told that there is no such call.
+  private func waitsForTracee(_ number: Int32) -> CallHandler? {
+    guard let debugger, number == StubCall.waitsForTracee || number == StubCall.waitsForTraceeByID else { return nil }
+    return { (call, task) throws(Errno) in try debugger.wait(call, task) }
+  }
+
   private func caller(_ notification: Notification) -> Task? {
     if !births.isEmpty { dropVanished(notification.thread) }
     if let lastCaller, lastCaller.hostID == notification.thread { return lastCaller }
@@ -197,7 +216,7 @@ public final class NotificationPlatform: HostThreads {
   /// Asks the call's handler, again where it slept.
   private func look(_ task: Task) {
     guard let parked = task.parked else { return }
-    guard let handler = table.handler(parked.call.number) else {
+    guard let handler = table.handler(parked.call.number) ?? waitsForTracee(parked.call.number) else {
       failed?(parked.call, .notImplemented, nil, task)
       space.listener.answer(parked.id, value: 0, error: -ENOSYS)
       return task.endCall()
@@ -253,8 +272,9 @@ public final class NotificationPlatform: HostThreads {
   }
 
   public override func execute(
-    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
-  ) throws(Errno) { try begin(image, path: path, descriptor: descriptor, for: task, done) }
+    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, gives: Bool, for task: Task,
+    _ done: @escaping (Task) -> Void
+  ) throws(Errno) { try begin(image, path: path, descriptor: descriptor, gives: gives, for: task, done) }
 
   public override func isExpectingThread(of group: ThreadGroup) -> Bool { births.contains { $0.child.group === group } }
 
@@ -288,11 +308,27 @@ public final class NotificationPlatform: HostThreads {
     return true
   }
 
+  public override func trace(_ task: Task, by tracer: Task, _ beginning: TraceBeginning, options: UInt32)
+    throws(Errno)
+  {
+    // Where the sentry takes calls as a tracer, the one that a thread can have is there already.
+    guard let debugger else { throw .notPermitted }
+    try debugger.trace(task, by: tracer, beginning, options: options)
+  }
+
+  public override func request(
+    _ number: Int32, _ tracee: Tracee, _ address: UInt64, _ data: UInt64, by tracer: Task
+  ) throws(Errno) -> Int64 {
+    guard let debugger else { throw .noProcess }
+    return try debugger.request(number, tracee, address, data, by: tracer)
+  }
+
   /// The task's thread is no more.
   func forget(_ task: Task) {
     if byHost[task.hostID] === task { byHost[task.hostID] = nil }
     if lastCaller === task { lastCaller = nil }
     executions.removeAll { $0.task === task }
+    if !task.group.tracees.isEmpty { debugger?.ended(tracer: task) }
     task.leave()
   }
 

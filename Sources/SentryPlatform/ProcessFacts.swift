@@ -128,6 +128,23 @@ struct ProcessFiles: ~Copyable {
     return facts ?? contents("\(thread)/status").flatMap { ProcessFacts(status: $0) }
   }
 
+  /// The inode of the file that a process runs, as the host knows it (/proc/PID/exe).
+  /// - Throws: ESRCH where it is gone.
+  func program(of process: Int32) throws(Errno) -> UInt64 {
+    var status = stat()
+    do throws(SystemError) {
+      let file = try File.open("\(process)/exe", O_PATH, at: folder)
+      // SAFETY: fstat fills one struct.
+      let result = unsafe withUnsafeMutablePointer(to: &status) {
+        systemCall(Int(SYS_fstat), word(file.rawValue), UInt(bitPattern: $0))
+      }
+      if result < 0 { throw SystemError("fstat", "exe", .noProcess) }
+    } catch {
+      throw .noProcess
+    }
+    return UInt64(status.st_ino)
+  }
+
   /// The child that the thread made last, of those that live or are not waited for (CONFIG_PROC_CHILDREN).
   func lastChild(of thread: Int32) -> Int32? { children(of: thread).last }
 

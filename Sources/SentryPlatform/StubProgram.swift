@@ -5,6 +5,8 @@ package enum StubProgram {
   /// Where it is linked and how far its text may reach (guest/stub.ld).
   package static let base: UInt64 = 0x5000_0000_0000
   package static let limit: UInt64 = 0x4000
+  /// Whether an address lies in its text.
+  static func holds(_ address: UInt64) -> Bool { address &- base < limit }
   /// The way into answers of the stub's own, for trampolines (guest/answers.c).
   static let answer: UInt64 = 0x5000_0000_0200
   /// Bytes of an area for trampolines.
@@ -36,6 +38,10 @@ package enum StubCall {
   package static let fetch: Int32 = 0x494d03
   /// The execve(2) of a program that was to start failed with this.
   package static let failed: Int32 = 0x494d04
+
+  /// wait4(2) and waitid(2) of a thread that traces others: what they are made into on their way (`GuestDebugger`).
+  package static let waitsForTracee: Int32 = 0x494d10
+  package static let waitsForTraceeByID: Int32 = 0x494d11
 
   static let load: Int64 = 1
   static let keeper: Int64 = 2

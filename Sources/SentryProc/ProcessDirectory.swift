@@ -26,7 +26,7 @@ final class ProcessDirectory: PseudoDirectory, ProcessPlace {
   private enum Entry: String, CaseIterable {
     case status, stat, statm, cmdline, comm, environ, maps, smaps, mem, exe, cwd, root, fd, fdinfo, limits, mounts,
       mountinfo
-    case cgroup, ns, net, wchan, schedstat, io, children, setgroups, loginuid, sessionid, personality, task
+    case auxv, cgroup, ns, net, wchan, schedstat, io, children, setgroups, loginuid, sessionid, personality, task
     case adjustment = "oom_score_adj"
     case score = "oom_score"
     case filter = "coredump_filter"
@@ -73,6 +73,7 @@ final class ProcessDirectory: PseudoDirectory, ProcessPlace {
     case .wchan: return fixed(number, "0")
     case .slack: return text(number) { Array("\($0.traits.timerSlack)\n".utf8) }
     case .environ: return inspected(number, 0o400, ProcessTexts.environment)
+    case .auxv: return inspected(number, 0o400, AuxiliaryVector.bytes)
     case .io: return inspected(number, 0o400, ProcessTexts.transfers)
     case .maps: return inspected(number, 0o444, Mappings.maps)
     case .smaps: return inspected(number, 0o444, Mappings.details)

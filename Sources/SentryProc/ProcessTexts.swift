@@ -33,7 +33,8 @@ enum ProcessTexts {
     var text = Array("Name:\t".utf8) + Text.escaped(task.traits.name, [0x0a, 0x5c])
     text += Array("\nUmask:\t\(umask)\nState:\t\(state.letter) (\(state.name))\n".utf8)
     text += Array(
-      "Tgid:\t\(group.id)\nNgid:\t0\nPid:\t\(task.id)\nPPid:\t\(group.parentID)\nTracerPid:\t0\n".utf8)
+      "Tgid:\t\(group.id)\nNgid:\t0\nPid:\t\(task.id)\nPPid:\t\(group.parentID)\nTracerPid:\t\(task.tracee?.tracer?.id ?? 0)\n"
+        .utf8)
     text += Array("Uid:\t\(who.user)\t\(who.effectiveUser)\t\(who.savedUser)\t\(who.fileUser)\n".utf8)
     text += Array("Gid:\t\(who.group)\t\(who.effectiveGroup)\t\(who.savedGroup)\t\(who.fileGroup)\n".utf8)
     let room = max(64, (Int(task.descriptors.numbers.last ?? 0) / 64 + 1) * 64)

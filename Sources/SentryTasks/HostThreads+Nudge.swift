@@ -22,7 +22,7 @@ extension HostThreads {
   }
 
   /// Once nothing of the sentry's holds the thread: most often it stops at once.
-  func finish(nudge thread: Int32) {
+  public func finish(nudge thread: Int32) {
     guard let nudge = nudges[thread] else { return }
     for _ in 0..<4 where !nudge.isDone { letOthersRun() }
     if !nudge.isDone { nudge.wait() }

@@ -35,10 +35,12 @@ open class HostThreads {
   /// loads is `image`. Answer `.native` after it.
   /// - Parameters:
   ///   - path: as the guest gave it, without its NUL; nil for execveat(2) of a descriptor, at `descriptor`.
+  ///   - gives: the program gets what its caller has not, so that it must be beyond doubt that it was executed.
   ///   - done: called once the old image is gone: the other threads have ended, the task has its process's id. Not called where the
   ///     host's kernel refused (E2BIG, EFAULT, ENOMEM).
   open func execute(
-    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, for task: Task, _ done: @escaping (Task) -> Void
+    _ image: ProgramImage, path: [UInt8]?, descriptor: Int32, gives: Bool, for task: Task,
+    _ done: @escaping (Task) -> Void
   ) throws(Errno) { throw .notImplemented }
 
   /// Before the host's kernel performs a clone(2) or its kin: `child` is what the new thread or process will be.
@@ -56,6 +58,18 @@ open class HostThreads {
   /// Ends a call with EINTR and has what `mask` does not block delivered under it, where the thread is traced anyway.
   /// - Returns: false where it is not: nothing was done.
   open func delivers(_ task: Task, under mask: SignalBits) -> Bool { false }
+
+  /// Makes a thread one's tracee (ptrace(2)); who may has been looked at.
+  /// - Throws: EPERM where the host's kernel or the way that calls come does not allow it.
+  open func trace(_ task: Task, by tracer: Task, _ beginning: TraceBeginning, options: UInt32) throws(Errno) {
+    throw .notPermitted
+  }
+
+  /// Any other request about a tracee of the caller's.
+  /// - Returns: what ptrace(2) gives.
+  open func request(_ number: Int32, _ tracee: Tracee, _ address: UInt64, _ data: UInt64, by tracer: Task)
+    throws(Errno) -> Int64
+  { throw .noProcess }
 
   /// The thread, or its whole process, ends with the call that it is in.
   open func ending(_ task: Task, wholeGroup: Bool) {}

@@ -93,7 +93,9 @@ extension Kernel {
     let mask = task.parked?.mask
     let blocked = mask ?? status.blocked
     let actions = task.group.actions
-    let due = status.pending.union(taker.signals).subtracting(blocked).inOrder.filter { !actions.ignores($0) }
+    let due = status.pending.union(taker.signals).subtracting(blocked).inOrder.filter {
+      !actions.ignores($0) || task.tracee != nil
+    }
     if due.isEmpty && !isStopping { return }
     let isTold = taker.isTold || !due.contains { taker.signals.contains($0) && !status.pending.contains($0) }
     if let mask, !isTold || due.contains(where: { status.blocked.contains($0) }) {
@@ -104,6 +106,11 @@ extension Kernel {
     if !isTold { host.begin(nudge: task.hostID, self) }
     end(task, by: caught.map { actions[$0] })
     if !isTold { host.finish(nudge: task.hostID) }
+  }
+
+  /// Ends a parked call, as a stop does, for a thread that the host is about to stop.
+  public func interrupt(_ task: Task) {
+    if task.parked?.isAsleep == true { end(task, by: nil) }
   }
 
   /// Ends a parked call for a signal.

@@ -80,7 +80,11 @@ extension Kernel {
     group.executed = nil
     group.timers.drop()
     if group.id == group.session { terminals.sessionEnded(group.session) }
-    if let parent = group.parent { watchForChild(parent) }
+    if let parent = group.parent {
+      parent.endedChildren &+= 1
+      if parent.isTracer { parent.traceEvents.wake() }
+      watchForChild(parent)
+    }
     let heir = heir(of: group)
     for child in groups.values where child.parent === group {
       child.parent = heir

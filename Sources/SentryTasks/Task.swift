@@ -26,6 +26,8 @@ public final class Task {
   public var namespaces: TaskNamespaces
   var resumption: Resumption?
   var borrowed: [Borrowed] = []
+  /// What its tracer knows of it, where it has one.
+  public var tracee: Tracee?
   /// To whom its last call may have sent a signal.
   weak var signalled: ThreadGroup?
 
@@ -137,6 +139,14 @@ public final class ThreadGroup {
   public var executed: ExecutedFile?
   /// Woken when a signal may have become pending (signalfd(2)).
   public let signalQueue = WaitQueue()
+  /// What its threads trace (ptrace(2)).
+  public var tracees: [Tracee] = []
+  /// Woken when one of them has stopped or ended, and for a tracer when a child has.
+  public private(set) lazy var traceEvents = WaitQueue()
+  /// It has traced, so that its threads may wait for children there.
+  public var isTracer = false
+  /// Children that have ended so far.
+  public var endedChildren: UInt64 = 0
   /// Woken when the process has ended (pidfd_open(2)).
   public let ends = WaitQueue()
   public var traits = ProcessTraits()

@@ -66,14 +66,18 @@ extension Task {
   ///   - name: the last part of the path; cut to 15 bytes.
   ///   - program: the path, as /proc/PID/exe shows it.
   ///   - place: what that link leads to.
-  public func didExec(name: [UInt8], program: [UInt8], place: Path? = nil) {
+  ///   - credentials: who it is now.
+  public func didExec(name: [UInt8], program: [UInt8], place: Path? = nil, as credentials: Credentials) {
     traits.name = [UInt8](name.prefix(15))
     traits.parentDeathSignal = 0
-    credentials.exec(setUser: nil, setGroup: nil)
+    let gains = credentials.permitted & ~self.credentials.permitted != 0
+    self.credentials = credentials
     group.actions = group.actions.copy()
     group.actions.resetForExec()
     group.traits.hasExeced = true
-    group.traits.isDumpable = true
+    // Nobody looks into a program that has more than its user (begin_new_exec of fs/exec.c, commit_creds of kernel/cred.c).
+    group.traits.isDumpable =
+      !gains && credentials.effectiveUser == credentials.user && credentials.effectiveGroup == credentials.group
     group.traits.program = program
     group.executable = place
     group.executed = place?.inode.map { ExecutedFile($0) }

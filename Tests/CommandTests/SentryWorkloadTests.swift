@@ -27,6 +27,7 @@ struct SentryWorkloadTests {
     Workload(name: "nginx", needs: ["/usr/sbin/nginx", "/usr/bin/curl", "/usr/bin/python3"]),
     Workload(name: "numpy", needs: ["/usr/bin/python3", "/usr/lib/python3/dist-packages/numpy"]),
     Workload(name: "terminals", needs: ["/usr/bin/script", "/usr/bin/python3", "/usr/bin/perl"]),
+    Workload(name: "debuggers", needs: ["/usr/bin/strace", "/usr/bin/gdb", "/usr/bin/gcc"]),
     Workload(name: "packages", needs: ["/usr/bin/dpkg", "/usr/bin/apt-get"], writesToRoot: true),
   ]
 

@@ -60,6 +60,35 @@ struct CredentialTests {
     #expect(user.effectiveGroup == 3 && user.fileGroup == 3)
   }
 
+  @Test("execve: a file's capabilities")
+  func fileCapabilities() throws {
+    let (version, raw, time): (UInt8, UInt64, UInt64) = (2, 1 << 13, 1 << 25)
+    let bytes: [UInt8] = [1, 0, 0, version, 0, 0x20, 0, 2] + [UInt8](repeating: 0, count: 12)
+    let file = try #require(FileCapabilities(bytes))
+    #expect(file.permitted == raw | time && file.inheritable == 0 && file.isEffective)
+    #expect(FileCapabilities(Array(bytes.dropLast())) == nil && FileCapabilities([1, 0, 0, 1]) == nil)
+    var user = Self.root()
+    _ = user.setUser(1000)
+    user.exec(setUser: nil, setGroup: nil, capabilities: file)
+    #expect(user.permitted == raw | time && user.effective == raw | time && user.areSecure)
+    // What the bounding set has not, nobody gets; a file that must have it is not executed.
+    var bound = Self.root()
+    _ = bound.setUser(1000)
+    bound.bounding = raw
+    let isPossible = bound.exec(setUser: nil, setGroup: nil, capabilities: file)
+    #expect(!isPossible)
+    let asked = try #require(FileCapabilities([0] + bytes.dropFirst()))
+    var some = Self.root()
+    _ = some.setUser(1000)
+    some.bounding = raw
+    some.exec(setUser: nil, setGroup: nil, capabilities: asked)
+    #expect(some.permitted == raw && some.effective == 0)
+    // Root has all in any case.
+    var root = Self.root()
+    root.exec(setUser: nil, setGroup: nil, capabilities: asked)
+    #expect(root.effective == root.bounding && !root.areSecure)
+  }
+
   @Test("setfsuid tells the old one and moves the file capabilities")
   func fileUser() {
     var root = Self.root()
