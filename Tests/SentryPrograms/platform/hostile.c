@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static char **variables;
@@ -68,6 +69,29 @@ int main(int argc, char **argv, char **environment) {
   gives("telling an end", CALL(0x494d02, 2, 0), -ENOSYS);
   gives("fetching strings", CALL(0x494d03, buffer, sizeof buffer), -ENOSYS);
   gives("telling a failure", CALL(0x494d04, -2), -ENOSYS);
+  // A set-user-ID program named in an exec that the host refuses, and a hello in its stead, with no call between them: it would give root's id.
+  int from = open("/bin/program", O_RDONLY), to = open("/tmp/gives", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+  long moved;
+  while ((moved = read(from, buffer, sizeof buffer)) > 0) write(to, buffer, moved);
+  fchmod(to, 04755);
+  close(from);
+  close(to);
+  static char long_one[200000];
+  memset(long_one, 'x', sizeof long_one - 1);
+  for (int turn = 0; turn < 2; turn++) {
+    pid_t thief = fork();
+    if (thief == 0) {
+      setresuid(1000, 1000, 1000);
+      char *told[] = {"gives", "told", NULL}, *much[] = {long_one, NULL};
+      if (turn) execve("/tmp/gives", told, environment);
+      syscall(SYS_execve, "/tmp/gives", much, environment);
+      syscall(0x494d00, buffer, sizeof buffer);
+      _exit(geteuid() == 0 ? 9 : 8);
+    }
+    status = ended(thief);
+    if (turn) check("who executes it has it", WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    else check("a hello in an exec's stead is the end", WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  }
   // An exec that the host refuses leaves nothing that hello could take up.
   char *self[] = {"program", "told", NULL};
   gives("an exec that fails", CALL(SYS_execve, "/bin/program", NOWHERE, environment), -EFAULT);
