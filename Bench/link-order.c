@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,6 +70,16 @@ static int hit(pid_t pid, int command) {
   return 1;
 }
 
+// The executable gives its code back from time to time (CodeMappings.releaseOwn), and the breakpoints with it: here it keeps both.
+static void keep_code(pid_t pid) {
+  struct user_regs_struct registers;
+  if (ptrace(PTRACE_GETREGS, pid, 0, &registers)) return;
+  unsigned long begin = registers.rdi, end = begin + registers.rsi;
+  if (registers.orig_rax != SYS_madvise || registers.rdx != MADV_DONTNEED || begin > address[0] || end <= address[0]) return;
+  registers.orig_rax = -1;
+  ptrace(PTRACE_SETREGS, pid, 0, &registers);
+}
+
 static pid_t start(char **command) {
   fflush(stdout);
   pid_t child = fork();
@@ -83,8 +95,8 @@ static pid_t start(char **command) {
   }
   waitpid(child, 0, 0);
   ptrace(PTRACE_SETOPTIONS, child, 0,
-         PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
-  ptrace(PTRACE_CONT, child, 0, 0);
+         PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
+  ptrace(PTRACE_SYSCALL, child, 0, 0);
   return child;
 }
 
@@ -128,7 +140,8 @@ int main(int argc, char **argv) {
       }
       arm(pid);
     }
-    int ours = event || number == SIGSTOP || (number == SIGTRAP && hit(pid, command));
-    ptrace(PTRACE_CONT, pid, 0, ours ? 0 : number);
+    if (number == (SIGTRAP | 0x80)) keep_code(pid);
+    int ours = event || number == SIGSTOP || number == (SIGTRAP | 0x80) || (number == SIGTRAP && hit(pid, command));
+    ptrace(PTRACE_SYSCALL, pid, 0, ours ? 0 : number);
   }
 }

@@ -9,6 +9,7 @@ import Walls
 public enum Launch {
   /// Runs the command line this process was started with and returns its exit status.
   public static func main() -> Int32 {
+    CodeMappings.releaseOwn()
     let arguments = Process.arguments
     // The dialect of an OCI runtime is spoken under names of its own, never guessed from the words: `run`, `ps` and `kill` mean
     // something else in it.
@@ -53,6 +54,7 @@ public enum Launch {
   static func run(_ command: ParsedCommand) -> Int32 {
     do throws(CommandError) {
       let session = try Session(root: command.value("root"), debug: command.flag("debug"))
+      CodeMappings.releaseOwn()
       return try perform(command, session)
     } catch {
       Output.complain(error.message)

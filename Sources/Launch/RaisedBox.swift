@@ -119,6 +119,7 @@ struct RaisedBox {
     record.group = process.user.group
     record.stopSignal = plan.stopSignal
     record.notes = plan.notes
+    CodeMappings.releaseOwn()
     record.rules = PolicyExplanation(wall: plan.wall.name, plan.choice.judged).rows.map {
       RecordedRule(name: $0.name, value: $0.value, origin: $0.origin, verdict: $0.verdict, by: $0.by)
     }

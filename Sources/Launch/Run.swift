@@ -11,6 +11,7 @@ enum Run {
   static func perform(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
     let plan = try RunPlan.make(command, session)
     sayNotes(plan, session)
+    CodeMappings.releaseOwn()
     if plan.options.detach { return try DetachedRun.detached(plan, session) }
     // A terminal is watched over by a monitor from the start, so that the detach keys can leave it.
     return plan.options.terminal ? try DetachedRun.onTerminal(plan, session) : try foreground(plan, session)

@@ -72,6 +72,7 @@ extension RunPlan {
     let root = try rootFilesystem(image, command, policy)
     var process = ProcessConfiguration()
     process.terminal = options.terminal
+    CodeMappings.releaseOwn()
     let accounts = BoxAccounts(BoxFiles(root: root))
     try fill(&process, words, image, command, accounts)
     let inherited = environment(image, process.terminal, home: try home(image, command, accounts))

@@ -25,4 +25,8 @@ public struct CodeMappings: Sendable {
   public func release() {
     for range in ranges { _ = systemCall(Int(SYS_madvise), range.start, range.length, UInt(MADV_DONTNEED)) }
   }
+
+  /// The same for the executable alone, without a look at /proc, at the end of a part of a command that the rest of it does not run again:
+  /// the most memory that the command had is then that of its largest part.
+  public static func releaseOwn() { immure_release_image() }
 }

@@ -46,6 +46,7 @@ struct CreationRequest {
     if consoleSocket != nil && !bundle.configuration.process.terminal {
       throw RuntimeFailure("cannot use console socket if immure-oci will not detach or allocate tty")
     }
+    CodeMappings.releaseOwn()
   }
 }
 
@@ -108,6 +109,7 @@ struct RaisedContainer {
     } catch {
       throw RuntimeFailure(error)
     }
+    CodeMappings.releaseOwn()
     do throws(WallError) { try session.store.create(record) } catch {
       if File.exists(session.store.directory(id)) {
         throw RuntimeFailure("container with given ID already exists: \(request.id)")

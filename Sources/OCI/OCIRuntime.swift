@@ -32,6 +32,7 @@ public enum OCIRuntime {
     do throws(RuntimeFailure) {
       log = try RuntimeLog(global)
       let session = try RuntimeSession(command, global, walls: walls, wall: wall, log: log)
+      CodeMappings.releaseOwn()
       return try perform(command, session)
     } catch {
       return log.fail(error)

@@ -38,7 +38,9 @@ struct RuntimeContainer {
   static func find(_ id: String, _ session: RuntimeSession) throws(RuntimeFailure) -> RuntimeContainer? {
     try check(id)
     do throws(WallError) {
-      return RuntimeContainer(id: id, record: try session.store.load(sandbox(id)), session: session)
+      let record = try session.store.load(sandbox(id))
+      CodeMappings.releaseOwn()
+      return RuntimeContainer(id: id, record: record, session: session)
     } catch {
       if error.kind == .gone { return nil }
       throw RuntimeFailure(error)

@@ -92,6 +92,9 @@ int immure_argc(void);
 char *const *immure_argv(void);
 char *const *immure_environ(void);
 
+// Gives back the pages of the executable's code and constants: what is needed again comes from the page cache.
+void immure_release_image(void);
+
 // Takes SIGALRM: from here on a timer's tick ends `immure_ticked_ioctl` with -EINTR, before its wait too, and no other call. 0 or an errno.
 int immure_hear_ticks(void);
 long immure_ticked_ioctl(long descriptor, unsigned long request, void *argument);
