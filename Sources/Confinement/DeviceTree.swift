@@ -35,6 +35,8 @@ package struct DeviceTree {
   private var attributes: MountAttributes
   private var data: [String]
   private var isReadOnly = false
+  /// Whether shm is everybody's own folder in it and the standard nodes stay root's: for a box that has one user who is not root.
+  package var isCommon = false
   /// Made by the parent as root, with real nodes; nil where the child makes it of bind mounts.
   package private(set) var made: Int32?
 
@@ -84,7 +86,7 @@ package struct DeviceTree {
       let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
       if parts.count == 2 { try context.set(parts[0], parts[1]) } else { try context.set(option) }
     }
-    if owner.user != 0 || owner.group != 0 {
+    if owner.user != 0 || owner.group != 0, !isCommon {
       try context.set("uid", "\(owner.user)")
       try context.set("gid", "\(owner.group)")
     }
@@ -107,7 +109,9 @@ package struct DeviceTree {
           return nil
         }
         let (user, group) = (owner.user &+ node.user, owner.group &+ node.group)
-        if user != 0 || group != 0 { try File.changeOwner(node.path, user: user, group: group, at: folder) }
+        if user != 0 || group != 0, !(isCommon && Self.standard.contains(node)) {
+          try File.changeOwner(node.path, user: user, group: group, at: folder)
+        }
       }
       try makeFixtures(folder)
       try own(folder, owner)
@@ -155,7 +159,7 @@ package struct DeviceTree {
 
   /// Folders and links are the box's root's too.
   private func own(_ folder: Int32, _ owner: (user: UInt32, group: UInt32)) throws(SystemError) {
-    if owner.user == 0 && owner.group == 0 { return }
+    if owner.user == 0 && owner.group == 0 || isCommon { return }
     var names = ["pts", "shm", "mqueue", "ptmx", "fd", "stdin", "stdout", "stderr"]
     for node in nodes {
       var parent = File.parent(of: node.path)
@@ -168,7 +172,9 @@ package struct DeviceTree {
   }
 
   private func makeFixtures(_ folder: Int32) throws(SystemError) {
-    for name in ["pts", "shm", "mqueue"] { try File.makeDirectory(name, at: folder) }
+    for name in ["pts", "shm", "mqueue"] {
+      try File.makeDirectory(name, mode: isCommon && name == "shm" ? 0o1777 : 0o755, at: folder)
+    }
     try File.symlink("pts/ptmx", at: "ptmx", in: folder)
     try File.symlink("/proc/self/fd", at: "fd", in: folder)
     try File.symlink("/proc/self/fd/0", at: "stdin", in: folder)

@@ -86,43 +86,62 @@ package enum PathPattern {
   /// The existing paths below `folder` that patterns name, relative to it, parents before children and none twice.
   package static func expand(_ patterns: [String], below folder: String) -> [String] {
     var found: [String] = []
-    var listings: [String: [String]] = [:]
+    var listing = Listing()
     for pattern in patterns where pattern.hasPrefix(folder + "/") {
       let words = pattern.dropFirst(folder.utf8.count + 1).split(separator: "/").map(String.init)
-      for path in matches(words, in: folder, &listings) where !found.contains(path) { found.append(path) }
+      for path in matches(words, in: folder, &listing) where !found.contains(path) { found.append(path) }
     }
     return found.filter { path in !found.contains { path.hasPrefix($0 + "/") } }
   }
 
-  private static func matches(_ words: [String], in folder: String, _ listings: inout [String: [String]]) -> [String] {
+  /// The folder that was listed last: patterns of one folder stand together.
+  private struct Listing {
+    var folder = ""
+    var names: [ArraySlice<UInt8>] = []
+  }
+
+  private static func matches(_ words: [String], in folder: String, _ listing: inout Listing) -> [String] {
     guard let word = words.first else { return [] }
     var names: [String]
     if word.utf8.contains(UInt8(ascii: "*")) {
-      // A folder that cannot be read here cannot be read in the box either.
-      let all = listings[folder] ?? ((try? File.names(inDirectory: folder)) ?? [])
-      listings[folder] = all
+      if listing.folder != folder { listing = Listing(folder: folder, names: list(folder)) }
       let pattern = Array(word.utf8)
-      let literal = pattern.prefix { $0 != UInt8(ascii: "*") }
-      names = all.filter { $0.utf8.starts(with: literal) && matches(pattern[...], Array($0.utf8)[...]) }
+      names = []
+      // Few of a folder's many names match: only those become strings.
+      for name in listing.names where matches(pattern[...], name) {
+        names.append(String(decoding: name, as: UTF8.self))
+      }
     } else {
       names = (try? File.status(folder + "/" + word, followSymlinks: false)) == nil ? [] : [word]
     }
     if words.count == 1 { return names }
     return names.flatMap { name in
-      matches(Array(words.dropFirst()), in: folder + "/" + name, &listings).map { name + "/" + $0 }
+      matches(Array(words.dropFirst()), in: folder + "/" + name, &listing).map { name + "/" + $0 }
     }
   }
 
+  /// The names in a folder. What cannot be read here cannot be read in the box either.
+  private static func list(_ folder: String) -> [ArraySlice<UInt8>] {
+    var names: [ArraySlice<UInt8>] = []
+    guard let open = try? File.open(folder, O_RDONLY | O_DIRECTORY) else { return names }
+    while let block = try? File.directoryEntries(open.rawValue), !block.isEmpty { names += File.entryNames(block) }
+    return names
+  }
+
   private static func matches(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
-    guard let first = pattern.first else { return name.isEmpty }
-    if first == UInt8(ascii: "*") {
-      var rest = name
-      while true {
-        if matches(pattern.dropFirst(), rest) { return true }
-        if rest.isEmpty { return false }
-        rest = rest.dropFirst()
-      }
+    var pattern = pattern
+    var name = name
+    while let first = pattern.first, first != UInt8(ascii: "*") {
+      if name.first != first { return false }
+      pattern = pattern.dropFirst()
+      name = name.dropFirst()
     }
-    return name.first == first && matches(pattern.dropFirst(), name.dropFirst())
+    if pattern.isEmpty { return name.isEmpty }
+    let rest = pattern.dropFirst()
+    while true {
+      if matches(rest, name) { return true }
+      if name.isEmpty { return false }
+      name = name.dropFirst()
+    }
   }
 }

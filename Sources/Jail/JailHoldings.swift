@@ -39,13 +39,21 @@ struct JailHoldings: BoxHoldings {
     if isParent { try TreeEnd.killOrphans(but: first?.process.pid) }
   }
 
-  func endRest() throws(SystemError) { try end(nil, isParent: true) }
+  func endRest() throws(SystemError) {
+    // A jail's process is born into the group and has no way out of it: who removes it has seen that none is left.
+    if user != nil, let cgroup, try cgroup.removeIfEmpty() { return }
+    try end(nil, isParent: true)
+  }
 
   /// Gives the names back; all processes have ended.
   func free(isParent: Bool) throws(WallError) {
     do throws(SystemError) {
-      if let user { try UserEnd.killAll(of: user) }
-      try cgroup?.remove()
+      if let cgroup, user != nil, try cgroup.removeIfEmpty() {
+        // As `endRest` has it.
+      } else {
+        if let user { try UserEnd.killAll(of: user) }
+        try cgroup?.remove()
+      }
       if let home, File.exists(home) {
         // Its supervisor and the command that ends the box may both be here: what the other one removed is gone as well.
         do throws(SystemError) { try File.removeTree(home) } catch  where error.errno == .noEntry {

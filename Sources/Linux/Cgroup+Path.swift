@@ -15,7 +15,7 @@ extension Cgroup {
     }
     var places: [Place] = []
     if layout.mode == .legacy || layout.mode == .hybrid {
-      for controller in layout == .detect() ? present : CgroupController.allCases {
+      for controller in CgroupController.allCases {
         guard let directory = layout.directory(of: controller) else { continue }
         places.append(Place(controller: controller, path: full(directory, own?.legacy[controller.rawValue])))
       }
@@ -25,9 +25,6 @@ extension Cgroup {
     }
     return places
   }
-
-  /// The controllers with a hierarchy of version 1 here, looked for once.
-  private static let present = CgroupController.allCases.filter { CgroupLayout.detect().directory(of: $0) != nil }
 
   /// Makes the folders, with those above them, and writes the limits. An empty group that is there is taken over. Nothing that this call
   /// made at `path` itself is left when it throws; EBUSY where processes stand in the group already.

@@ -65,18 +65,35 @@ public struct Cgroup: Sendable, Equatable {
   /// Writes limits to folders that exist, now or later in the box's life.
   public mutating func apply(_ limits: CgroupLimits) throws(SystemError) {
     let isUnified = places.count == 1 && places[0].isUnified
+    // A line for each device, in two files by turns.
+    var devices: [(path: String, descriptor: Int32)] = []
+    defer { for file in devices { _ = FileDescriptor(owning: file.descriptor) } }
     for setting in isUnified ? limits.unifiedSettings : limits.legacySettings {
       guard let path = path(of: setting.controller) else {
         throw SystemError("cgroup", "\(setting.file) without the controller \(setting.controller.rawValue)", .noDevice)
       }
       do throws(SystemError) {
-        try File.writeExisting(path + "/" + setting.file, setting.value)
+        let file = path + "/" + setting.file
+        if setting.controller == .devices {
+          if !devices.contains(where: { $0.path == file }) {
+            devices.append((file, try File.open(file, O_WRONLY).release()))
+          }
+          for device in devices where device.path == file { try Cgroup.write(setting.value, device.descriptor, file) }
+        } else {
+          try File.writeExisting(file, setting.value)
+        }
       } catch  where error.errno == .noEntry && setting.file.contains("sw") {
         // Swap is not counted in this kernel (memory.memsw, memory.swap): the caller says so.
         missing.append(setting)
       } catch {
         throw SystemError("write \(setting.value)", error.subject, error.errno)
       }
+    }
+  }
+
+  private static func write(_ text: String, _ descriptor: Int32, _ path: String) throws(SystemError) {
+    do throws(SystemError) { try File.writeAll(descriptor, text) } catch {
+      throw SystemError("write", path, error.errno)
     }
   }
 
@@ -358,6 +375,19 @@ public struct Cgroup: Sendable, Equatable {
 }
 
 extension Cgroup {
+  /// Removes the folders where nobody is in any of them; those that are gone already are well. False where somebody is.
+  public func removeIfEmpty() throws(SystemError) -> Bool {
+    for place in places {
+      do throws(SystemError) {
+        try File.removeDirectory(place.path)
+      } catch  where error.errno == .noEntry {
+      } catch  where error.errno == .busy {
+        return false
+      }
+    }
+    return true
+  }
+
   /// Removes the folders, and first whoever is still in them.
   public func removeKilling() throws(SystemError) {
     for place in places {

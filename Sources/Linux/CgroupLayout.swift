@@ -21,13 +21,12 @@ public struct CgroupLayout: Sendable, Equatable {
   /// Looks at the kinds of file systems that are mounted (statfs(2)); no table of mounts is read.
   public static func detect(mountPoint: String) -> CgroupLayout {
     let version2 = 0x6367_7270
-    let version1 = 0x27_e0eb
     switch kind(mountPoint) {
     case version2: return CgroupLayout(mode: .unified, mountPoint: mountPoint)
     case nil: return CgroupLayout(mode: .none, mountPoint: mountPoint)
     default: break
     }
-    let hasMemory = ["memory", "pids", "cpu"].contains { kind(mountPoint + "/" + $0) == version1 }
+    let hasMemory = ["memory", "pids", "cpu"].contains { isVersion1(mountPoint + "/" + $0) }
     let hasUnified = kind(mountPoint + "/unified") == version2
     if !hasMemory { return CgroupLayout(mode: .none, mountPoint: mountPoint) }
     return CgroupLayout(mode: hasUnified ? .hybrid : .legacy, mountPoint: mountPoint)
@@ -40,10 +39,15 @@ public struct CgroupLayout: Sendable, Equatable {
     case .unified: return mountPoint
     case .legacy, .hybrid:
       let path = mountPoint + "/" + controller.rawValue
-      let version1 = 0x27_e0eb
-      return CgroupLayout.kind(path) == version1 ? path : nil
+      let isThere =
+        self == CgroupLayout.standard ? CgroupLayout.found.contains(controller) : CgroupLayout.isVersion1(path)
+      return isThere ? path : nil
     }
   }
+  /// The hierarchies of this machine, looked at once: whoever makes groups asks for each of them several times.
+  private static let found = CgroupController.allCases.filter { isVersion1(standard.mountPoint + "/" + $0.rawValue) }
+
+  private static func isVersion1(_ path: String) -> Bool { kind(path) == 0x27_e0eb }
 
   /// The folder of the version 2 hierarchy, also where it has no controllers: it can still freeze and kill.
   public var unifiedDirectory: String? {

@@ -80,12 +80,13 @@ public enum Capability {
 
   /// Takes every capability that `keep` lacks from the bounding set; wants CAP_SETPCAP for each that is still in it.
   public static func limitBounding(to keep: UInt64) throws(SystemError) {
-    for number in 0..<64 {
-      guard let present = isBounded(number) else { return }
-      if !present || keep & (1 << UInt64(number)) != 0 { continue }
-      try checked(
-        "prctl(PR_CAPBSET_DROP)", text(1 << UInt64(number)),
-        systemCall(Int(SYS_prctl), UInt(PR_CAPBSET_DROP), UInt(number)))
+    for number in 0..<64 where keep & (1 << UInt64(number)) == 0 {
+      // One that is not there may be dropped like any other.
+      let result = systemCall(Int(SYS_prctl), UInt(PR_CAPBSET_DROP), UInt(number))
+      // A number that the kernel has no capability of (EINVAL); those above are none either.
+      if result == -Int(EINVAL) { return }
+      if result == -Int(EPERM), isBounded(number) == false { continue }
+      try checked("prctl(PR_CAPBSET_DROP)", text(1 << UInt64(number)), result)
     }
   }
 

@@ -109,10 +109,13 @@ public enum Landlock {
   }
 
   /// What this kernel has; nil where Landlock is not built in, not enabled at boot, or refused by an outer seccomp filter.
-  public static func probe() -> ABI? {
+  public static func probe() -> ABI? { known }
+
+  /// Asked once: every rule of a policy is judged by it.
+  private static let known: ABI? = {
     let createVersion: UInt = 1 << 0
     return abi(answering: systemCall(Int(IMMURE_SYS_landlock_create_ruleset), 0, 0, createVersion))
-  }
+  }()
 
   /// A ruleset being filled (landlock_create_ruleset(2)); what it handles is denied unless a rule grants it.
   public struct Ruleset: ~Copyable {

@@ -68,6 +68,20 @@ struct JailTests {
     #expect(try jail("sh", "-c", "echo x > /tmp/\(name) && cat /tmp/\(name)").output == "x\n")
   }
 
+  /// /tmp is a folder of the root in memory, /dev/shm one of /dev: each as bounded as a file system of its own.
+  @Test func whatLiesInMemoryIsBounded() throws {
+    let script = """
+      head -c 8m /dev/zero > /tmp/x && echo unbounded /tmp; rm -f /tmp/x
+      head -c 70m /dev/zero > /dev/shm/x && echo unbounded /dev/shm; rm -f /dev/shm/x
+      cp /bin/true /dev/shm/t && /dev/shm/t && echo runs in /dev/shm; rm -f /dev/shm/t
+      mknod /dev/shm/n c 1 5 && echo nodes in /dev/shm
+      echo x > /dev/x && echo files in /dev; chmod 600 /dev/null && echo modes of /dev
+      stat -c '%n %a' /tmp /dev/shm; cp /bin/true /tmp/t && /tmp/t && echo x > /dev/null && echo well
+      """
+    let result = try jail("sh", "-c", script, options: ["--scratch", "4m"])
+    #expect(result.output == "/tmp 1777\n/dev/shm 1777\nwell\n", "\(result.error)")
+  }
+
   @Test func otherProcessesAreNeitherSeenNorSignalled() throws {
     let canary = try Helper(["sleep", "600"])
     defer { canary.end() }
