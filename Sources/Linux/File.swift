@@ -136,12 +136,9 @@ public enum File {
     do { try writeAll(file.rawValue, text) } catch { throw SystemError("write", path, error.errno) }
   }
 
-  /// Replaces `name` in `directory` so that a reader sees the old bytes or the new ones, also after kill -9 (rename(2)). What is
-  /// `isTransient` means little after a power failure and may then be empty: ext4 is spared the write to disk that it begins, inside
-  /// the call, for each rename over a file (ext4(5), auto_da_alloc).
+  /// Replaces `name` in `directory` so that a reader sees the old bytes or the new ones, also after kill -9 (rename(2)).
   public static func replaceAtomically(
-    _ name: String, _ bytes: [UInt8], mode: UInt32 = 0o600, at directory: Int32, sync: Bool = false,
-    isTransient: Bool = false
+    _ name: String, _ bytes: [UInt8], mode: UInt32 = 0o600, at directory: Int32, sync: Bool = false
   ) throws(SystemError) {
     let temporary = ".\(name).\(Process.id)"
     do {
@@ -153,20 +150,7 @@ public enum File {
       try? remove(temporary, at: directory)
       throw SystemError(error.call, name, error.errno)
     }
-    if isTransient, try exchange(temporary, name, in: directory) { return }
     try rename(temporary, to: name, from: directory, into: directory)
-  }
-
-  /// The two names change places and the old file goes. False where there is no old file yet, or the file system cannot.
-  private static func exchange(_ temporary: String, _ name: String, in directory: Int32) throws(SystemError) -> Bool {
-    let renameExchange: UInt32 = 2  // linux/fs.h
-    do throws(SystemError) {
-      try rename(temporary, to: name, from: directory, into: directory, flags: renameExchange)
-    } catch  where error.errno == .noEntry || error.errno == .invalid {
-      return false
-    }
-    try remove(temporary, at: directory)
-    return true
   }
 
   public static func rename(

@@ -109,7 +109,7 @@ public struct SandboxStore: Sendable {
     do throws(SystemError) {
       let folder = try File.open(directory(record.id), O_RDONLY | O_DIRECTORY)
       let bytes = record.json.bytes()
-      try File.replaceAtomically("record.json", bytes, at: folder.rawValue, isTransient: true)
+      try File.exchange("record.json", bytes, at: folder.rawValue)
       return bytes
     } catch {
       throw WallError("cannot keep the state of sandbox \(record.name)", error)
@@ -124,7 +124,7 @@ public struct SandboxStore: Sendable {
   ) throws(WallError) -> SandboxRecord {
     let lock = try lock(id)
     var record: SandboxRecord
-    if let last, last.record.id == id, (try? File.contents(directory(id) + "/record.json")) == last.bytes {
+    if let last, last.record.id == id, (try? File.exchangedContents(directory(id) + "/record.json")) == last.bytes {
       record = last.record
     } else {
       record = try load(id)
@@ -152,7 +152,7 @@ public struct SandboxStore: Sendable {
   public func load(_ id: String) throws(WallError) -> SandboxRecord {
     let path = directory(id) + "/record.json"
     let bytes: [UInt8]
-    do throws(SystemError) { bytes = try File.contents(path) } catch {
+    do throws(SystemError) { bytes = try File.exchangedContents(path) } catch {
       throw error.errno == .noEntry
         ? WallError(.gone, "there is no sandbox \(id)") : WallError("cannot read the state of sandbox \(id)", error)
     }
