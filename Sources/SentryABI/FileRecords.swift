@@ -105,6 +105,8 @@ public struct DirectoryRecords {
   public init(room: Int, isOld: Bool = false) {
     self.room = room
     self.isOld = isOld
+    // As much as C libraries ask for, in one piece.
+    bytes.reserveCapacity(min(room, 32768))
   }
 
   /// - Returns: false where there is no room.

@@ -41,20 +41,24 @@ public struct CallRow: Sendable {
 public struct CallTable: Sendable {
   private var rows: [CallRow?] = []
   /// Their handlers once more, by themselves: a call copies no row.
-  private var handlers: [(@Sendable (Call, Task) throws(Errno) -> Outcome)?] = []
+  private var handlers: [Handler?] = []
+  /// A function within a structure: one that lies in an array by itself is wrapped anew, on the heap, whenever it is taken out.
+  public struct Handler: Sendable {
+    public let answer: @Sendable (Call, Task) throws(Errno) -> Outcome
+  }
   public init(_ lists: [[CallRow]]) {
     for row in lists.joined() {
       while rows.count <= Int(row.number) { rows.append(nil) }
       precondition(rows[Int(row.number)] == nil, "two rows for one call")
       rows[Int(row.number)] = row
     }
-    handlers = rows.map { $0?.handler }
+    handlers = rows.map { row in row.map { Handler(answer: $0.handler) } }
   }
 
   public subscript(number: Int32) -> CallRow? {
     number >= 0 && Int(number) < rows.count ? rows[Int(number)] : nil
   }
-  public func handler(_ number: Int32) -> (@Sendable (Call, Task) throws(Errno) -> Outcome)? {
+  public func handler(_ number: Int32) -> Handler? {
     number >= 0 && Int(number) < handlers.count ? handlers[Int(number)] : nil
   }
   public var all: [CallRow] { rows.compactMap { $0 } }

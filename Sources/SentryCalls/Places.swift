@@ -70,7 +70,7 @@ extension Task {
       if let place = try unsafe walk.known(
         path, from: try start(directory, isAbsolute: path[0] == UInt8(ascii: "/")), followsLast: followsLast)
       {
-        if kernel.board != nil { asked(for: unsafe [UInt8](path), followsLast: followsLast) }
+        asked(for: unsafe path.assumingMemoryBound(to: UInt8.self).span, followsLast: followsLast)
         return place
       }
       walked = unsafe [UInt8](path)

@@ -108,7 +108,7 @@ final class EROFSNode: Inode {
       number &+= 1
       if number <= cookie { continue }
       // The kind stands in the inode too, which alone is believed.
-      let kind = try system.image.inode(entry.id).kind
+      let kind = try system.image.kind(entry.id)
       let found = DirectoryEntry(
         name: entry.name, inode: entry.id, kind: EROFSFileSystem.kind(kind), next: number)
       if !give(found) { return }

@@ -84,6 +84,9 @@ final class EROFSImage {
   func inode(_ id: UInt64) throws(Errno) -> EROFSInode {
     do throws(FormatError) { return try reader.inode(id) } catch { throw .inputOutput }
   }
+  func kind(_ id: UInt64) throws(Errno) -> EROFSKind {
+    do throws(FormatError) { return try reader.kind(id) } catch { throw .inputOutput }
+  }
   func lookup(_ name: [UInt8], in directory: EROFSInode) throws(Errno) -> UInt64? {
     do throws(FormatError) { return try reader.lookup(name, in: directory) } catch { throw .inputOutput }
   }

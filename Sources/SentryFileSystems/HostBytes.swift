@@ -17,12 +17,14 @@ enum HostBytes {
       while guest.remaining > 0 {
         let count: Int
         do throws(Errno) {
-          let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<min(bytes.count, guest.remaining)])
+          let wanted = min(bytes.count, guest.remaining)
+          let room = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[..<wanted])
           let found = try unsafe HostFiles.read(descriptor, room, at: offset &+ Int64(done))
           if found == 0 { break }
           count = try unsafe guest.put(UnsafeRawBufferPointer(rebasing: bytes[..<found]))
           done += count
-          if count < found { break }
+          // Regular files give less at their end only.
+          if count < found || found < wanted { break }
         } catch {
           if done > 0 { break }
           throw error

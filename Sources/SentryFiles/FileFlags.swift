@@ -56,7 +56,9 @@ public enum FileEvent {
 
 extension OpenFile {
   /// Tells those who watch the file of a read or write.
-  public final func tell(_ event: UInt32) { path?.tell(event) }
+  public final func tell(_ event: UInt32) {
+    if !FileWatchers.areNone { path?.tell(event) }
+  }
 }
 
 extension Path {

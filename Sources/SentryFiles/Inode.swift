@@ -149,7 +149,12 @@ public struct DirectoryEntry: Sendable {
 
 /// Those who watch an inode (inotify(7)).
 open class FileWatchers {
-  public init() {}
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  private nonisolated(unsafe) static var living = 0
+  /// Nobody watches any file: nobody need be told.
+  static var areNone: Bool { unsafe living == 0 }
+  public init() { unsafe Self.living += 1 }
+  deinit { unsafe Self.living -= 1 }
   /// - Parameter events: IN_* bits (linux/inotify.h), IN_ISDIR included.
   /// - Parameter name: of the entry, where a directory tells of one.
   /// - Parameter cookie: joins the two halves of a rename; else 0.

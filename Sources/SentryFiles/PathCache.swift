@@ -37,48 +37,47 @@ final class PathCache {
   private static var size: Int { 1024 }
   static var longest: Int { 255 }
 
-  /// Who walks from where.
-  struct Walk {
-    let start: Path
-    let root: Path
-    let credentials: Credentials
+  /// Who walks from where, by names that hold nothing.
+  struct Walk: BitwiseCopyable {
+    let start: ObjectIdentifier
+    let startMount: ObjectIdentifier
+    let root: ObjectIdentifier
+    let rootMount: ObjectIdentifier
+    let user: UInt32
+    let group: UInt32
+    let capabilities: UInt64
     let followsLast: Bool
   }
 
   /// - Returns: nil where nothing is known; a place without an inode where it is known that nothing is there.
-  func find(_ path: UnsafeRawBufferPointer, _ walk: borrowing Walk) -> Path? {
+  func find(_ path: UnsafeRawBufferPointer, _ walk: Walk, groups: borrowing [UInt32]) -> Path? {
     if entries.isEmpty { return nil }
     let hash = unsafe Self.hash(path)
     let index = Int(truncatingIfNeeded: hash) & (Self.size - 1)
     // SAFETY: objects of an entry that is not stale live: a dentry's end makes it stale, and a mount's.
     guard unsafe entries[index].changes == Self.changes, entries[index].hash == hash,
-      entries[index].followsLast == walk.followsLast, entries[index].start == ObjectIdentifier(walk.start.dentry),
-      entries[index].startMount == ObjectIdentifier(walk.start.mount),
-      entries[index].root == ObjectIdentifier(walk.root.dentry),
-      entries[index].rootMount == ObjectIdentifier(walk.root.mount),
-      entries[index].user == walk.credentials.fileUser, entries[index].group == walk.credentials.fileGroup,
-      entries[index].capabilities == walk.credentials.effective,
-      entries[index].groups == walk.credentials.supplementaryGroups,
+      entries[index].followsLast == walk.followsLast, entries[index].start == walk.start,
+      entries[index].startMount == walk.startMount, entries[index].root == walk.root,
+      entries[index].rootMount == walk.rootMount, entries[index].user == walk.user, entries[index].group == walk.group,
+      entries[index].capabilities == walk.capabilities, entries[index].groups == groups,
       unsafe entries[index].path.withUnsafeBytes({ unsafe Self.isSame($0, path) }),
       let mount = unsafe entries[index].mount, let dentry = unsafe entries[index].dentry
     else { return nil }
     return Path(mount: mount, dentry: dentry)
   }
 
-  func keep(_ path: UnsafeRawBufferPointer, _ walk: borrowing Walk, _ found: Path) {
+  func keep(
+    _ path: UnsafeRawBufferPointer, _ walk: Walk, groups: [UInt32], from start: Path, root: Path, _ found: Path
+  ) {
     // Mounts without a number end with whoever has them.
-    guard path.count <= Self.longest, found.mount.id != 0, walk.start.mount.id != 0, walk.root.mount.id != 0 else {
-      return
-    }
+    guard path.count <= Self.longest, found.mount.id != 0, start.mount.id != 0, root.mount.id != 0 else { return }
     if entries.isEmpty { entries = [Entry](repeating: Entry(), count: Self.size) }
-    for place in [found, walk.start, walk.root] { place.dentry.isKept = true }
+    for place in [found, start, root] { place.dentry.isKept = true }
     let hash = unsafe Self.hash(path)
     let entry = unsafe Entry(
-      changes: Self.changes, hash: hash, followsLast: walk.followsLast, start: ObjectIdentifier(walk.start.dentry),
-      startMount: ObjectIdentifier(walk.start.mount), root: ObjectIdentifier(walk.root.dentry),
-      rootMount: ObjectIdentifier(walk.root.mount), user: walk.credentials.fileUser,
-      group: walk.credentials.fileGroup, capabilities: walk.credentials.effective,
-      groups: walk.credentials.supplementaryGroups, path: [UInt8](path), mount: found.mount, dentry: found.dentry)
+      changes: Self.changes, hash: hash, followsLast: walk.followsLast, start: walk.start,
+      startMount: walk.startMount, root: walk.root, rootMount: walk.rootMount, user: walk.user, group: walk.group,
+      capabilities: walk.capabilities, groups: groups, path: [UInt8](path), mount: found.mount, dentry: found.dentry)
     entries[Int(truncatingIfNeeded: hash) & (Self.size - 1)] = entry
   }
 
@@ -112,7 +111,10 @@ extension PathWalk {
     _ path: UnsafeRawBufferPointer, from start: Path? = nil, followsLast: Bool = true
   ) throws(Errno) -> Path? {
     guard limits.isEmpty, trail == nil, path.count <= PathCache.longest else { return nil }
-    guard let found = unsafe context.namespace.paths.find(path, walk(start, followsLast)) else { return nil }
+    guard
+      let found = unsafe context.namespace.paths.find(
+        path, walk(start, followsLast), groups: caller.credentials.supplementaryGroups)
+    else { return nil }
     guard let inode = found.inode else { throw .noEntry }
     // Where nothing was, somebody made a link since: it is to be followed.
     if followsLast, inode.kind == .symbolicLink { return nil }
@@ -120,11 +122,23 @@ extension PathWalk {
   }
 
   func keep(_ path: [UInt8], from start: Path?, followsLast: Bool, _ found: Path) {
-    unsafe path.span.withUnsafeBytes { unsafe context.namespace.paths.keep($0, walk(start, followsLast), found) }
+    unsafe path.span.withUnsafeBytes {
+      unsafe context.namespace.paths.keep(
+        $0, walk(start, followsLast), groups: caller.credentials.supplementaryGroups, from: start ?? context.current,
+        root: context.root, found)
+    }
   }
 
   private func walk(_ start: Path?, _ followsLast: Bool) -> PathCache.Walk {
-    PathCache.Walk(
-      start: start ?? context.current, root: context.root, credentials: caller.credentials, followsLast: followsLast)
+    let identity =
+      if let start {
+        (ObjectIdentifier(start.dentry), ObjectIdentifier(start.mount))
+      } else {
+        (ObjectIdentifier(context.current.dentry), ObjectIdentifier(context.current.mount))
+      }
+    return PathCache.Walk(
+      start: identity.0, startMount: identity.1, root: ObjectIdentifier(context.root.dentry),
+      rootMount: ObjectIdentifier(context.root.mount), user: caller.credentials.fileUser,
+      group: caller.credentials.fileGroup, capabilities: caller.credentials.effective, followsLast: followsLast)
   }
 }

@@ -200,9 +200,14 @@ public final class NotificationPlatform: HostThreads {
   }
 
   /// What a tracer's wait4(2) became on its way; whoever else says so is told that there is no such call.
-  private func waitsForTracee(_ number: Int32) -> CallHandler? {
-    guard let debugger, number == StubCall.waitsForTracee || number == StubCall.waitsForTraceeByID else { return nil }
-    return { (call, task) throws(Errno) in try debugger.wait(call, task) }
+  private func waitsForTracee(_ number: Int32) -> Bool {
+    debugger != nil && (number == StubCall.waitsForTracee || number == StubCall.waitsForTraceeByID)
+  }
+
+  private func answer(_ handler: CallTable.Handler?, _ call: Call, _ task: Task) throws(Errno) -> Outcome {
+    if let handler { return try handler.answer(call, task) }
+    guard let debugger else { throw .notImplemented }
+    return try debugger.wait(call, task)
   }
 
   private func caller(_ notification: Notification) -> Task? {
@@ -216,13 +221,14 @@ public final class NotificationPlatform: HostThreads {
   /// Asks the call's handler, again where it slept.
   private func look(_ task: Task) {
     guard let parked = task.parked else { return }
-    guard let handler = table.handler(parked.call.number) ?? waitsForTracee(parked.call.number) else {
+    let handler = table.handler(parked.call.number)
+    guard handler != nil || waitsForTracee(parked.call.number) else {
       failed?(parked.call, .notImplemented, nil, task)
       space.listener.answer(parked.id, value: 0, error: -ENOSYS)
       return task.endCall()
     }
     do throws(Errno) {
-      switch try handler(parked.call, task) {
+      switch try answer(handler, parked.call, task) {
       case .value(let value):
         if task.group.answers.isAnswerable { leadNext(parked.call, task) }
         space.listener.answer(parked.id, value: value)

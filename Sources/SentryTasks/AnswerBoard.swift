@@ -95,9 +95,9 @@ public import SentryFiles
   private func keepOrder() { _ = systemCall(Int(SYS_lseek), word(file.rawValue), 0, word(SEEK_CUR)) }
 
   /// FNV-1a, as in guest/answers.c.
-  private static func hash(_ path: [UInt8], kind: UInt64) -> UInt64 {
+  private static func hash(_ path: Span<UInt8>, kind: UInt64) -> UInt64 {
     var hash = 0xcbf2_9ce4_8422_2325 ^ kind
-    for byte in path { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for index in path.indices { hash = (hash ^ UInt64(path[index])) &* 0x100_0000_01b3 }
     return hash
   }
 
@@ -117,8 +117,8 @@ public import SentryFiles
 
   /// A path has been asked for: what it leads to, or that it leads nowhere, is told to everybody where that is so for everybody.
   /// - Returns: whether it is told.
-  public func consider(_ path: [UInt8], followsLast: Bool, _ walk: PathWalk) -> Bool {
-    guard !isOff, path.first == 0x2f, path.count <= Paths.longest, walk.limits == [],
+  public func consider(_ path: Span<UInt8>, followsLast: Bool, _ walk: borrowing PathWalk) -> Bool {
+    guard !isOff, !path.isEmpty, path[0] == 0x2f, path.count <= Paths.longest, walk.limits == [],
       walk.context.namespace.answers === self, walk.context.root == walk.context.namespace.root
     else { return false }
     let kind: UInt64 = followsLast ? 0 : 1
@@ -126,8 +126,14 @@ public import SentryFiles
     let at = Paths.start + Paths.size * Int((hash ^ hash >> 32) % Paths.count)
     if holds(at, hash, at: 16) { return true }
     guard isSecond(hash) else { return false }
+    // SAFETY: copied while it lives.
+    let text = unsafe path.withUnsafeBufferPointer { unsafe [UInt8]($0) }
+    return tell(text, followsLast: followsLast, walk, hash, at)
+  }
+
+  private func tell(_ path: [UInt8], followsLast: Bool, _ walk: borrowing PathWalk, _ hash: UInt64, _ at: Int) -> Bool {
     let trail = WalkTrail()
-    var walk = walk
+    var walk = copy walk
     walk.trail = trail
     var found: Inode?
     do throws(Errno) {
@@ -148,7 +154,7 @@ public import SentryFiles
       put(hash, at: at + 16)
       put(found == nil ? -ENOENT : 0, at: at + 24)
       put(UInt16(path.count), at: at + 28)
-      put(UInt16(kind), at: at + 30)
+      put(UInt16(followsLast ? 0 : 1), at: at + 30)
       put(status, at: at + 32)
       put(path, at: at + Paths.text)
     }

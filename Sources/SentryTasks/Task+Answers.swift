@@ -11,8 +11,9 @@ extension Task {
   }
 
   /// A path was walked, to its end or to where there is nothing.
-  public func asked(for path: [UInt8], followsLast: Bool) {
-    guard let board = kernel.board, path.first == 0x2f, !group.answers.isOff else { return }
+  public func asked(for path: [UInt8], followsLast: Bool) { asked(for: path.span, followsLast: followsLast) }
+  public func asked(for path: Span<UInt8>, followsLast: Bool) {
+    guard let board = kernel.board, !path.isEmpty, path[0] == 0x2f, !group.answers.isOff else { return }
     if board.consider(path, followsLast: followsLast, walk) { group.answers.isAnswerable = true }
   }
 

@@ -23,6 +23,7 @@ open class Waiter {
 
   /// Leaves every queue.
   public final func leave() {
+    if queues.isEmpty { return }
     for queue in queues { queue.remove(self) }
     queues.removeAll(keepingCapacity: true)
   }

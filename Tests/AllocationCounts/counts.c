@@ -1,11 +1,13 @@
-// In front of glibc's allocator, and between Swift's runtime and its reference counts: the runtime calls them through pointers where its switch for
-// instruments says so (stdlib/public/runtime/HeapObject.cpp). One thread is counted.
+// In front of glibc's allocator and of Swift's reference counts, as the dynamic linker finds them: first in the program itself. What the
+// libraries call within themselves is not seen. One thread is counted.
+#define _GNU_SOURCE
 #include "counts.h"
-#include <stdbool.h>
+#include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
 
 static struct immure_counts counted;
+struct immure_counts immure_counted(void) { return counted; }
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -26,44 +28,40 @@ void *realloc(void *old, size_t size) {
 }
 void free(void *old) { __libc_free(old); }
 
-extern void *(*_swift_retain)(void *object);
-extern void (*_swift_release)(void *object);
-extern void *(*_swift_retain_n)(void *object, uint32_t count);
-extern void (*_swift_release_n)(void *object, uint32_t count);
-extern bool _swift_enableSwizzlingOfAllocationAndRefCountingFunctions_forInstrumentsOnly;
+// Small strings and what is not there are none: their words are not above zero.
+static void count(void *object) { counted.references += (intptr_t)object > 0; }
 
-static void *(*own_retain)(void *);
-static void (*own_release)(void *);
-static void *(*own_retain_n)(void *, uint32_t);
-static void (*own_release_n)(void *, uint32_t);
-
-static void *retain(void *object) {
-  counted.references += object != NULL;
-  return own_retain(object);
-}
-static void release(void *object) {
-  counted.references += object != NULL;
-  own_release(object);
-}
-static void *retain_n(void *object, uint32_t count) {
-  counted.references += object != NULL;
-  return own_retain_n(object, count);
-}
-static void release_n(void *object, uint32_t count) {
-  counted.references += object != NULL;
-  own_release_n(object, count);
-}
-
-void immure_count_references(void) {
-  own_retain = _swift_retain;
-  own_release = _swift_release;
-  own_retain_n = _swift_retain_n;
-  own_release_n = _swift_release_n;
-  _swift_retain = retain;
-  _swift_release = release;
-  _swift_retain_n = retain_n;
-  _swift_release_n = release_n;
-  _swift_enableSwizzlingOfAllocationAndRefCountingFunctions_forInstrumentsOnly = true;
-}
-
-struct immure_counts immure_counted(void) { return counted; }
+#define RETAINS(name)                                             \
+  void *name(void *object) {                                      \
+    static void *(*next)(void *);                                 \
+    if (!next) next = (void *(*)(void *))dlsym(RTLD_NEXT, #name); \
+    count(object);                                                \
+    return next(object);                                          \
+  }
+#define RELEASES(name)                                          \
+  void name(void *object) {                                     \
+    static void (*next)(void *);                                \
+    if (!next) next = (void (*)(void *))dlsym(RTLD_NEXT, #name); \
+    count(object);                                              \
+    next(object);                                               \
+  }
+#define RETAINS_MANY(name)                                                          \
+  void *name(void *object, uint32_t times) {                                        \
+    static void *(*next)(void *, uint32_t);                                         \
+    if (!next) next = (void *(*)(void *, uint32_t))dlsym(RTLD_NEXT, #name);         \
+    count(object);                                                                  \
+    return next(object, times);                                                     \
+  }
+#define RELEASES_MANY(name)                                                        \
+  void name(void *object, uint32_t times) {                                        \
+    static void (*next)(void *, uint32_t);                                         \
+    if (!next) next = (void (*)(void *, uint32_t))dlsym(RTLD_NEXT, #name);         \
+    count(object);                                                                 \
+    next(object, times);                                                           \
+  }
+RETAINS(swift_retain)
+RETAINS(swift_bridgeObjectRetain)
+RELEASES(swift_release)
+RELEASES(swift_bridgeObjectRelease)
+RETAINS_MANY(swift_retain_n)
+RELEASES_MANY(swift_release_n)

@@ -57,7 +57,6 @@ enum SentryProbe {
       let guests = try raise(root: words[0], policy: policy, by: interception)
       let program = Array(words.dropFirst())
       guests.platform.answersInStub = answers
-      if allocations { immure_count_references() }
       let status = try serve(guests, program, environment, directory, traces: traces)
       if counts { try File.writeAll(2, Array("SentryProbe: \(guests.platform.served) calls\n".utf8)) }
       if allocations {

@@ -109,10 +109,20 @@ public struct EROFSReader<Source: EROFSSource>: ~Copyable {
 
   // MARK: Inodes
 
-  public mutating func inode(_ id: UInt64) throws(FormatError) -> EROFSInode {
-    let base = superblock.metadataBlock << UInt64(superblock.blockBits)
+  private func place(of id: UInt64) throws(FormatError) -> UInt64 {
     guard id < 1 << 56 else { throw wrong(id, "is beyond every image") }
-    let start = base + id * UInt64(EROFSFormat.slotSize)
+    return superblock.metadataBlock << UInt64(superblock.blockBits) + id * UInt64(EROFSFormat.slotSize)
+  }
+
+  /// What an inode is, whatever else of it is broken.
+  public mutating func kind(_ id: UInt64) throws(FormatError) -> EROFSKind {
+    let mode = try cache.word(try place(of: id) + 4, "inode \(id)")
+    guard let kind = EROFSKind(mode: mode) else { throw wrong(id, "is of no kind that there is") }
+    return kind
+  }
+
+  public mutating func inode(_ id: UInt64) throws(FormatError) -> EROFSInode {
+    let start = try place(of: id)
     var bytes: [UInt8] = []
     try cache.read(start, UInt64(EROFSFormat.compactInode), "inode \(id)", into: &bytes)
     let format = bytes.span.littleEndian(0, UInt16.self)

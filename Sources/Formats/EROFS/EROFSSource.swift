@@ -60,6 +60,17 @@ struct EROFSCache<Source: EROFSSource> {
     }
   }
 
+  /// The little-endian number of two bytes that an even offset has.
+  mutating func word(_ offset: UInt64, _ what: @autoclosure () -> String) throws(FormatError) -> UInt16 {
+    guard offset % 2 == 0, offset < source.size, source.size - offset >= 2 else {
+      throw FormatError("the image is cut short: \(what()) would be at \(offset)", at: .offset(Int(clamping: offset)))
+    }
+    let number = offset >> Self.windowBits
+    let slot = try window(number)
+    let start = Int(offset - number << Self.windowBits)
+    return UInt16(contents[slot][start]) | UInt16(contents[slot][start + 1]) << 8
+  }
+
   private mutating func window(_ number: UInt64) throws(FormatError) -> Int {
     let slot = Int(number % UInt64(Self.windows))
     if numbers[slot] == number { return slot }
