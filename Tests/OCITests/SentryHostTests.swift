@@ -45,7 +45,7 @@ struct SentryHostTests {
     for (name, user, group) in [
       ("made", 0, 0), ("d", 1000, 1001), ("d/f", 1000, 1001), ("d/h", 1000, 1001), ("l", 0, 0),
     ] {
-      let attributes = try FileManager.default.attributesOfItem(atPath: bundle + "/work/u/tmp/" + name)
+      let attributes = try FileManager.default.attributesOfItem(atPath: bundle + "/" + "work/u/tmp/" + name)
       #expect(
         attributes[.ownerAccountID] as? Int == user && attributes[.groupOwnerAccountID] as? Int == group, "\(name)")
     }
