@@ -73,15 +73,7 @@ package struct TransferAgent: FileTransfer {
     return report.files == 1 ? bytes : nil
   }
 
-  private enum Work {
-    case send(TreeSource)
-    case receive(TreeTarget)
-    case root(RootForm)
-    /// A regular file of at most so many bytes.
-    case read(String, Int)
-  }
-
-  private func start(_ work: Work, stream: Int32) throws(WallError) -> AgentWork {
+  private func start(_ work: TransferOrder, stream: Int32) throws(WallError) -> AgentWork {
     do throws(SystemError) {
       let ends = try DescriptorPair.pipe().release()
       let near = FileDescriptor(owning: ends.first)
@@ -99,7 +91,7 @@ package struct TransferAgent: FileTransfer {
 // MARK: In the child
 
 extension TransferAgent {
-  private func run(_ work: Work, stream: Int32, answer: Int32) -> Never {
+  private func run(_ work: TransferOrder, stream: Int32, answer: Int32) -> Never {
     var report = TransferReport()
     do throws(SystemError) {
       let answer = try FileDescriptor.duplicate(answer, atLeast: 64)
@@ -118,49 +110,31 @@ extension TransferAgent {
     Process.exit(0)
   }
 
-  private func perform(_ work: Work, stream: Int32, answer: Int32) throws(SystemError) -> TransferReport {
+  private func perform(_ work: TransferOrder, stream: Int32, answer: Int32) throws(SystemError) -> TransferReport {
     // What the runtime would say last must not land in a file of the box that took number 2.
     let null = try File.open("/dev/null", O_RDWR | O_CLOEXEC)
     for number in [0, 1, 2] as [Int32] { try FileDescriptor.replace(number, with: null.rawValue) }
     try SignalSet.ignore(SIGPIPE)
-    var signals: FileDescriptor?
-    if case .receive = work {
-      // Ended from the terminal or with its parent, it still removes what is half written.
-      let set: SignalSet = [SIGINT, SIGTERM, SIGHUP]
-      try set.block()
-      signals = try set.descriptor()
-    }
+    // Ended from the terminal or with its parent, it still removes what is half written.
+    let signals = work.isReceiving ? try TransferOrder.endingSignals() : nil
     let reopener = try Reopener()
     try Identity.setDumpable(false)
     Process.wipeArguments()
     try enter()
-    let signalNumber = signals?.rawValue
     try FileDescriptor.closeAll(
-      but: [0, 1, 2, stream, answer, reopener.rawValue] + (signalNumber.map { [$0] } ?? [])
+      but: [0, 1, 2, stream, answer, reopener.rawValue] + (signals.map { [$0] } ?? [])
         + (image.map { [$0.descriptor] } ?? []))
     let root = try File.open("/", O_PATH | O_DIRECTORY)
     Identity.setUmask(0)
     try Confinement.enter(try plan(work))
-    let place = TreePlace.root(root.rawValue)
-    switch work {
-    case .send(let source):
-      return TreePacker(place: place, output: stream, reopener: reopener).pack(source)
-    case .root(let form):
-      let base = try image.map { (image) throws(SystemError) in
-        try File.open(".", O_RDONLY | O_DIRECTORY, at: image.descriptor)
-      }
-      let packer = TreePacker(place: place, output: stream, reopener: reopener)
-      return try RootPacker(packer, since: base, as: form).pack()
-    case .receive(let target):
-      return TreeUnpacker(place: place, target: target).unpack(from: stream, signals: signalNumber)
-    case .read(let path, let limit):
-      var report = TransferReport()
-      if try FileReading.copy(path, in: place, to: stream, limit: limit, reopener) { report.files = 1 }
-      return report
-    }
+    var original: FileDescriptor?
+    if let image { original = try File.open(".", O_RDONLY | O_DIRECTORY, at: image.descriptor) }
+    let report = try work.perform(
+      in: .root(root.rawValue), stream: stream, reopener, original: original, signals: signals)
+    return report
   }
 
-  private func plan(_ work: Work) throws(SystemError) -> ConfinementPlan {
+  private func plan(_ work: TransferOrder) throws(SystemError) -> ConfinementPlan {
     var plan = ConfinementPlan()
     var isReceiving = false
     var capabilities = Self.capabilities

@@ -38,15 +38,20 @@ enum Copy {
     guard record.condition(bootID: session.host.bootID).isLive, record.process != nil else {
       throw WallError(.gone, "sandbox \(record.name) does not run")
     }
-    if let files = try session.open(record).files { return files }
-    if record.wall == .sentry {
-      throw WallError(
-        "sandbox \(record.name): the sentry hands no files out or in: give it a folder with -v, or use `immure exec \(record.name)` and its streams"
-      )
+    let sandbox = try session.open(record)
+    if let files = sandbox.files {
+      if record.status == .paused, sandbox.root?.readsWhilePaused == false { throw isPaused(record) }
+      return files
     }
     throw WallError(
       "sandbox \(record.name): behind the wall \(record.wall.rawValue) as it stands here the paths are this machine's own: nothing is copied"
     )
+  }
+
+  /// Where who serves the files is stopped with the rest.
+  static func isPaused(_ record: SandboxRecord) -> WallError {
+    WallError(
+      "sandbox \(record.name) is paused, and so is the sentry that has its files: `immure resume \(record.name)` first")
   }
 
   private static func copyOut(

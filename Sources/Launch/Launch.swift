@@ -3,6 +3,7 @@ import Linux
 import OCI
 import Options
 import Policy
+import Trees
 import Walls
 
 /// The hot verbs of `immure`. Every other verb is handed to `immure-front`, as git does.
@@ -11,6 +12,8 @@ public enum Launch {
   public static func main() -> Int32 {
     CodeMappings.releaseOwn()
     let arguments = Process.arguments
+    // As one of the guests of a sentry, for `cp` and its like.
+    if arguments.first == TransferGuest.name { return TransferGuest.run(Array(arguments.dropFirst())) }
     // The dialect of an OCI runtime is spoken under names of its own, never guessed from the words: `run`, `ps` and `kill` mean
     // something else in it.
     if let path = arguments.first, let runtime = Runtime(path) {

@@ -48,11 +48,9 @@ enum RootVerbs {
   private static func reading(_ record: SandboxRecord, _ verb: String, _ session: Session) throws(WallError)
     -> any RootReading
   {
-    if let root = try session.open(record).root { return root }
-    if record.wall == .sentry {
-      throw WallError(
-        "sandbox \(record.name): \(verb) is for the container wall; what is written behind the sentry lies in its memory: give it a folder with -v"
-      )
+    if let root = try session.open(record).root {
+      guard record.status != .paused || root.readsWhilePaused else { throw Copy.isPaused(record) }
+      return root
     }
     throw WallError(
       "sandbox \(record.name): \(verb) is for the container wall; behind the \(record.wall.rawValue) wall use `immure cp`"
@@ -145,7 +143,7 @@ enum RootVerbs {
     let sandbox = try session.open(record)
     let reading = try reading(record, "commit", session)
     let root = try image(of: record, session).root(.none)
-    let paused = try pause(record, sandbox, command)
+    let paused = try pause(record, sandbox, reading, command)
     defer { resume(paused, record) }
     let layer = try pipe("commit")
     let verdict = try pipe("commit")
@@ -187,10 +185,13 @@ enum RootVerbs {
 
   /// Stops its time, where that can be done and nobody said otherwise; nil where nothing is to be resumed.
   private static func pause(
-    _ record: SandboxRecord, _ sandbox: any Sandbox, _ command: ParsedCommand
+    _ record: SandboxRecord, _ sandbox: any Sandbox, _ reading: any RootReading, _ command: ParsedCommand
   ) throws(WallError) -> (any Pausing)? {
     if command.flag("no-pause") || record.status == .paused { return nil }
     do throws(WallError) {
+      guard reading.readsWhilePaused else {
+        throw WallError("behind the \(record.wall.rawValue) wall nobody reads the files of a paused sandbox")
+      }
       guard let pausing = sandbox.pausing else {
         throw WallError("the \(record.wall.rawValue) wall cannot pause sandbox \(record.name) here")
       }

@@ -11,6 +11,8 @@ final class ControlSocket: Waiter {
     let message: InitMessage
     let replies: OwnedDescriptor
     let streams: [OwnedDescriptor]
+    /// What is to be run, where it is none of the sandbox's.
+    let program: OwnedDescriptor?
   }
   private let listener: Int32
   private let events: HostEvents
@@ -48,7 +50,7 @@ final class ControlSocket: Waiter {
       (try? PacketSocket.receive(caller.connection.rawValue, limit: 64 << 10, descriptors: &descriptors)) ?? []
     let given = descriptors.map { OwnedDescriptor(FileDescriptor(owning: $0)) }
     caller.end()
-    guard let request = ExecRequest(decoding: packet), given.count == (request.hasTerminal ? 3 : 5),
+    guard let request = ExecRequest(decoding: packet), given.count == request.descriptors,
       let text = try? File.read(given[1].rawValue, atMost: InitMessage.limit + 64, at: 0),
       let message = try? InitMessage(decoding: text.span)
     else {
@@ -56,7 +58,11 @@ final class ControlSocket: Waiter {
       return
     }
     given[1].close()
-    asked(Asked(request: request, message: message, replies: given[0], streams: Array(given[2...])))
+    let program = request.bringsProgram ? given.last : nil
+    asked(
+      Asked(
+        request: request, message: message, replies: given[0],
+        streams: Array(given[2..<(given.count - (program == nil ? 0 : 1))]), program: program))
   }
 
   private final class Caller: Waiter {

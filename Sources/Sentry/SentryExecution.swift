@@ -26,52 +26,66 @@ struct SentryExecution: Execution {
     let message = InitMessage(
       arguments: process.arguments, environment: process.environment, workingDirectory: process.workingDirectory,
       umask: process.user.umask, terminal: process.terminal)
-    let replies: (near: OwnedDescriptor, far: OwnedDescriptor)
+    let replies: OwnedDescriptor
     var terminal: OwnedDescriptor?
     var far: OwnedDescriptor?
     do throws(SystemError) {
-      let text: [UInt8]
-      do throws(InitProtocolError) { text = try message.encoded() } catch {
-        throw SystemError("exec", "\(error)", .invalid)
-      }
-      let file = try MemoryFile.sealed("message", text.span)
-      replies = try OwnedDescriptor.pair(packets: false)
-      var given = [replies.far.rawValue, file.rawValue]
+      var given: [Int32] = []
       switch streams {
-      case .descriptors(let input, let output, let error): given += [input, output, error]
+      case .descriptors(let input, let output, let error): given = [input, output, error]
       case .terminal(let size):
         let ends = try Terminal.openPair().release()
         far = OwnedDescriptor(FileDescriptor(owning: ends.second))
         terminal = OwnedDescriptor(FileDescriptor(owning: ends.first))
         try Terminal.setSize(ends.first, rows: size.rows, columns: size.columns)
-        given.append(ends.second)
+        given = [ends.second]
       }
-      let folder = try File.open(directory, File.directoryOnly)
-      let socket = try PacketSocket.connect(Self.socketName, in: folder.rawValue)
-      try PacketSocket.send(
-        socket.rawValue, ExecRequest(process, hasTerminal: terminal != nil).encoded, descriptors: given)
-      replies.far.close()
-      _ = consume file
-    } catch  where [Errno.connectionRefused, .noEntry, .brokenPipe].contains(error.errno) {
+      replies = try Self.ask(message, ExecRequest(process, hasTerminal: terminal != nil), given, in: directory)
+    } catch  where Self.saysGone(error) {
       throw WallError(.gone, "sandbox \(sandbox.id): it has ended")
     } catch {
       throw WallError(what, error)
     }
-    try Self.awaitStart(replies.near.rawValue, message, what)
+    try Self.awaitStart(replies.rawValue, message, what)
     guard let own = ProcessIdentity(pid: Process.id) else {
       throw WallError("\(what): /proc does not show this command")
     }
     if options.endsWithCommand {
       far?.close()
-      return SentryExecutedProcess(own, replies.near, terminal)
+      return SentryExecutedProcess(own, replies, terminal)
     }
     do throws(SystemError) {
-      let standIn = try ExecStandIn.start(replies.near, terminal: far)
+      let standIn = try ExecStandIn.start(replies, terminal: far)
       far?.close()
-      return SentryExecutedProcess(standIn, replies.near, terminal)
+      return SentryExecutedProcess(standIn, replies, terminal)
     } catch {
       throw WallError(what, error)
     }
+  }
+
+  /// Sends a request to the sentry whose socket is in that folder.
+  /// - Returns: where it answers.
+  static func ask(_ message: InitMessage, _ request: ExecRequest, _ given: [Int32], in directory: String)
+    throws(SystemError) -> OwnedDescriptor
+  {
+    let text: [UInt8]
+    do throws(InitProtocolError) { text = try message.encoded() } catch {
+      throw SystemError("exec", "\(error)", .invalid)
+    }
+    let file = try MemoryFile.sealed("message", text.span)
+    let replies = try OwnedDescriptor.pair(packets: false)
+    let folder = try File.open(directory, File.directoryOnly)
+    let socket = try PacketSocket.connect(socketName, in: folder.rawValue)
+    try PacketSocket.send(
+      socket.rawValue, request.encoded, descriptors: [replies.far.rawValue, file.rawValue] + given)
+    replies.far.close()
+    _ = consume file
+    return replies.near
+  }
+
+  /// Whether nobody is there any more to be asked.
+  static func saysGone(_ error: SystemError) -> Bool {
+    [Errno.connectionRefused, .noEntry, .brokenPipe].contains(error.errno)
   }
 
   private static func awaitStart(_ replies: Int32, _ message: InitMessage, _ what: String) throws(WallError) {

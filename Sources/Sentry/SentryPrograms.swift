@@ -4,6 +4,7 @@ import Formats
 import Guest
 import Linux
 import SentryABI
+import SentryFileSystems
 import SentryFiles
 import SentryMemory
 import SentryPipes
@@ -11,6 +12,7 @@ import SentryPlatform
 import SentryTasks
 import SentryTerminals
 import SentryWait
+import Trees
 import Walls
 
 /// The programs that a command outside asked for: the sandbox's own, and those of `exec`.
@@ -23,6 +25,8 @@ final class SentryPrograms {
     let streams: ProgramStreams
     /// Descriptors of the host's that become its files from 3 up.
     var further: [Int32] = []
+    /// The executable, where it is none of the sandbox's but the one that copies files.
+    var program: Int32?
     let tell: (InitReply) -> Void
   }
   enum ProgramStreams {
@@ -43,14 +47,17 @@ final class SentryPrograms {
   private let kernel: Kernel
   private let platform: NotificationPlatform
   private let namespace: MountNamespace
+  /// What the root began as; nil where guests write to it itself.
+  private let original: Inode?
   private var programs: [Program] = []
   /// Whether programs without HOME get the folder that /etc/passwd names, as those of other runtimes do.
   var completesHome = false
 
-  init(_ kernel: Kernel, _ platform: NotificationPlatform, _ namespace: MountNamespace) {
+  init(_ kernel: Kernel, _ platform: NotificationPlatform, _ namespace: MountNamespace, original: Inode?) {
     self.kernel = kernel
     self.platform = platform
     self.namespace = namespace
+    self.original = original
     platform.reaped = { [unowned self] process, status in reaped(process, status) }
   }
 
@@ -75,7 +82,11 @@ final class SentryPrograms {
     let message = request.message
     let group = ThreadGroup(kernel: kernel, id: 0, parent: nil, session: 0, processGroup: 0)
     group.limits.take(request.limits)
-    let paths = PathContext(namespace, umask: message.umask ?? 0o022)
+    var mounts = namespace
+    if let program = request.program {
+      try hold(.execute) { () throws(Errno) in mounts = try transferNamespace(program) }
+    }
+    let paths = PathContext(mounts, umask: message.umask ?? 0o022)
     let descriptors = DescriptorTable(limit: Int32(clamping: group.limits[Limits.descriptors].soft))
     let task = Task(
       kernel: kernel, id: 0, hostID: 0, group: group, memory: GuestMemory(process: 0), descriptors: descriptors,
@@ -98,7 +109,11 @@ final class SentryPrograms {
     }
     var path: [UInt8] = []
     try hold(.execute) { () throws(Errno) in
-      path = try Self.search(message.arguments[0], message.environment, task)
+      if request.program != nil {
+        path = Array((TransferGuest.place + "/" + TransferGuest.program).utf8)
+      } else {
+        path = try Self.search(message.arguments[0], message.environment, task)
+      }
     }
     programs.append(Program(group: group, bridge: bridge, ended: ended))
     platform.start(
@@ -107,6 +122,26 @@ final class SentryPrograms {
         environment: complete(message.environment, task).map { Array($0.utf8) }, task: task,
         started: { [unowned self] error in began(group, bridge, request, error) }))
     return group
+  }
+
+  /// The sandbox's mounts once more, and over /proc what the program that copies files is and wants (TransferGuest).
+  private func transferNamespace(_ program: Int32) throws(Errno) -> MountNamespace {
+    let own = namespace.copied().namespace
+    let walk = PathWalk(PathContext(own, umask: 0), FileCaller(credentials: .all))
+    func path(_ name: String) -> [UInt8] { Array((TransferGuest.place + "/" + name).utf8) }
+    let place = try walk.find(Array(TransferGuest.place.utf8))
+    try own.mount(MemoryFileSystem.tree(limit: 64 << 10, permissions: 0o700), on: place)
+    try walk.make(.regular, at: path(TransferGuest.program), permissions: 0o700)
+    let executable = try HostFolder.tree(program, isReadOnly: true, magic: 0)
+    try own.mount(executable, on: try walk.find(path(TransferGuest.program)), flags: .readOnly)
+    try walk.make(.directory, at: path(TransferGuest.processes), permissions: 0o700)
+    guard let processes = try kernel.fileSystem?("proc") else { throw .noDevice }
+    try own.mount(processes, on: try walk.find(path(TransferGuest.processes)))
+    if let original {
+      try walk.make(.directory, at: path(TransferGuest.original), permissions: 0o700)
+      try own.mount(original, on: try walk.find(path(TransferGuest.original)), flags: .readOnly)
+    }
+    return own
   }
 
   private func began(_ group: ThreadGroup, _ bridge: TerminalBridge?, _ request: Request, _ error: Errno?) {

@@ -120,6 +120,8 @@ final class SentrySandbox: Sandbox {
       }
     }
   }
+  var files: (any FileTransfer)? { directory.isEmpty ? nil : SentryTransfer(id: id, directory: directory) }
+  var root: (any RootReading)? { directory.isEmpty ? nil : SentryTransfer(id: id, directory: directory) }
   var parting: (any Parting)? { usesInit ? nil : life.parting(in: directory) }
   private var members: SentryListing { SentryListing(sentry: process, hasKeeper: usesInit) }
 }

@@ -108,11 +108,11 @@ final class SentryService {
       bundle: bundle, mounts: process.mounts, scratch: process.scratch, trees: process.trees.descriptors,
       image: process.image, overlays: overlays,
       kernelFileSystem: kernelFileSystem, givesOwners: process.servesOwners)
-    let namespace = try world.make(root: root, special: special)
+    let (namespace, original) = try world.make(root: root, special: special)
     kernel.terminals.mounted = namespace.mounts.last { $0.root.inode?.fileSystem.type == "devpts" }
       .map { Path(mount: $0, dentry: $0.root) }
     kernel.fileSystem = { [unowned self] (kind) throws(Errno) in try kernelFileSystem(kind) }
-    let programs = SentryPrograms(kernel, platform, namespace)
+    let programs = SentryPrograms(kernel, platform, namespace, original: original)
     programs.completesHome = !bundle.usesInit
     if !bundle.usesInit { try programs.check(bundle.configuration.process) }
     self.programs = programs
@@ -234,6 +234,7 @@ final class SentryService {
     guard let programs, hasBegun else {
       asked.replies.close()
       for stream in asked.streams { stream.close() }
+      asked.program?.close()
       return
     }
     do throws(Errno) {
@@ -249,7 +250,7 @@ final class SentryService {
       }
       let request = SentryPrograms.Request(
         message: asked.message, credentials: Credentials(asked.request), limits: asked.request.limits,
-        streams: streams, tell: { replies.tell($0) })
+        streams: streams, program: asked.program?.rawValue, tell: { replies.tell($0) })
       let group = programs.start(request) { status in
         replies.tell(.exited(waitStatus: status))
         replies.end()
@@ -266,6 +267,7 @@ final class SentryService {
       asked.replies.close()
     }
     for stream in asked.streams { stream.close() }
+    asked.program?.close()
   }
 }
 

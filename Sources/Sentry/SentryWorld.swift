@@ -27,16 +27,22 @@ struct SentryWorld {
   let givesOwners: Bool
 
   /// - Parameter root: the root's tree, read-only but where the configuration has a folder of its own.
-  func make(root: Int32, special: SpecialFiles) throws(WallError) -> MountNamespace {
+  /// - Returns: the tree, and what its root began as where guests write to a layer above.
+  func make(root: Int32, special: SpecialFiles) throws(WallError) -> (MountNamespace, original: Inode?) {
+    var original: Inode?
     let namespace = try step("root filesystem") { () throws(Errno) in
       let inode: Inode
       switch scratch {
       case .memory(let limit):
-        inode = MemoryFileSystem.overlay(lower: try lower(root), limit: limit)
+        let below = try lower(root)
+        original = below
+        inode = MemoryFileSystem.overlay(lower: below, limit: limit)
       case .none where keepsWrites: inode = try HostFolder.tree(root, isReadOnly: false, givesOwners: givesOwners)
       // Places to mount on are made all the same.
       case .none, .directory:
-        inode = MemoryFileSystem.overlay(lower: try lower(root), limit: 4 << 20)
+        let below = try lower(root)
+        original = below
+        inode = MemoryFileSystem.overlay(lower: below, limit: 4 << 20)
       }
       return MountNamespace(root: inode, special: special)
     }
@@ -49,7 +55,7 @@ struct SentryWorld {
     try cover(namespace)
     try protect(namespace)
     if isReadOnly { namespace.remount(namespace.root.mount, flags: .readOnly) }
-    return namespace
+    return (namespace, original)
   }
 
   /// The caller's current folder is lent for reading only, whatever may be written beside it.

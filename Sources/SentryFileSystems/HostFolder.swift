@@ -37,18 +37,21 @@ public final class HostFolder: FileSystem {
   /// - Parameter isImmutable: nobody changes it while it is here.
   /// - Parameter owner: shown as owner of everything.
   /// - Parameter givesOwners: whether what guests make is to be theirs on the host too, which wants CAP_CHOWN over it.
+  /// - Parameter magic: of its file system; nil asks for it, which the sentry may not once it is confined.
   /// - Returns: its root.
   public static func tree(
     _ descriptor: Int32, isReadOnly: Bool, isImmutable: Bool = false, owner: (user: UInt32, group: UInt32)? = nil,
-    givesOwners: Bool = false
+    givesOwners: Bool = false, magic: Int64? = nil
   ) throws(Errno) -> Inode {
     let copy: FileDescriptor
     do throws(SystemError) { copy = try FileDescriptor.duplicate(descriptor) } catch { throw error.errno }
     let status = try HostFiles.status(copy.rawValue)
+    let fileSystem: Int64
+    if let magic { fileSystem = magic } else { fileSystem = try statistics(copy.rawValue).magic }
     let system = HostFolder(
       readOnly: isReadOnly, isImmutable: isImmutable, owner: owner.map { ($0.user, $0.group) },
       givesOwners: givesOwners,
-      magic: try statistics(copy.rawValue).magic)
+      magic: fileSystem)
     system.rootDevice = UInt64(status.st_dev)
     return try HostInode(system, nil, [], OwnedDescriptor(copy), status)
   }

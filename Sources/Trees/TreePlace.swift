@@ -20,7 +20,10 @@ package enum TreePlace {
 /// that what is opened is what was looked at, and a pipe or device never is.
 package struct Reopener: ~Copyable {
   private let folder: FileDescriptor
-  package init() throws(SystemError) { folder = try File.open("/proc/self/fd", O_PATH | O_DIRECTORY) }
+  /// - Parameter processes: where procfs is.
+  package init(processes: String = "/proc") throws(SystemError) {
+    folder = try File.open(processes + "/self/fd", O_PATH | O_DIRECTORY)
+  }
 
   package var rawValue: Int32 { folder.rawValue }
 

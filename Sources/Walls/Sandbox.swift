@@ -205,11 +205,18 @@ public protocol FileTransfer {
 
 /// The whole root of a box that runs or is paused, and what its code changed there. What is mounted within it is left out.
 public protocol RootReading {
+  /// Whether it can be read while the box's time is stopped.
+  var readsWhilePaused: Bool { get }
+
   /// Begins to write all of it as a tar archive.
   func export(to output: Int32) throws(WallError) -> any TransferWork
 
   /// Begins to write how it differs from what it began as.
   func changes(since root: RootFilesystem, as form: RootForm, to output: Int32) throws(WallError) -> any TransferWork
+}
+
+extension RootReading {
+  public var readsWhilePaused: Bool { true }
 }
 
 /// The half of a transfer that the wall does, while the caller does the other.

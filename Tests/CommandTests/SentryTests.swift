@@ -211,16 +211,6 @@ struct SentryTests {
     #expect(killed.status == 137 && killed.error.contains("memory"), "\(killed.status) \(killed.error)")
   }
 
-  @Test("what is not to be had of its files is said in words that fit")
-  func words() throws {
-    let immure = Immure()
-    #expect(try immure("run", "-d", "--wall", "sentry", "--name", "a", "--", "sleep", "60").status == 0)
-    let copy = try immure("cp", "a:/etc/passwd", immure.root.path + "/x")
-    #expect(copy.status != 0 && copy.error.contains("the sentry hands no files out or in"), "\(copy.error)")
-    #expect(copy.error.split(separator: "\n").count == 1)
-    #expect(try immure("exec", "a", "cat", "/etc/passwd").output.contains("root:"))
-  }
-
   /// As the host's kernel tells of the sentry and of a guest.
   @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
   func confined() throws {
