@@ -75,12 +75,16 @@ public struct CgroupParts: Sendable, Equatable {
 extension Cgroup {
   /// The folders directly below one of a control group file system; their number is the folder's links beyond two.
   static func groups(below path: String) throws(SystemError) -> [String] {
-    guard try File.status(path).st_nlink > 2 else { return [] }
-    var found: [String] = []
-    for name in try File.names(inDirectory: path) where File.exists(path + "/" + name + "/cgroup.procs") {
-      found.append(path + "/" + name)
+    do throws(SystemError) {
+      guard try File.status(path).st_nlink > 2 else { return [] }
+      var found: [String] = []
+      for name in try File.names(inDirectory: path) where File.exists(path + "/" + name + "/cgroup.procs") {
+        found.append(path + "/" + name)
+      }
+      return found
+    } catch  where error.errno == .noEntry {
+      return []
     }
-    return found
   }
 
   /// The processes of a folder and of all below it.
@@ -98,8 +102,7 @@ extension Cgroup {
   /// Removes all folders below one; whoever is in them has ended.
   /// - Returns: false where there are none.
   static func removeGroups(below path: String) throws(SystemError) -> Bool {
-    let inner: [String]
-    do throws(SystemError) { inner = try groups(below: path) } catch  where error.errno == .noEntry { return false }
+    let inner = try groups(below: path)
     for path in inner { try Cgroup(places: [Place(controller: nil, path: path)]).remove() }
     return !inner.isEmpty
   }

@@ -101,13 +101,38 @@ private final class GuestWork: TransferWork {
     self.replies = replies
   }
 
+  /// Its end is told on the other socket: a guest that holds the guest's streams open is not waited for.
   func finish() throws(WallError) -> TransferReport {
-    let bytes: [UInt8]
-    do throws(SystemError) { bytes = try File.readAll(answer.rawValue, limit: 1 << 20) } catch {
+    var bytes: [UInt8] = []
+    do throws(SystemError) {
+      try FileDescriptor.setNonBlocking(answer.rawValue, true)
+      var hasEnded = false
+      while bytes.count < 1 << 20 {
+        do throws(SystemError) {
+          let chunk = try File.read(answer.rawValue, atMost: 4096)
+          if chunk.isEmpty { break }
+          bytes += chunk
+        } catch  where error.errno == .again {
+          if hasEnded { break }
+          hasEnded = try Readiness.first(of: [answer.rawValue, replies.rawValue]) == replies.rawValue
+        }
+      }
+    } catch {
       throw WallError(what, error)
     }
     replies.close()
-    if let report = TransferReport(encoded: bytes) { return report }
-    throw WallError("\(what): the guest that copies there was ended")
+    guard var report = TransferReport(encoded: bytes) else {
+      throw WallError("\(what): the guest that copies there was ended")
+    }
+    // Other guests may have written it.
+    report.fatal = report.fatal.map { Self.shown($0) }
+    report.leftOut.first = Self.shown(report.leftOut.first)
+    report.failed.first = Self.shown(report.failed.first)
+    report.attributes.first = Self.shown(report.attributes.first)
+    report.signal = nil
+    return report
   }
+
+  /// As it may be shown on a terminal.
+  private static func shown(_ text: String) -> String { RelativePath.shown(Array(text.utf8.prefix(4096))) }
 }

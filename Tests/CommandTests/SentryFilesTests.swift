@@ -63,7 +63,8 @@ struct SentryFilesTests {
       try #require(begun.status == 0, "\(begun.error)")
       let deadline = Date(timeIntervalSinceNow: 60)
       while try immure("logs", wall).output != "ready\n" {
-        try #require(Date() < deadline, "\(wall): \(try immure("logs", wall).error)")
+        let told = try immure("logs", wall)
+        try #require(Date() < deadline, "\(wall): \(told.output)\(told.error)")
         usleep(20_000)
       }
       let diff = try immure("diff", wall)
