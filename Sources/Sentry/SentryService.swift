@@ -308,15 +308,26 @@ final class SignalForwarder: Waiter {
 
   override func wake(_ events: PollEvents) {
     if target == nil { return }
-    // The descriptor never blocks; whatever fails leaves nothing to forward.
-    while let signal = (try? SignalSet.next(descriptor)) ?? nil {
+    while let (signal, sender) = next() {
       if signal == SIGCHLD { continue }
+      // The sentry wrote for a guest, or a reply, where nobody reads any more: whose write it was is told by its own SIGPIPE.
+      if signal == SIGPIPE, sender == Process.id { continue }
       if signal == SIGWINCH, let resized {
         resized()
         continue
       }
       forward(signal)
     }
+  }
+
+  /// A signal, and who sent it as this process's namespace numbers it: the first and the fourth word of struct signalfd_siginfo (signalfd(2)).
+  private func next() -> (signal: Int32, sender: Int32)? {
+    // The descriptor never blocks; whatever fails leaves nothing to forward.
+    guard let bytes = try? File.read(descriptor, atMost: 128), bytes.count == 128 else { return nil }
+    func word(_ at: Int) -> Int32 {
+      Int32(truncatingIfNeeded: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[at + $1]) << (8 * UInt32($1)) })
+    }
+    return (word(0), word(12))
   }
 
   func forward(_ signal: Int32) {

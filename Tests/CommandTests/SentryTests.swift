@@ -211,6 +211,20 @@ struct SentryTests {
     #expect(killed.status == 137 && killed.error.contains("memory"), "\(killed.status) \(killed.error)")
   }
 
+  /// The sentry writes for guests, and SIGPIPE is for whose write it was.
+  @Test("what is written where nobody reads any more ends its writer, not the sandbox's program")
+  func pipes() throws {
+    let immure = Immure()
+    #expect(try immure("run", "-d", "--wall", "sentry", "--name", "a", "--", "sleep", "1000").status == 0)
+    let line = "\(Immure.path) --root \(immure.root.path) exec a sh -c 'yes; echo $? >&2' | head -1"
+    let cut = try Immure.command(["/bin/sh", "-c", line])
+    #expect(cut.output == "y\n" && cut.error == "141\n", "\(cut.output)\(cut.error)")
+    #expect(try immure("exec", "a", "echo", "alive").output == "alive\n")
+    // One from outside is the program's.
+    #expect(try immure("kill", "-s", "PIPE", "a").status == 0)
+    #expect(try immure("wait", "a").output == "141\n")
+  }
+
   /// As the host's kernel tells of the sentry and of a guest.
   @Test("the sentry and its guests have no capability, a filter, ids and an empty root of their own")
   func confined() throws {
