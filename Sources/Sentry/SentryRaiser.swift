@@ -91,7 +91,7 @@ struct SentryRaiser {
     let trees = HostTrees()
     let root = try RootAssembly.plan(sealed, trees, identity)
     let mounts = try MountPlan.plan(bundle, trees, identity, translates: true)
-    let outside = identity.mapsFiles ? JoinersRoot.request(bundle, trees) : nil
+    let outside = JoinersRoot.request(bundle, trees)
     let parentOpens = host.isRoot
     if parentOpens { try trees.open() }
     let prepared: Prepared

@@ -289,6 +289,7 @@ final class SignalForwarder: Waiter {
   let descriptor: Int32
   let queue = WaitQueue()
   private var target: ThreadGroup?
+  private let own = Process.id
   /// Called instead where the host's terminal has another size.
   var resized: (() -> Void)?
 
@@ -311,7 +312,7 @@ final class SignalForwarder: Waiter {
     while let (signal, sender) = next() {
       if signal == SIGCHLD { continue }
       // The sentry wrote for a guest, or a reply, where nobody reads any more: whose write it was is told by its own SIGPIPE.
-      if signal == SIGPIPE, sender == Process.id { continue }
+      if signal == SIGPIPE, sender == own { continue }
       if signal == SIGWINCH, let resized {
         resized()
         continue

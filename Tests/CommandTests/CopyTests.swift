@@ -58,10 +58,10 @@ struct CopyTests {
             \(paused)
             immure resume b > /dev/null
           fi
-          immure cp two b:/none/x 2>err && fail no folder; grep -q 'the folder /none is not there' err || fail words
-          immure cp b:/nowhere x 2>err && fail absent; grep -q '/nowhere: No such file' err || fail words
-          immure cp two three 2>err && fail host; grep -q 'neither place is in a sandbox' err || fail words
-          immure cp b:/a b:/b 2>err && fail both; grep -q 'both in sandboxes' err || fail words
+          immure cp two b:/none/x 2>err && fail no folder; grep -q 'the folder /none is not there' err || fail words "$(cat err)"
+          immure cp b:/nowhere x 2>err && fail absent; grep -q '/nowhere: No such file' err || fail words "$(cat err)"
+          immure cp two three 2>err && fail host; grep -q 'neither place is in a sandbox' err || fail words "$(cat err)"
+          immure cp b:/a b:/b 2>err && fail both; grep -q 'both in sandboxes' err || fail words "$(cat err)"
           immure cp two gone:/a 2>err && fail gone
           [ -z "$(find . -name '.immure*')" ] || fail leftovers
           [ -z "$(immure exec b find /tmp -name '.immure*')" ] || fail leftovers inside

@@ -105,6 +105,13 @@ struct CgroupOnThisMachineTests {
     try group.remove()
   }
 
+  @Test(
+    arguments: [
+      (-1, nil), (0, nil), (16 << 20, 12 << 20), (32 << 20, 24 << 20), (48 << 20, 40 << 20), (128 << 20, 112 << 20),
+      (1 << 30, 992 << 20),
+    ] as [(Int64, Int64?)])
+  func shareOfGuests(limit: Int64, share: Int64?) { #expect(CgroupParts.share(of: limit) == share) }
+
   @Test func leavesNothingWhenALimitIsRefused() throws {
     let name = "linux-tests-bad-\(Process.id)"
     var limits = CgroupLimits()
