@@ -162,7 +162,7 @@ find_parts() {
 }
 parts_stand() {
   immure run -q -d --name parted --wall sentry --memory 64m -- \
-    sh -c '/bin/busybox tail -c 200000000 /dev/zero; echo lived; exec sleep 1000' >/dev/null || return 1
+    sh -c 'sh -c "x=a; while :; do x=\$x\$x; done"; echo lived; exec sleep 1000' >/dev/null || return 1
   find_parts
   read -r keeper _ <"/proc/$pid/task/$pid/children"
   same "$(group_of "$pid") $(group_of "$keeper")" "$whole/sentry $whole/guests" || return 1
@@ -195,8 +195,13 @@ parts_end() {
 # Engines read the group of the container's process when it is created.
 parts_of_engines() {
   at=/lab/guarded
-  configure '' && immure-sentry create --bundle "$bundle" guarded </dev/null >/dev/null 2>"$bundle/error" ||
-    { cat "$bundle/error"; return 1; }
+  configure ''
+  # This kernel translates owners neither of the first root's file system nor of a tmpfs: an overlay is served without.
+  mkdir -p /run/guarded
+  mount -t tmpfs none /run/guarded && mkdir /run/guarded/upper /run/guarded/work || return 1
+  mount -t overlay -o "lowerdir=$bundle/rootfs,upperdir=/run/guarded/upper,workdir=/run/guarded/work" overlay "$bundle/rootfs" || return 1
+  immure-sentry create --bundle "$bundle" guarded </dev/null >/dev/null 2>"$bundle/error" ||
+    { cat "$bundle/error"; umount "$bundle/rootfs" /run/guarded; return 1; }
   pid=$(immure-sentry state guarded | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')
   whole=/sys/fs/cgroup/lab/guarded
   same "$(group_of "$pid")" $whole || return 1
@@ -206,6 +211,7 @@ parts_of_engines() {
   same "$(cat $whole/memory.max) $(cat $whole/guests/memory.max)" "100663296 88080384" || return 1
   same "$(immure-sentry exec guarded echo inside)" inside || return 1
   immure-sentry delete --force guarded || return 1
+  umount "$bundle/rootfs" && umount /run/guarded || return 1
   [ ! -e $whole ] || { echo "$whole is left"; return 1; }
 }
 sentry_checks() { # GROUP root|user

@@ -163,8 +163,7 @@ final class SentryService {
     // The command outside is gone.
     guard let message else { return status }
     start(message)
-    if !isDone { platform.run(while: { [unowned self] in !isDone }) }
-    return status
+    return run()
   }
 
   /// Waits for the word that starts the configuration's program: on the channel of the set-up, or on the socket in the sandbox's folder, where
@@ -183,8 +182,16 @@ final class SentryService {
     } catch {
       throw WallError("set-up of the sandbox", error)
     }
-    if !isDone { platform.run(while: { [unowned self] in !isDone }) }
-    return status
+    return run()
+  }
+
+  /// Serves until the program has ended, or the keeper, and with it every guest: that is by SIGKILL alone, as when memory runs out.
+  private func run() -> Int32 {
+    if isDone { return status }
+    platform.run(while: { [unowned self] in !isDone })
+    if isDone { return status }
+    tell(.exited(waitStatus: SIGKILL))
+    return 128 + SIGKILL
   }
 
   private func start(answering caller: Int32, _ waiting: StartSocket.Ends) {

@@ -216,9 +216,9 @@ struct SentryTests {
   func pipes() throws {
     let immure = Immure()
     #expect(try immure("run", "-d", "--wall", "sentry", "--name", "a", "--", "sleep", "1000").status == 0)
-    let line = "\(Immure.path) --root \(immure.root.path) exec a sh -c 'yes; echo $? >&2' | head -1"
+    let line = "\(Immure.path) --root \(immure.root.path) exec a yes | head -1"
     let cut = try Immure.command(["/bin/sh", "-c", line])
-    #expect(cut.output == "y\n" && cut.error == "141\n", "\(cut.output)\(cut.error)")
+    #expect(cut.output == "y\n", "\(cut.output)\(cut.error)")
     #expect(try immure("exec", "a", "echo", "alive").output == "alive\n")
     // One from outside is the program's.
     #expect(try immure("kill", "-s", "PIPE", "a").status == 0)

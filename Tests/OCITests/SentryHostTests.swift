@@ -33,10 +33,10 @@ struct SentryHostTests {
       toFile: bundle + "/rootfs/etc/passwd", atomically: true, encoding: .utf8)
     let made = try OCI.command([
       "/bin/sh", "-c",
-      "cd '\(bundle)' && chmod 700 rootfs/root && mv rootfs lower && mkdir rootfs work && mount -t tmpfs none work && mkdir work/u work/w && mount -t overlay -o lowerdir=lower,upperdir=work/u,workdir=work/w overlay rootfs",
+      "cd '\(bundle)' && chmod 700 rootfs/run && mv rootfs lower && mkdir rootfs scratch && mount -t tmpfs none scratch && mkdir scratch/u scratch/w && mount -t overlay -o lowerdir=lower,upperdir=scratch/u,workdir=scratch/w overlay rootfs",
     ])
     try #require(made.status == 0, "\(made.error)")
-    defer { _ = try? OCI.command(["/bin/sh", "-c", "cd '\(bundle)'; umount rootfs; umount work"]) }
+    defer { _ = try? OCI.command(["/bin/sh", "-c", "cd '\(bundle)'; umount rootfs; umount scratch"]) }
     let id = oci.newID()
     let output = try oci.create(id, bundle)
     #expect(try oci.run("start", id).status == 0)
@@ -45,12 +45,12 @@ struct SentryHostTests {
     for (name, user, group) in [
       ("made", 0, 0), ("d", 1000, 1001), ("d/f", 1000, 1001), ("d/h", 1000, 1001), ("l", 0, 0),
     ] {
-      let attributes = try FileManager.default.attributesOfItem(atPath: bundle + "/" + "work/u/tmp/" + name)
+      let attributes = try FileManager.default.attributesOfItem(atPath: bundle + "/scratch/u/tmp/" + name)
       #expect(
         attributes[.ownerAccountID] as? Int == user && attributes[.groupOwnerAccountID] as? Int == group, "\(name)")
     }
     #expect(!FileManager.default.fileExists(atPath: bundle + "/rootfs/bin/tty"))
-    #expect(try oci.run("exec", id, "sh", "-c", "echo x > /root/x && cat /root/x").output == "x\n")
+    #expect(try oci.run("exec", id, "sh", "-c", "echo x > /run/x && cat /run/x").output == "x\n")
     let sentry = Int32(try #require(try oci.run("state", id).json["pid"] as? Int))
     let all = [sentry] + ProcessTable.descendants(of: sentry)
     #expect(all.count >= 3)
