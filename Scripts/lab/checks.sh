@@ -321,7 +321,6 @@ if [ "${1:-}" = user ]; then
   scratch=$HOME
   container_checks "container wall, user" user
   jail_checks "jail wall, user" user
-  sentry_checks "sentry wall, user" user
   exit 0
 fi
 

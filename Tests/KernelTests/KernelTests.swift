@@ -20,7 +20,7 @@ struct KernelTests {
 
   @Test(arguments: [
     "container wall, root": 11, "container wall, user": 11, "jail wall, root": 9, "jail wall, user": 9,
-    "sentry wall, root": 8, "sentry wall, user": 7, "OCI runtime, root": 10,
+    "sentry wall, root": 8, "OCI runtime, root": 10,
   ])
   func everyCheckPasses(_ group: String, _ count: Int) {
     let checks = Lab.boot.checks.filter { $0.group == group }
