@@ -1,5 +1,6 @@
 // Mounts and namespaces of a program that may (mount(2), umount2(2), pivot_root(2), unshare(2), chroot(2)), in a mount namespace of its own.
 #include "../check.h"
+#include "../children.h"
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -7,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <sys/sem.h>
 
 #define NONE "none"
@@ -28,14 +28,6 @@ static int holds(const char *path, const char *text) {
   return !strcmp(b, text);
 }
 static int is(const char *path) { return access(path, F_OK) == 0; }
-static int child(int (*body)(void)) {
-  fflush(stdout);
-  pid_t pid = fork();
-  if (pid == 0) _exit(body());
-  int status;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 static int listed(const char *point) {
   char line[1000], where[500];
   int found = 0;

@@ -1,11 +1,11 @@
 // System V shared memory: shmget(2), shmop(2), shmctl(2).
 #include "../check.h"
+#include "../children.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
-#include <sys/wait.h>
 #include <time.h>
 
 static int id;
@@ -13,18 +13,6 @@ static struct shmid_ds d;
 static long stat(void) { return CALL(SYS_shmctl, id, IPC_STAT, &d); }
 static long attach(void *at, int flags) { return CALL(SYS_shmat, id, at, flags); }
 static int failed(long address) { return address < 0 && address > -4096; }
-
-static pid_t forked(int (*body)(void)) {
-  fflush(stdout);
-  pid_t child = fork();
-  if (child == 0) _exit(body());
-  return child;
-}
-static int ended(pid_t child) {
-  int status;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 static void getting(void) {
   key_t key = 0x5f000000 + (getpid() & 0xffff);
@@ -56,7 +44,7 @@ static void getting(void) {
   check("limits", info.shmmin == 1 && info.shmmni == 4096);
 }
 
-static int child(void) {
+static int writer(void) {
   long at = attach(0, 0);
   if (failed(at)) return 1;
   *(volatile int *)(at + 8000) = 77;
@@ -94,7 +82,7 @@ static void attaching(void) {
   gives("shmdt", shmdt((void *)two), 0);
   gives("not there", CALL(SYS_shmdt, two), -EINVAL);
   // The child has what its parent has, and once more.
-  pid_t pid = forked(child);
+  pid_t pid = forked(writer);
   gives("a child", ended(pid), 0);
   gives("what it wrote", *(int *)(m + 8000), 77);
   stat();

@@ -1,9 +1,9 @@
 // System V message queues: msgget(2), msgop(2), msgctl(2).
 #include "../check.h"
+#include "../children.h"
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
-#include <sys/wait.h>
 #include <time.h>
 
 struct message { long type; char text[9000]; };
@@ -22,18 +22,6 @@ static long receive(long room, long type, int flags) {
   return CALL(SYS_msgrcv, id, &m, room, type, flags);
 }
 static int got(long type, const char *text) { return m.type == type && !strcmp(m.text, text); }
-
-static pid_t forked(int (*body)(void)) {
-  fflush(stdout);
-  pid_t child = fork();
-  if (child == 0) _exit(body());
-  return child;
-}
-static int ended(pid_t child) {
-  int status;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 static void getting(void) {
   key_t key = 0x60000000 + (getpid() & 0xffff);

@@ -1,10 +1,10 @@
 // System V semaphores: semget(2), semop(2), semctl(2).
 #include "../check.h"
+#include "../children.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
-#include <sys/wait.h>
 #include <time.h>
 
 union semun { int val; struct semid_ds *buf; unsigned short *array; struct seminfo *info; };
@@ -97,17 +97,6 @@ static void values(void) {
   gives("operate on none", op(0, 1, 0), -EINVAL);
 }
 
-static pid_t forked(int (*body)(void)) {
-  fflush(stdout);
-  pid_t child = fork();
-  if (child == 0) _exit(body());
-  return child;
-}
-static int ended(pid_t child) {
-  int status;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 static void awaitCount(int command, int number) {
   while (control(0, command, (union semun){0}) != number) usleep(1000);
 }

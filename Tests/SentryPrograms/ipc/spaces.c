@@ -1,20 +1,11 @@
 // System V's objects in namespaces of their own (unshare(2), CLONE_NEWIPC), and very many of them.
 #include "../check.h"
+#include "../children.h"
 #include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/wait.h>
-
-static int child(int (*body)(void)) {
-  fflush(stdout);
-  pid_t pid = fork();
-  if (pid == 0) _exit(body());
-  int status;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 static int set, ends[2], others[2];
 static long add(int change) {

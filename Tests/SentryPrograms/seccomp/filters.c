@@ -1,5 +1,6 @@
 // A program's own filters (seccomp(2)): what they answer, who inherits them, what is refused. Each case is a child of its own.
 #include "../check.h"
+#include "../children.h"
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -10,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ucontext.h>
-#include <sys/wait.h>
 
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define END(value) BPF_STMT(BPF_RET | BPF_K, value)
@@ -19,15 +19,6 @@
 
 static long install(struct sock_fprog *program, int flags) { return CALL(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, program); }
 static int alone(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
-
-static int child(int (*body)(void)) {
-  fflush(stdout);
-  pid_t pid = fork();
-  if (pid == 0) _exit(body());
-  int status;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
 
 // A served call, one of the host's kernel's own, one with an argument, and one that nobody has.
 static int errors(void) {
