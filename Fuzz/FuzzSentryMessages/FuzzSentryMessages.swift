@@ -8,13 +8,13 @@ import SentrySockets
 import SentryTasks
 
 /// What is made of bytes that guests, or commands outside, send in one piece: netlink's messages, control messages of sendmsg(2), what
-/// ioctl(2) takes and gives, the packet that asks for a further program. The first byte says which.
+/// ioctl(2) takes and gives, the packet that asks for a further program. The first byte's last two bits say which.
 func check(_ bytes: [UInt8]) {
   let rest = Array(bytes.dropFirst())
-  switch bytes.first {
-  case 0?: checkNetlink(rest)
-  case 1?: checkControl(rest)
-  case 2?: checkExecRequest(rest)
+  switch (bytes.first ?? 0) & 3 {
+  case 0: checkNetlink(rest)
+  case 1: checkControl(rest)
+  case 2: checkExecRequest(rest)
   default: checkDeviceRequests(rest)
   }
 }
