@@ -103,11 +103,16 @@ extension NotificationPlatform {
     answers.sites.set(place, write(site, task, way) ? .led : .refused)
   }
 
+  /// Each has its place remembered: a guest makes call sites without end.
+  private static let mostFar = 1024
+
   /// A site whose trampoline has its place: there the stub makes a page when it is next at work.
   private func leadFar(_ site: CallSite, _ place: UInt64, _ task: Task) {
     let answers = task.group.answers
     do throws(Errno) {
-      guard let at = site.room(besides: answers.sites.farUsed) else { throw .noMemory }
+      guard answers.sites.farUsed.count < Self.mostFar, let at = site.room(besides: answers.sites.farUsed) else {
+        throw .noMemory
+      }
       let page = at & ~4095
       if !answers.sites.farPages.contains(page) {
         let isAsked = answers.sites.wanted == page
