@@ -14,10 +14,16 @@ final class WaitDetour {
   var process: Int32 { tracer.group.hostID }
   /// The sentry has nothing to tell: at the call's end the host is asked.
   var asksHost = false
-  /// Whether the call that stands before the host is the one made for that.
-  private var isAsking = false
-  /// The caller's own flags, where they were changed.
-  private var flags: UInt64 = 0
+  /// A call made for that, by the stack pointer that it has: handlers may run before it, and make calls of their own.
+  private var asks: [UInt64: Ask] = [:]
+  private struct Ask {
+    let call: UInt64
+    let instruction: UInt64
+    /// The caller's own, which were changed.
+    let flags: UInt64
+  }
+  /// Of handlers within handlers; those that were left by longjmp(3) are forgotten together.
+  private static let mostAsks = 16
   /// Children that had ended when the host was asked last, and had nothing.
   private var asked: UInt64?
   /// Nanoseconds until the host is asked again of its own accord.
@@ -66,8 +72,11 @@ final class WaitDetour {
   private func call() {
     defer { _ = TraceRequest.ask(TraceRequest.syscall, thread) }
     guard let kind = TraceRequest.callKind(thread), var registers = Tracing.registers(thread) else { return }
+    let ask = asks[registers.stack].flatMap {
+      $0.call == registers.call && $0.instruction == registers.instruction ? $0 : nil
+    }
     if kind == .entry {
-      guard !isAsking else { return }
+      if ask != nil { return }
       switch Int32(truncatingIfNeeded: registers.call) {
       case StubCall.waitsForTracee, StubCall.waitsForTraceeByID: return
       case Int32(SYS_wait4): registers.call = UInt64(StubCall.waitsForTracee)
@@ -76,35 +85,31 @@ final class WaitDetour {
       }
       (asked, patience) = (nil, Self.leastPatience)
       Tracing.set(registers, of: thread)
-    } else if isAsking {
-      isAsking = false
-      answered(&registers)
+    } else if let ask {
+      asks[registers.stack] = nil
+      answered(&registers, ask.flags)
       Tracing.set(registers, of: thread)
     } else if asksHost {
       asksHost = false
-      ask(&registers)
+      askHost(&registers)
       Tracing.set(registers, of: thread)
     }
   }
 
   /// Behind the sentry's answer: the host's call with WNOHANG, from the same place.
-  private func ask(_ registers: inout TracedRegisters) {
+  private func askHost(_ registers: inout TracedRegisters) {
     let isByID = registers.call == UInt64(StubCall.waitsForTraceeByID)
     registers.rax = UInt64(isByID ? SYS_waitid : SYS_wait4)
-    if isByID {
-      flags = registers.r10
-      registers.r10 |= UInt64(WNOHANG)
-    } else {
-      flags = registers.rdx
-      registers.rdx |= UInt64(WNOHANG)
-    }
+    if asks.count >= Self.mostAsks { asks = [:] }
+    asks[registers.stack] = Ask(
+      call: registers.rax, instruction: registers.instruction, flags: isByID ? registers.r10 : registers.rdx)
+    if isByID { registers.r10 |= UInt64(WNOHANG) } else { registers.rdx |= UInt64(WNOHANG) }
     registers.call = .max
     registers.instruction &-= 2
-    isAsking = true
     asked = tracer.group.endedChildren
   }
 
-  private func answered(_ registers: inout TracedRegisters) {
+  private func answered(_ registers: inout TracedRegisters, _ flags: UInt64) {
     let isByID = registers.call == UInt64(SYS_waitid)
     if isByID { registers.r10 = flags } else { registers.rdx = flags }
     let result = Int64(bitPattern: registers.rax)

@@ -23,7 +23,10 @@ enum AuxiliaryVector {
     let from = GuestAddress(start &- moved)
     var looked = 0
     while words.count < reach {
-      do throws(Errno) { words += try task.memory.bytes(from.advanced(by: words.count), count: 4096) } catch { break }
+      // To the end of a page: the next one may not be there.
+      let next = from.advanced(by: words.count)
+      let piece = 4096 - Int(next.bits & 4095)
+      do throws(Errno) { words += try task.memory.bytes(next, count: piece) } catch { break }
       if let found = find(stubs, random: place, in: words, from: looked) { return found }
       looked = max(0, words.count - stubs.count)
     }

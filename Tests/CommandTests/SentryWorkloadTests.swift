@@ -27,12 +27,12 @@ struct SentryWorkloadTests {
     Workload(name: "nginx", needs: ["/usr/sbin/nginx", "/usr/bin/curl", "/usr/bin/python3"]),
     Workload(name: "numpy", needs: ["/usr/bin/python3", "/usr/lib/python3/dist-packages/numpy"]),
     Workload(name: "terminals", needs: ["/usr/bin/script", "/usr/bin/python3", "/usr/bin/perl"]),
-    Workload(name: "debuggers", needs: ["/usr/bin/strace", "/usr/bin/gdb", "/usr/bin/gcc"]),
     Workload(name: "packages", needs: ["/usr/bin/dpkg", "/usr/bin/apt-get"], writesToRoot: true),
   ]
 
   /// Those that are large, or that want large programs: `make test-all` installs these.
   static let large: [Workload] = [
+    Workload(name: "debuggers", needs: ["/usr/bin/strace", "/usr/bin/gdb", "/usr/bin/gcc"]),
     Workload(name: "venv", needs: ["/usr/bin/python3", "/usr/lib/python3/dist-packages/pip"]),
     Workload(name: "go", needs: ["/usr/bin/go"]),
     Workload(name: "rust", needs: ["/usr/bin/rustc"]),

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -57,8 +58,40 @@ static void count_threads(void) {
   pthread_join(thread, 0);
 }
 
+// What the program was told of itself: on its stack, and by /proc/self/auxv.
+static int is_told(void) {
+  unsigned long words[128] = {0};
+  int file = open("/proc/self/auxv", O_RDONLY);
+  long n = read(file, words, sizeof words);
+  close(file);
+  int told = 0;
+  for (int i = 0; i + 1 < n / 8 && words[i]; i += 2)
+    if (words[i] == AT_ENTRY || words[i] == AT_PHDR || words[i] == AT_RANDOM || words[i] == AT_BASE || words[i] == AT_UID)
+      told += getauxval(words[i]) == words[i + 1];
+  return told == 5;
+}
+// Wherever the stack ends: with strings of many lengths above it.
+static void auxiliary(const char *self) {
+  int bad = 0;
+  static char filler[4096];
+  for (int i = 0; i < 32; i++) {
+    memset(filler, 'x', i * 127);
+    filler[i * 127] = 0;
+    pid_t child = fork();
+    if (child == 0) {
+      execl(self, self, "auxv", filler, (char *)0);
+      _exit(99);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    if (status) bad++;
+  }
+  gives("auxv", bad, 0);
+}
+
 int main(int argc, char **argv) {
-  (void)argc;
+  if (argc == 3) return !is_told();
+  auxiliary("/proc/self/exe");
   char number[32], path[64], link[4096];
   snprintf(number, sizeof number, "%d", getpid());
   ssize_t length = readlink("/proc/self", link, sizeof link);
