@@ -67,9 +67,16 @@ extension Task {
       guard let end = unsafe text.firstIndex(of: 0) else { return nil }
       let path = unsafe UnsafeRawBufferPointer(rebasing: text[..<end])
       if unsafe path.isEmpty { throw .noEntry }
-      if let place = try unsafe walk.known(
-        path, from: try start(directory, isAbsolute: path[0] == UInt8(ascii: "/")), followsLast: followsLast)
-      {
+      let from = try unsafe start(directory, isAbsolute: path[0] == UInt8(ascii: "/"))
+      let place: Path?
+      do throws(Errno) { place = try unsafe walk.known(path, from: from, followsLast: followsLast) } catch {
+        // That there is nothing is known too.
+        if error == .noEntry {
+          asked(for: unsafe path.assumingMemoryBound(to: UInt8.self).span, followsLast: followsLast)
+        }
+        throw error
+      }
+      if let place {
         asked(for: unsafe path.assumingMemoryBound(to: UInt8.self).span, followsLast: followsLast)
         return place
       }

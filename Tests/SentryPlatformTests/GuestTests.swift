@@ -69,7 +69,7 @@ struct GuestTests {
     #expect(try loop.status == 0 && calls(loop) < 50, "\(loop)")
     let files = try GuestProgram("files/lasting", options: ["-lpthread"])
     let asked = try files.inSentry(["loop", "5000"], options: options + ["--count"])
-    // Eight calls each time.
+    // Nine calls each time.
     #expect(try asked.status == 0 && calls(asked) < 200, "\(asked)")
     try files.add("/etc/passwd", as: "/data/file")
     let mapped = try files.inSentry(["mapped", "/data/file"], options: options)

@@ -81,6 +81,7 @@ int main(int argc, char **argv) {
       wrong += stat_((long)argv[0], &seen, NULL, 0) != 0 || lstat_((long)argv[0], &seen, NULL, 0) != 0;
       wrong += fstatat_(AT_FDCWD, argv[0], &seen, 0) != 0 || fstat_(file, &seen, NULL, 0) != 0;
       wrong += access_((long)argv[0], (void *)F_OK, NULL, 0) != 0 || openat_(AT_FDCWD, "/none", (void *)O_RDONLY, 0) != -ENOENT;
+      wrong += stat_((long)"/none/at/all", &seen, NULL, 0) != -ENOENT;
       wrong += pread_(file, bytes, (void *)4096, i % 1000) != 4096 || pread_(file, bytes, (void *)1, i % 1000) != 1;
     }
     return wrong != 0;
