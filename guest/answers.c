@@ -6,7 +6,7 @@
 #include "answers.h"
 
 enum {
-  SYS_read = 0, SYS_open = 2, SYS_stat = 4, SYS_fstat = 5, SYS_lstat = 6, SYS_lseek = 8, SYS_mmap = 9, SYS_rt_sigaction = 13,
+  SYS_read = 0, SYS_open = 2, SYS_close = 3, SYS_stat = 4, SYS_fstat = 5, SYS_lstat = 6, SYS_lseek = 8, SYS_mmap = 9, SYS_rt_sigaction = 13,
   SYS_rt_sigprocmask = 14, SYS_ioctl = 16, SYS_pread64 = 17, SYS_access = 21, SYS_fcntl = 72, SYS_readlink = 89, SYS_rt_sigpending = 127,
   SYS_openat = 257, SYS_newfstatat = 262, SYS_readlinkat = 267, SYS_faccessat = 269
 };
@@ -78,7 +78,7 @@ static void copy_status(char *to, const volatile uint64_t *from) {
 static volatile struct answered_descriptor *descriptor(unsigned number) {
   volatile struct answers_page *page = ANSWERS_PAGE;
   volatile struct answered_descriptor *entry = &page->descriptor[number % DESCRIPTORS];
-  return page->epoch && entry->epoch == page->epoch && entry->number == number ? entry : NULL;
+  return page->epoch && entry->epoch == page->epoch && entry->number == number && entry->position != CLOSED ? entry : NULL;
 }
 static int holds(uint64_t generation) { return generation && ANSWERS_BOARD->generation == generation; }
 static unsigned mode_of(const volatile uint64_t *status) { return (unsigned)status[3]; }
@@ -156,6 +156,17 @@ static long seek(unsigned number, int64_t offset, unsigned whence) {
   return move(entry, tag, position, target) && holds(entry->generation) ? (long)target : UNANSWERED;
 }
 
+// The sentry learns of it at this process's next call, whatever that is, before it looks at it.
+static long shut(unsigned number) {
+  volatile struct answers_page *page = ANSWERS_PAGE;
+  volatile struct answered_descriptor *entry = movable(number);
+  if (!entry || !(entry->flags & CLOSABLE)) return UNANSWERED;
+  uint64_t tag = entry->tag;
+  if (!tag || !move(entry, tag, entry->position, CLOSED)) return UNANSWERED;
+  __asm__ volatile("lock incq %0" : "+m"(page->closes) : : "cc", "memory");
+  return 0;
+}
+
 // fcntl(2) about flags that stay as they are. Those of an open file are anybody's who has it.
 static long control(unsigned number, unsigned command, unsigned argument) {
   const volatile struct answered_descriptor *entry = descriptor(number);
@@ -164,7 +175,7 @@ static long control(unsigned number, unsigned command, unsigned argument) {
   switch (command) {
   case F_GETFD: return closes;
   case F_SETFD: return (argument & FD_CLOEXEC) == closes ? 0 : UNANSWERED;
-  case F_GETFL: return entry->tag ? (long)(flags & ~(CLOSES_ON_EXEC | TELLS_END)) : UNANSWERED;
+  case F_GETFL: return entry->tag ? (long)(flags & ~(CLOSES_ON_EXEC | TELLS_END | CLOSABLE)) : UNANSWERED;
   default: return UNANSWERED;
   }
 }
@@ -262,6 +273,7 @@ __attribute__((used)) long find_answer(long a, long b, long c, long d, long numb
   if (page->wanted) make_room(page, stack);
   switch (number) {
   case SYS_read: return read_on((unsigned)a, (char *)b, (size_t)c, stack);
+  case SYS_close: return shut((unsigned)a);
   case SYS_lseek: return seek((unsigned)a, b, (unsigned)c);
   case SYS_fcntl: return control((unsigned)a, (unsigned)b, (unsigned)c);
   case SYS_ioctl: return terminal_of((unsigned)a, (unsigned)b);

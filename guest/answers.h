@@ -20,9 +20,11 @@ struct answered_descriptor {
   uint64_t tag, position;
 };
 enum { DESCRIPTORS = 20 };
-// TELLS_END: there is nothing past `size`.
+// TELLS_END: there is nothing past `size`. CLOSABLE: nobody but the process notices when it is closed; it then has the position CLOSED.
 #define CLOSES_ON_EXEC (1u << 31)
 #define TELLS_END (1u << 30)
+#define CLOSABLE (1u << 29)
+#define CLOSED (1ul << 63)
 
 // One of each address space, private: written by the sentry from afar, and by the stub before the program starts.
 struct answers_page {
@@ -40,7 +42,9 @@ struct answers_page {
   uint64_t more[8];
   // The stub's: where trampolines may be written, 0 where there is none; bytes of each. The page that it made last because it was wanted.
   uint64_t area[2], area_size, far;
-  uint64_t rest[12];
+  // How many descriptors were ever closed here.
+  uint64_t closes;
+  uint64_t rest[11];
   struct answered_descriptor descriptor[DESCRIPTORS];
 };
 #define ANSWERS_PAGE ((volatile struct answers_page *)0x500000010000)

@@ -9,6 +9,7 @@ enum DescriptorCalls {
   static let rows: [CallRow] = [
     CallRow(3, "close") { (call, task) throws(Errno) in
       let number = call.arguments.0.int32
+      task.askedClose(number)
       try task.descriptors.close(number)
       // The host has it too where it was mapped; its close answers then.
       return task.descriptors.takeMirror(number) ? .native : .zero

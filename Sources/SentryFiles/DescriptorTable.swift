@@ -146,8 +146,11 @@ public final class DescriptorTable {
   /// The host's table now has this number's file.
   public func mirror(_ number: Int32, isWritable: Bool) {
     guard let entry = try? entry(number) else { return }
+    answers?.changed(number)
     mirrors[number] = Mirror(file: ObjectIdentifier(entry.file), isWritable: isWritable)
   }
+
+  public func hasMirror(_ number: Int32) -> Bool { mirrors[number] != nil }
 
   /// The number is closed: whether the host's kernel must close it too (the call is then performed by it).
   public func takeMirror(_ number: Int32) -> Bool { mirrors.removeValue(forKey: number) != nil }

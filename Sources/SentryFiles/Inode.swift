@@ -24,6 +24,8 @@ open class Inode {
     if let locks { return locks }
     let made = FileLocks()
     locks = made
+    // From here on a close may give one back.
+    answersChanged()
     return made
   }
   /// inotify(7).

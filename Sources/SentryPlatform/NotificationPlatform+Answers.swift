@@ -24,7 +24,7 @@ extension NotificationPlatform {
     case 104: .word(20)
     case 108: .word(24)
     case 111: .word(28)
-    case 0, 2, 4, 5, 6, 8, 13, 16, 17, 21, 72, 89, 257, 262, 267, 269: .stub
+    case 0, 2, 3, 4, 5, 6, 8, 13, 16, 17, 21, 72, 89, 257, 262, 267, 269: .stub
     default: nil
     }
   }

@@ -188,6 +188,7 @@ public final class NotificationPlatform: HostThreads {
       _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))
       return space.listener.answer(notification.id, value: 0, error: -EPERM)
     }
+    if task.group.answers.mayHaveClosed { task.settleCloses() }
     if answersInStub { beginAnswer(notification.number, notification.instructionPointer, task) }
     let a = notification.arguments
     task.parked = ParkedCall(

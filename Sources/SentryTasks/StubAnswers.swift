@@ -40,6 +40,12 @@ public final class StubAnswers: DescriptorAnswers {
   private static let defaultsAt = page.advanced(by: 0x28)
   private static let wantedAt = page.advanced(by: 0x38)
   private static let farAt = page.advanced(by: 0x98)
+  private static let closesAt = page.advanced(by: 0xa0)
+  /// Places in the page whose descriptors the process may close by itself, a bit each, and how many it had closed when that was looked at.
+  private var closable: UInt32 = 0
+  private var closes: UInt64 = 0
+  /// Closed by the process, when others got at the open file.
+  private var closedLate: [Int32] = []
   /// How often it was asked what signals do that were never told.
   var askedActions = 0
   private var defaults: UInt64 = 0
@@ -90,6 +96,7 @@ public final class StubAnswers: DescriptorAnswers {
     told = []
     for case let file? in lent { file.dropLender() }
     lent = []
+    closable = 0
   }
 
   /// The positions that the process moves by itself are the sentry's again: others are about to get at them.
@@ -170,9 +177,12 @@ public final class StubAnswers: DescriptorAnswers {
   }
 
   /// Tells what a descriptor is, and lends its position to the process where that alone has it.
-  /// - Parameter bytes: by which the board knows the file's; 0 for not at all.
+  /// - Parameters:
+  ///   - bytes: by which the board knows the file's; 0 for not at all.
+  ///   - isClosable: nobody but the process notices its close.
   func tell(
-    _ number: Int32, _ file: OpenFile, closesOnExec: Bool, generation: UInt64, bytes: UInt64, _ record: StatusRecord
+    _ number: Int32, _ file: OpenFile, closesOnExec: Bool, generation: UInt64, bytes: UInt64, isClosable: Bool,
+    _ record: StatusRecord
   ) {
     guard epoch != 0, number >= 0 else { return }
     if told.isEmpty {
@@ -183,16 +193,19 @@ public final class StubAnswers: DescriptorAnswers {
     let place = Int(number) % Self.places
     if let other = lent[place] { other.takeBack() }
     var (tag, position): (UInt64, Int64) = (0, 0)
+    closable &= ~(1 << UInt32(place))
     if file.isLendable {
       position = file.lend(to: self)
       lent[place] = file
+      if isClosable { closable |= 1 << UInt32(place) }
       // SAFETY: as for epochs.
       unsafe Self.lastTag &+= 1
       tag = unsafe Self.lastTag
     }
     let entry = Entry(
       epoch: epoch, number: number, generation: generation, file: UInt32(truncatingIfNeeded: bytes),
-      flags: UInt32(bitPattern: file.flags) & 0x3fff_ffff | (closesOnExec ? 1 << 31 : 0)
+      flags: UInt32(bitPattern: file.flags) & 0x1fff_ffff | (closable >> UInt32(place) & 1) << 29
+        | (closesOnExec ? 1 << 31 : 0)
         | (file.inode?.endsAsTold == true ? 1 << 30 : 0),
       size: UInt64(clamping: record.size), status: record.kernelStatus, tag: tag, position: position)
     do throws(Errno) {
@@ -200,24 +213,61 @@ public final class StubAnswers: DescriptorAnswers {
       (told[place], generations[place]) = (number, generation)
     } catch {
       // As above; nobody moves it then.
-      lent[place]?.dropLender()
-      lent[place] = nil
+      stopLending(place)
     }
+  }
+  private func stopLending(_ place: Int) {
+    lent[place]?.dropLender()
+    lent[place] = nil
+    closable &= ~(1 << UInt32(place))
+  }
+
+  /// Whether a process may have closed something since its last call.
+  public var mayHaveClosed: Bool { closable != 0 || !closedLate.isEmpty }
+  /// Whether it can close this by itself.
+  func canClose(_ number: Int32) -> Bool {
+    guard number >= 0, !told.isEmpty else { return false }
+    let place = Int(number) % Self.places
+    return told[place] == number && closable >> UInt32(place) & 1 != 0
+  }
+
+  /// What the process has closed by itself since it was last asked.
+  func takeCloses() -> [Int32] {
+    var closed = closedLate
+    closedLate = []
+    guard closable != 0, let now: UInt64 = try? memory.load(Self.closesAt), now != closes else { return closed }
+    closes = now
+    for place in 0..<Self.places where closable >> UInt32(place) & 1 != 0 {
+      let at = Self.entry(place).advanced(by: Self.position)
+      // Without the page nothing was closed there.
+      guard let position: Int64 = try? memory.load(at), position == .min else { continue }
+      closed.append(told[place])
+      told[place] = -1
+      stopLending(place)
+    }
+    return closed
   }
 
   public override func position(of file: OpenFile, takesBack: Bool) -> Int64? {
     guard let place = lent.firstIndex(where: { $0 === file }) else { return nil }
     let entry = Self.entry(place)
+    let canClose = closable >> UInt32(place) & 1 != 0
     do throws(Errno) {
       if takesBack {
         lent[place] = nil
+        closable &= ~(1 << UInt32(place))
         // First that, so that whatever the process has moved before is seen, and nothing after.
         try memory.store(UInt64(0), at: entry.advanced(by: Self.tag))
       }
       // Of a directory only the flags are told.
       if file.inode?.kind != .regular { return nil }
+      let position: Int64 = try memory.load(entry.advanced(by: Self.position))
+      if position == .min, canClose, takesBack {
+        closedLate.append(told[place])
+        told[place] = -1
+      }
       // No more than lseek(2) could have made it.
-      return max(0, try memory.load(entry.advanced(by: Self.position), as: Int64.self))
+      return max(0, position)
     } catch { return nil }
   }
 
@@ -270,8 +320,7 @@ public final class StubAnswers: DescriptorAnswers {
     let place = Int(number) % Self.places
     guard told[place] == number else { return }
     told[place] = -1
-    lent[place]?.dropLender()
-    lent[place] = nil
+    stopLending(place)
     do throws(Errno) { try memory.store(UInt64(0), at: Self.entry(place)) } catch {
       // As above.
     }

@@ -90,8 +90,26 @@ extension Task {
     inode.isAnswered(board)
     descriptors.answers = answers
     answers.isAnswerable = true
+    let bytes = inode.kind == .regular ? board.number(of: file) : 0
     answers.tell(
       number, file, closesOnExec: entry.closesOnExec, generation: board.current,
-      bytes: inode.kind == .regular ? board.number(of: file) : 0, record)
+      bytes: bytes, isClosable: bytes != 0 && isClosedUnseen(file, number), record)
   }
+
+  /// Whether nobody but the process notices when it closes an image's file: no lock goes with it, no unmount waits for it, the host has none.
+  private func isClosedUnseen(_ file: OpenFile, _ number: Int32) -> Bool {
+    guard let inode = file.inode, inode.locks == nil, let mount = file.path?.mount else { return false }
+    return mount === paths.namespace.root.mount && !descriptors.hasMirror(number)
+  }
+
+  /// What the process has closed by itself is closed, before its call is looked at.
+  public func settleCloses() {
+    for number in group.answers.takeCloses() {
+      // It was open when it was lent; whoever closed it since has had it taken back.
+      try? descriptors.close(number)
+    }
+  }
+
+  /// close(2) is to be answered.
+  public func askedClose(_ number: Int32) { if group.answers.canClose(number) { group.answers.isAnswerable = true } }
 }

@@ -78,6 +78,9 @@ struct GuestTests {
     let moved = try positions.inSentry(["loop", "5000"], options: options + ["--count"])
     // Thirteen calls each time.
     #expect(try moved.status == 0 && calls(moved) < 250, "\(moved)")
+    let closed = try positions.inSentry(["closing", "2000"], options: options + ["--count"])
+    // Four, of which the open alone comes.
+    #expect(try closed.status == 0 && calls(closed) < 2250, "\(closed)")
   }
 
   /// A process namespace has a bound of its own from Linux 6.14 on; before, the machine's would be changed.

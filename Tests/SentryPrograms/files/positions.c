@@ -23,6 +23,7 @@
   }
 SITE(read_, "xor %%eax, %%eax")
 SITE(read_by_move, "mov $0, %%eax")
+SITE(close_, "mov $3, %%eax")
 SITE(fstat_, "mov $5, %%eax")
 SITE(seek_, "mov $8, %%eax")
 SITE(action_, "mov $13, %%eax")
@@ -57,6 +58,24 @@ static int ended(pid_t child) {
 static int follows(int file, long from, long count) {
   memset(bytes, 'x', sizeof bytes);
   return read_(file, bytes, AT(count), 0) == count && !memcmp(bytes, whole + from, (size_t)count) && position(file) == from + count;
+}
+
+static int is_listed(int process, int file) {
+  char path[64];
+  struct stat status;
+  sprintf(path, "/proc/%d/fd/%d", process, file);
+  return lstat(path, &status) == 0;
+}
+// Opens and closes again and again: each time the number is free again.
+static int come_and_go(const char *own, int rounds) {
+  int good = 1, first = -1;
+  struct stat status;
+  for (int i = 0; i < rounds; i++) {
+    int file = open(own, O_RDONLY);
+    if (first < 0) first = file;
+    good = good && file == first && fstat_(file, &status, NULL, 0) == 0 && go(file, 7) == 7 && close_(file, NULL, NULL, 0) == 0;
+  }
+  return good ? first : -1;
 }
 
 static int shared;
@@ -123,6 +142,8 @@ static int loop(const char *own, long rounds) {
 
 int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "loop")) return loop(argv[0], atol(argv[2]));
+  if (argc == 3 && !strcmp(argv[1], "closing")) return come_and_go(argv[0], atoi(argv[2])) < 0;
+  if (argc == 3 && !strcmp(argv[1], "without")) _exit(fcntl(atoi(argv[2]), F_GETFD) == -1 && !is_listed(getpid(), atoi(argv[2])) ? 7 : 8);
   if (argc == 4 && !strcmp(argv[1], "after")) {
     // Executed with a file open, and what stands where it should.
     int file = atoi(argv[2]);
@@ -257,6 +278,39 @@ int main(int argc, char **argv) {
   int path = open("/tmp", O_PATH);
   for (int i = 0; i < 20; i++) result = fstat_(path, &status, NULL, 0);
   check("a path", result == 0 && control_(path, AT(TCGETS), &terminal, 0) == -EBADF && read_(path, bytes, AT(1), 0) == -EBADF);
+
+  // Closed.
+  int number_of = come_and_go(argv[0], 100);
+  check("comes and goes", number_of >= 0 && read_(number_of, bytes, AT(1), 0) == -EBADF && position(number_of) == -EBADF);
+  check("closed twice", come_and_go(argv[0], 1) == number_of && close_(number_of, NULL, NULL, 0) == -EBADF);
+  check("not there", come_and_go(argv[0], 1) == number_of && !is_listed(getpid(), number_of) && fstat_(number_of, &status, NULL, 0) == -EBADF);
+  check("free for a second", come_and_go(argv[0], 1) == number_of && dup(1) == number_of && write(number_of, "", 0) == 0 && close(number_of) == 0);
+  check("free for others", come_and_go(argv[0], 1) == number_of && open("/tmp", O_RDONLY) == number_of && control_(number_of, AT(TCGETS), &terminal, 0) == -ENOTTY && read_(number_of, bytes, AT(1), 0) == -EISDIR && close(number_of) == 0);
+  check("gone before a child", come_and_go(argv[0], 1) == number_of);
+  child = fork();
+  if (child == 0) _exit(fcntl(number_of, F_GETFD) == -1 && come_and_go(argv[0], 50) == number_of ? 7 : 8);
+  check("a child has it not", ended(child) == 7 && !is_listed(getpid(), number_of));
+  sprintf(number, "%d", number_of);
+  child = fork();
+  if (child == 0) {
+    come_and_go(argv[0], 50);
+    execl(argv[0], argv[0], "without", number, NULL);
+    _exit(1);
+  }
+  check("nor a program", ended(child) == 7);
+  // A lock is given back by any descriptor's close.
+  int locked = open(argv[0], O_RDONLY);
+  for (int i = 0; i < 20; i++) {
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 10};
+    int file = open(argv[0], O_RDONLY);
+    result = fstat_(file, &status, NULL, 0) || position(file) || fcntl(locked, F_SETLK, &lock) || close_(file, NULL, NULL, 0);
+  }
+  child = fork();
+  if (child == 0) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 10};
+    _exit(fcntl(locked, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK ? 7 : 8);
+  }
+  check("its lock is given back", result == 0 && ended(child) == 7 && close(locked) == 0);
 
   // A file that grows.
   ftruncate(target, 0);
