@@ -20,7 +20,8 @@ extension Task {
   /// fstat(2) was answered.
   /// - Parameter empty: where the empty path of newfstatat(2) lies.
   public func askedStatus(of file: OpenFile, _ number: Int32, empty: GuestAddress = GuestAddress(0)) {
-    if group.answers.isAskedAgain(number) { tell(number, file) }
+    // After a fork all is to be told anew: who asks often need not ask so often again.
+    if group.answers.isAskedAgain(number) || group.answers.asksAlways { tell(number, file) }
     if !empty.isNull { group.answers.found(empty: empty) }
     if group.answers.asksOften, file.inode?.fileSystem.tellsLasting == true { group.answers.isAnswerable = true }
   }
@@ -28,7 +29,7 @@ extension Task {
   /// pread(2) was answered.
   public func askedBytes(of file: OpenFile, _ number: Int32, at offset: Int64, count: Int) {
     guard count > 0, count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff,
-      group.answers.isAskedAgain(number)
+      group.answers.isAskedAgain(number) || group.answers.asksAlways
     else { return }
     let known = board.number(of: file)
     guard known != 0 else { return }
