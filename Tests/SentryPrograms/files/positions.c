@@ -267,14 +267,15 @@ int main(int argc, char **argv) {
   gives("closed, bytes", read_(own, bytes, AT(1), 0), -EBADF);
   own = open(argv[0], O_RDONLY | O_CLOEXEC);
   check("opened again", position(own) == 0 && flags_(own, AT(F_GETFD), NULL, 0) == 1 && warm(own));
-  int folder = open("/tmp", O_RDONLY | O_DIRECTORY);
+  mkdir("/tmp/positions.f", 0755);
+  int folder = open("/tmp/positions.f", O_RDONLY | O_DIRECTORY);
   struct stat status;
   for (int i = 0; i < 20; i++) result = fstat_(folder, &status, NULL, 0) || flags_(folder, AT(F_GETFL), NULL, 0) < 0;
   check("a folder", result == 0 && S_ISDIR(status.st_mode) && status.st_nlink >= 2 && control_(folder, AT(TCGETS), &terminal, 0) == -ENOTTY);
   gives("a folder's bytes", read_(folder, bytes, AT(1), 0), -EISDIR);
   long links = (long)status.st_nlink;
-  check("one more in it", mkdir("/tmp/positions.d", 0755) == 0 && fstat_(folder, &status, NULL, 0) == 0 && (long)status.st_nlink == links + 1);
-  check("one less", rmdir("/tmp/positions.d") == 0 && fstat_(folder, &status, NULL, 0) == 0 && (long)status.st_nlink == links);
+  check("one more in it", mkdir("/tmp/positions.f/d", 0755) == 0 && fstat_(folder, &status, NULL, 0) == 0 && (long)status.st_nlink == links + 1);
+  check("one less", rmdir("/tmp/positions.f/d") == 0 && fstat_(folder, &status, NULL, 0) == 0 && (long)status.st_nlink == links && rmdir("/tmp/positions.f") == 0);
   int path = open("/tmp", O_PATH);
   for (int i = 0; i < 20; i++) result = fstat_(path, &status, NULL, 0);
   check("a path", result == 0 && control_(path, AT(TCGETS), &terminal, 0) == -EBADF && read_(path, bytes, AT(1), 0) == -EBADF);
