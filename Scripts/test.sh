@@ -19,7 +19,7 @@ if [ "${IMMURE_TEST_ALL:-}" = 1 ]; then
 fi
 # Whole walks that take every core for longer than other tests of their suite may wait: then they run after those, each alone.
 declare -A walks=()
-[ "${IMMURE_TEST_ALL:-}" != 1 ] || walks=([OCIEscapeTests]="KillWalkTests RaceTests OCIFaultTests" [RegistryTests]=CrashTests)
+[ "${IMMURE_TEST_ALL:-}" != 1 ] || walks=([OCIEscapeTests]="KillWalkTests RaceTests OCIFaultTests" [RegistryTests]="CrashTests MemoryTests")
 tests_of() {
   local suite=$1 alone=${walks[$1]:-} status=0 skip=() walk
   for walk in $alone; do skip+=(--skip "^$suite\\.$walk/"); done
