@@ -141,35 +141,10 @@ struct SentryWorld {
 
   /// Options as tmpfs(5) spells them.
   private func memory(_ options: MountOptions) throws(Errno) -> Inode {
-    var (limit, permissions, user, group) = (UInt64(1) << 30, UInt32(0o1777), UInt32(0), UInt32(0))
-    for option in options.data {
-      let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { throw .invalid }
-      switch parts[0] {
-      case "size": limit = try Self.bytes(parts[1])
-      case "mode":
-        guard let mode = UInt32(parts[1], radix: 8) else { throw .invalid }
-        permissions = mode
-      case "uid":
-        guard let id = UInt32(parts[1]) else { throw .invalid }
-        user = id
-      case "gid":
-        guard let id = UInt32(parts[1]) else { throw .invalid }
-        group = id
-      case "nr_inodes", "nr_blocks": break
-      default: throw .invalid
-      }
-    }
-    return MemoryFileSystem.tree(limit: limit, permissions: permissions, user: user, group: group)
-  }
-
-  private static func bytes(_ text: String) throws(Errno) -> UInt64 {
-    let units: [Character: UInt64] = ["k": 1 << 10, "m": 1 << 20, "g": 1 << 30]
-    let unit = text.last.flatMap { units[Character($0.lowercased())] }
-    guard let number = UInt64(unit == nil ? text : String(text.dropLast())) else { throw .invalid }
-    let (product, overflows) = number.multipliedReportingOverflow(by: unit ?? 1)
-    if overflows { throw .invalid }
-    return product
+    var taken = TemporaryOptions()
+    for option in options.data { try taken.take(Array(option.utf8)) }
+    return MemoryFileSystem.tree(
+      limit: taken.size ?? 1 << 30, permissions: taken.permissions, user: taken.user, group: taken.group)
   }
 
   /// What a policy hides, and the paths that a configuration masks, is covered by something empty.

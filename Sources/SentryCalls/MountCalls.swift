@@ -70,10 +70,12 @@ enum MountCalls {
     let name = String(decoding: kind, as: UTF8.self)
     if name == "tmpfs" || name == "ramfs" {
       // Half of what the sandbox may have, as Linux gives half of the machine's.
-      var wanted = TemporaryOptions(limit: (task.kernel.memoryLimit ?? 2 << 30) / 2)
-      try wanted.take(options)
+      let limit = (task.kernel.memoryLimit ?? 2 << 30) / 2
+      var wanted = TemporaryOptions()
+      for option in options.split(separator: UInt8(ascii: ",")) { try wanted.take(Array(option)) }
       return MemoryFileSystem.tree(
-        limit: wanted.limit, permissions: wanted.permissions, user: wanted.user, group: wanted.group)
+        limit: min(wanted.size ?? limit, limit), permissions: wanted.permissions, user: wanted.user, group: wanted.group
+      )
     }
     guard let inode = try task.kernel.fileSystem?(name) else { throw .noDevice }
     return inode
@@ -120,47 +122,6 @@ enum MountCalls {
       if each.paths.current == old { each.paths.current = new }
     }
     return .zero
-  }
-}
-
-/// Options as tmpfs(5) spells them.
-private struct TemporaryOptions {
-  var limit: UInt64
-  var permissions: UInt32 = 0o1777
-  var user: UInt32 = 0
-  var group: UInt32 = 0
-
-  init(limit: UInt64) { self.limit = limit }
-
-  /// - Throws: EINVAL.
-  mutating func take(_ text: [UInt8]) throws(Errno) {
-    for option in String(decoding: text, as: UTF8.self).split(separator: ",") {
-      let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { throw .invalid }
-      switch parts[0] {
-      case "size": limit = min(limit, try Self.bytes(parts[1]))
-      case "mode": permissions = try Self.number(parts[1], 8) & 0o7777
-      case "uid": user = try Self.number(parts[1], 10)
-      case "gid": group = try Self.number(parts[1], 10)
-      // Bounded with the bytes.
-      case "nr_inodes", "nr_blocks": _ = try Self.bytes(parts[1])
-      default: throw .invalid
-      }
-    }
-  }
-
-  private static func number(_ text: String, _ radix: Int) throws(Errno) -> UInt32 {
-    guard let value = UInt32(text, radix: radix) else { throw .invalid }
-    return value
-  }
-
-  private static func bytes(_ text: String) throws(Errno) -> UInt64 {
-    let units: [Character: UInt64] = ["k": 1 << 10, "m": 1 << 20, "g": 1 << 30]
-    let unit = text.last.flatMap { units[Character($0.lowercased())] }
-    guard let number = UInt64(unit == nil ? text : String(text.dropLast())) else { throw .invalid }
-    let (product, overflows) = number.multipliedReportingOverflow(by: unit ?? 1)
-    if overflows { throw .invalid }
-    return product
   }
 }
 

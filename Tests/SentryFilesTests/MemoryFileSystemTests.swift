@@ -152,4 +152,22 @@ struct MemoryFileSystemTests {
     #expect(file.inode?.attributes.size == 3)
     #expect(try file.bytes(at: 0, count: 100) == source)
   }
+
+  /// As tmpfs(5) spells them; what is none of its numbers is EINVAL, whatever letters it has.
+  @Test func options() throws {
+    func taken(_ texts: String...) -> TemporaryOptions? {
+      var options = TemporaryOptions()
+      // nil for an error.
+      do { for text in texts { try options.take(Array(text.utf8)) } } catch { return nil }
+      return options
+    }
+    #expect(taken("size=5k")?.size == 5120)
+    #expect(taken("size=7M", "mode=0750", "uid=5", "gid=6", "nr_inodes=1g")?.permissions == 0o750)
+    #expect(taken("size=17179869183g")?.size == 17_179_869_183 << 30)
+    for wrong in [
+      "size=17179869184g", "size=", "size=k", "size=-1", "size=5İ", "size=5ß", "size", "=", "mode=8", "uid=x", "huge=1",
+    ] {
+      #expect(taken(wrong) == nil, "\(wrong)")
+    }
+  }
 }
