@@ -144,16 +144,17 @@ package final class BoxLife {
   package func collect() throws(WallError) -> Ending {
     if let ending { return ending }
     guard isChild else { throw WallError("sandbox \(id): another command waits for its end") }
-    let status: ExitStatus
+    var ending: Ending
     do throws(SystemError) {
-      status = try Process.wait(process.pid) ?? .signaled(SIGKILL)
+      let status = try Process.wait(process.pid) ?? .signaled(SIGKILL)
+      ending = Ending(status: commandStatus() ?? status)
+      // Before the rest is ended: who removes the group to see that nobody is left takes its counts away.
+      let isKilled = ending.status == .signaled(SIGKILL) || ending.status == .exited(128 + SIGKILL)
+      if isKilled, let cgroup = holdings.cgroup, cgroup.memoryKills() > 0 { ending.limit = .memory }
       try holdings.endRest()
     } catch {
       throw WallError("sandbox \(id)", error)
     }
-    var ending = Ending(status: commandStatus() ?? status)
-    let isKilled = ending.status == .signaled(SIGKILL) || ending.status == .exited(128 + SIGKILL)
-    if isKilled, let cgroup = holdings.cgroup, cgroup.memoryKills() > 0 { ending.limit = .memory }
     if ending.limit == nil { ending.limit = LimitHit(signal: ending.status) }
     self.ending = ending
     try free()

@@ -41,7 +41,7 @@ struct SentryFilesTests {
   private static func listing(_ archive: String) throws -> String {
     let told = try Immure.command([
       "/bin/sh", "-c",
-      "tar --numeric-owner --full-time -tvf '\(archive)' | sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+//' | sort",
+      "tar --numeric-owner --full-time -tvf '\(archive)' | sed -E 's/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+//; s/ +/ /g' | sort",
     ])
     #expect(told.status == 0, "\(told.error)")
     return told.output
