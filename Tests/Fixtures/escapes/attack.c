@@ -237,16 +237,16 @@ static void name(const char *text) {
 static int walk(long at, int killsMaker, const char *report, char **command) {
   pid_t first = fork();
   if (first == 0) {
-    ptrace(PTRACE_TRACEME, 0, 0, 0);
     raise(SIGSTOP);
     execv(command[0], command);
     _exit(127);
   }
   int status;
-  waitpid(first, &status, 0);
+  waitpid(first, &status, WUNTRACED);
   const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
-  ptrace(PTRACE_SETOPTIONS, first, 0, options);
-  ptrace(PTRACE_SYSCALL, first, 0, 0);
+  // Seized: what is born then is not sent a SIGSTOP, which would hold it for ever were this process to end before it is seen.
+  ptrace(PTRACE_SEIZE, first, 0, options);
+  kill(first, SIGCONT);
   long calls = 0;
   long long last = 0;
   int end = -1, isKilled = 0;
@@ -285,10 +285,11 @@ static int walk(long at, int killsMaker, const char *report, char **command) {
         }
       }
       signal = 0;
-    } else if (signal == SIGTRAP && status >> 16) {
-      signal = 0;
-    } else if (signal == SIGSTOP) {
-      // A new child's first stop.
+    } else if (status >> 16 == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+      // Stopped as a whole, until somebody continues it.
+      ptrace(PTRACE_LISTEN, pid, 0, 0);
+      continue;
+    } else if (status >> 16) {
       signal = 0;
     }
     ptrace(PTRACE_SYSCALL, pid, 0, signal);
