@@ -88,13 +88,17 @@ extension Cgroup {
   }
 
   /// The processes of a folder and of all below it.
+  /// - Throws: ENOENT where the folder is gone; also where it goes between being opened and being read, which the kernel
+  ///   answers with ENODEV (kernfs_seq_start, fs/kernfs/file.c).
   static func processes(in path: String) throws(SystemError) -> [Int32] {
-    var pids = try File.text(path + "/cgroup.procs").split(separator: "\n").compactMap { Int32($0) }
+    let text: String
+    do throws(SystemError) { text = try File.text(path + "/cgroup.procs") } catch  where error.errno == .noDevice {
+      throw SystemError(error.call, error.subject, .noEntry)
+    }
+    var pids = text.split(separator: "\n").compactMap { Int32($0) }
     for inner in try groups(below: path) {
       // One that goes meanwhile has none.
-      do throws(SystemError) { pids += try processes(in: inner) } catch
-        where error.errno == .noEntry || error.errno == .noDevice
-      {}
+      do throws(SystemError) { pids += try processes(in: inner) } catch  where error.errno == .noEntry {}
     }
     return pids
   }

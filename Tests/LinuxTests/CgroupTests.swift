@@ -121,6 +121,32 @@ struct CgroupOnThisMachineTests {
     #expect(Cgroup.leftovers(name).places.isEmpty)
   }
 
+  /// Two commands that clear one sandbox up: a group that the other removes between open and read has nobody in it.
+  @Test func goesWhileItIsRead() async throws {
+    let name = "linux-tests-gone-\(Process.id)"
+    var limits = CgroupLimits()
+    limits.pids = 7
+    let group = try Cgroup.create(name, limits: limits)
+    let path = try #require(group.places.first).path
+    defer { try? group.remove() }
+    let maker = Task.detached {
+      for _ in 0..<4000 {
+        try? File.removeDirectory(path)
+        try? File.makeDirectory(path)
+      }
+    }
+    var gone = 0
+    for _ in 0..<4000 {
+      do throws(SystemError) { try group.killAll() } catch { Issue.record("\(error)") }
+      do throws(SystemError) { _ = try group.processes() } catch {
+        gone += 1
+        #expect(error.errno == .noEntry)
+      }
+    }
+    await maker.value
+    #expect(gone > 0)
+  }
+
   @Test func freezesAndKills() throws {
     let name = "linux-tests-kill-\(Process.id)"
     var limits = CgroupLimits()
