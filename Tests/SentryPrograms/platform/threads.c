@@ -178,8 +178,11 @@ int main(int argc, char **argv, char **environment) {
     child = fork();
     if (child == 0) {
       close(way[0]);
-      for (;;)
+      // All of the machine's numbers would be taken by those that have ended (pid_max), and others' forks have EAGAIN.
+      for (;;) {
         if (fork() == 0) _exit(0);
+        while (waitpid(-1, NULL, WNOHANG) > 0) {}
+      }
     }
     close(way[1]);
     for (int spin = 0; spin < round; spin++) sched_yield();
