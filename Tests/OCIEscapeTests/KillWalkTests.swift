@@ -84,8 +84,13 @@ struct KillWalkTests {
       // The last calls are not met when the verb took fewer this time.
       #expect(report.wasKilled || report.calls < point)
       if verb == "start", try rig.status(id) == "created" {
-        // It is not lost: the next one starts it.
-        #expect(try rig.run("start", id).status == 0)
+        // It is not lost: the next one starts it. One that was killed after it had said so may have the program run only now: then it
+        // is that one's.
+        let started = try rig.run("start", id)
+        let isRunning = try rig.status(id) == "running"
+        #expect(
+          isRunning && (started.status == 0 || started.error.contains("already")),
+          "start killed at call \(point) of \(calls): start: \(started.error)")
       }
       // Other verbs bear it, too.
       let listed = try rig.run("list")
