@@ -14,7 +14,7 @@ declare -A budgets=(
 # each fuzz target for 30 s, and Debian's kernels with systemd (Scripts/test-kernels.sh), which are fetched, unpacked and emulated.
 fuzz_seconds=5
 if [ "${IMMURE_TEST_ALL:-}" = 1 ]; then
-  budgets+=([OCIEscapeTests]=3600 [RegistryTests]=3600 [OCITests]=900 [ImagesTests]=900 [CommandTests]=1500 [Fuzz]=900 [SentryPythonTests]=3600)
+  budgets+=([OCIEscapeTests]=3600 [RegistryTests]=3600 [OCITests]=900 [ImagesTests]=900 [CommandTests]=1500 [Fuzz]=900 [SentryPythonTests]=3600 [SentryProgramsTests]=900)
   fuzz_seconds=30
 fi
 # Whole walks that take every core for longer than other tests of their suite may wait: then they run after those, each alone.
