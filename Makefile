@@ -16,7 +16,7 @@ export IMMURE_ISAL = $(shell test ! -e .deps/lib/libisal.a || echo 1)
 # The guest is built by the clang that comes with Swift.
 CLANG ?= $(dir $(realpath $(shell command -v $(SWIFT))))clang
 
-.PHONY: help packages guest isal build build-tests test test-all test-kernels bench fuzz demo install dist lint clean
+.PHONY: help packages guest isal build build-tests test test-all test-kernels bench fuzz demo docs install dist lint clean
 
 help: ## List these
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ fuzz: packages-build ## Run each fuzz target SECONDS_EACH=60; NAMES="FuzzTar …
 
 demo: packages-demo build ## One hostile program behind each wall, and what a canary outside saw
 	@Scripts/demo.sh $(BIN)
+
+docs: ## Make the pages of docs/ that the code's tables are written into
+	@Scripts/pages.sh $(SWIFT)
 
 install: build ## Into PREFIX=/usr/local
 	@Scripts/install.sh $(BIN) "$(DESTDIR)$(PREFIX)"

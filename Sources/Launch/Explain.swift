@@ -11,6 +11,7 @@ enum Explain {
     let policy = try RunPolicy.make(command, session)
     let walls =
       try command.value("wall").map { word throws(CommandError) in [try session.wall(named: word)] } ?? WallList.all
+    if command.flag("calls") { return try calls(walls, policy, json: json) }
     var writer = JSONWriter(indented: true)
     writer.beginArray()
     for wall in walls {
@@ -38,6 +39,43 @@ enum Explain {
       }
     }
     return 0
+  }
+
+  /// `--calls`: every system call behind the walls that have a kernel of their own.
+  private static func calls(_ walls: [any Wall], _ policy: Policy, json: Bool) throws(CommandError) -> Int32 {
+    let own = walls.compactMap { wall in wall.calls(under: policy).map { (wall.name.rawValue, $0) } }
+    if own.isEmpty {
+      throw CommandError(
+        1, "policy explain: --calls: the host's kernel answers every call of the wall \(walls[0].name.rawValue)")
+    }
+    if json {
+      let values = own.map { name, calls -> JSONValue in
+        ["wall": .string(name), "system_calls": .array(calls.map(value))]
+      }
+      Output.print(JSONValue.array(values).text(indented: true))
+      return 0
+    }
+    for (name, calls) in own {
+      Output.print("\(name):")
+      var table = Table(["NUMBER", "CALL", "ANSWER", "BY", "OTHERWISE THAN LINUX"])
+      for call in calls {
+        table.add([
+          "\(call.number)", call.name, call.error.map { "\(call.answer) (\($0))" } ?? call.answer,
+          call.servers.joined(separator: ", "), call.difference.isEmpty ? "-" : call.difference,
+        ])
+      }
+      Output.write(1, table.text)
+    }
+    return 0
+  }
+
+  private static func value(_ call: CallEntry) -> JSONValue {
+    [
+      "number": JSONValue(UInt64(UInt32(bitPattern: call.number))), "name": .string(call.name),
+      "answer": .string(call.answer),
+      "errno": call.error.map { .string($0) } ?? .null, "by": .array(call.servers.map { .string($0) }),
+      "difference": .string(call.difference),
+    ]
   }
 
   static func doctor(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {

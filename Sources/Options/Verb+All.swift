@@ -158,7 +158,13 @@ extension Verb {
   static let policyExplain = Verb(
     "policy explain", "", "Say rule by rule who enforces it, and with what",
     groups: [
-      OptionGroup("Which", [Option("wall", value: "WALL", "One wall only"), format])
+      OptionGroup(
+        "Which",
+        [
+          Option("wall", value: "WALL", "One wall only"),
+          Option("calls", "Every system call of a wall with a kernel of its own: what is there of it, and who answers"),
+          format,
+        ])
     ] + run.groups.filter { $0.title == "Limits" || $0.title == "Network" || $0.title == "Files" }
       + [
         OptionGroup(
@@ -166,7 +172,10 @@ extension Verb {
           [Option("policy", value: "FILE", "Rules from a TOML file")]
             + run.groups.flatMap(\.options).filter { ["pid", "userns", "syscalls"].contains($0.name) })
       ],
-    examples: [Example("immure policy explain --wall jail --memory 256m", "what the jail holds of it here")])
+    examples: [
+      Example("immure policy explain --wall jail --memory 256m", "what the jail holds of it here"),
+      Example("immure policy explain --wall sentry --calls", "which system calls the sentry has"),
+    ])
 
   static let doctor = Verb(
     "doctor", "", "Say which walls this machine can raise, what is missing and what to do about it",

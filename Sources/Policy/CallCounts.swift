@@ -31,3 +31,27 @@ public struct CallCounts: Sendable, Equatable {
       + "after a decision, \(served) served\n"
   }
 }
+
+/// A system call behind a wall with a kernel of its own.
+public struct CallEntry: Sendable, Equatable {
+  public var number: Int32
+  public var name: String
+  /// "full", "part", "refused" or "absent".
+  public var answer: String
+  /// What one that is refused or absent ends with: "EPERM".
+  public var error: String?
+  /// Who answers: "stub", "sentry", "host", "host after a look", "filter".
+  public var servers: [String]
+  /// What is answered otherwise than by Linux; empty where nothing is.
+  public var difference: String
+  public init(
+    number: Int32, name: String, answer: String, error: String?, servers: [String], difference: String
+  ) {
+    self.number = number
+    self.name = name
+    self.answer = answer
+    self.error = error
+    self.servers = servers
+    self.difference = difference
+  }
+}

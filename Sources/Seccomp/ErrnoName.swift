@@ -1,5 +1,12 @@
-/// The errors' names that containers-common's profiles use beside the numbers.
-enum ErrnoName {
+/// The errors' names, as errno(3) and containers-common's profiles use them beside the numbers.
+public enum ErrnoName {
+  /// "EPERM" for 1; the number itself where no error has it.
+  public static func name(of number: Int32) -> String {
+    let all = DefaultProfile.words(of: names)
+    let position = Int(number) - 1
+    return all.indices.contains(position) && all[position] != "-" ? all[position] : "\(number)"
+  }
+
   /// The number of a name; the same on x86, arm64 and riscv64. nil for no such error.
   static func number(of name: String) -> UInt16? {
     switch name {

@@ -30,6 +30,14 @@ extension SentryWall {
       continued: filter.continued.map { CallCounts.Kind(name: $0.kind, calls: $0.calls) },
       served: CallTable.all.all.filter { asked.contains(UInt32($0.number)) && $0.isServed }.count)
   }
+
+  public func calls(under policy: Policy) -> [CallEntry]? {
+    CallFact.all(StubFilter.Policy(policy.processes.systemCalls?.value ?? .nativeHarmless)).map { fact in
+      CallEntry(
+        number: fact.number, name: fact.name, answer: fact.answer, error: fact.error,
+        servers: fact.servers.map(\.rawValue), difference: fact.difference)
+    }
+  }
 }
 
 extension CallRow {

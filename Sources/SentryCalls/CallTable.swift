@@ -7,10 +7,12 @@ public typealias CallHandler = (_ call: Call, _ task: Task) throws(Errno) -> Out
 
 /// A row of the table of system calls.
 public struct CallRow: Sendable {
-  /// How much of the call is there; the wall's page in docs/ is made from this.
+  /// How much of the call is there. docs/sentry-calls.md and `immure policy explain --calls` say this: whoever changes what a handler takes
+  /// or refuses changes it here, and makes the page anew (`make docs`).
   public enum Extent: Sendable, Equatable {
+    /// As Linux answers it.
     case full
-    /// What is missing, in a few words.
+    /// What is answered otherwise than by Linux, and how, in a few words.
     case part(String)
     /// Refused with this error, on purpose.
     case refused(Errno)

@@ -8,10 +8,15 @@ import SentryTasks
 enum ControlCalls {
   static let rows: [CallRow] = [
     CallRow(
-      72, "fcntl", .part("leases: EINVAL, as where a file system has none; signals of F_SETSIG, notify, hints"),
+      72, "fcntl",
+      .part(
+        "F_SETLEASE, F_NOTIFY, F_GET_RW_HINT and its kin: EINVAL; F_SETOWN, F_SETSIG: remembered, no SIGIO; locks bind guests alone"
+      ),
       blocksOn: "lock"
     ) { (call, task) throws(Errno) in try control(call, task) },
-    CallRow(73, "flock", blocksOn: "lock") { (call, task) throws(Errno) in try flock(call, task) },
+    CallRow(73, "flock", .part("locks bind guests alone"), blocksOn: "lock") { (call, task) throws(Errno) in
+      try flock(call, task)
+    },
   ]
 
   private static func control(_ call: Call, _ task: Task) throws(Errno) -> Outcome {

@@ -9,8 +9,12 @@ import SentryWait
 /// Bytes from file to file: sendfile(2) and copy_file_range(2).
 enum CopyCalls {
   static let rows: [CallRow] = [
-    CallRow(40, "sendfile", blocksOn: "file") { (call, task) throws(Errno) in try send(call, task) },
-    CallRow(326, "copy_file_range") { (call, task) throws(Errno) in try copy(call, task) },
+    CallRow(40, "sendfile", .part("from a pipe or a standard stream: EINVAL"), blocksOn: "file") {
+      (call, task) throws(Errno) in try send(call, task)
+    },
+    CallRow(326, "copy_file_range", .part("from or to a standard stream: EXDEV")) { (call, task) throws(Errno) in
+      try copy(call, task)
+    },
   ]
   private static var piece: Int { 65536 }
   /// Linux: MAX_RW_COUNT.

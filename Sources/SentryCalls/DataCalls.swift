@@ -74,7 +74,10 @@ enum DataCalls {
       var buffer = try vector(call, task)
       return try write(file, &buffer, offset, task)
     },
-    CallRow(327, "preadv2", .part("RWF_NOWAIT of regular files, RWF_ATOMIC"), blocksOn: "file") {
+    CallRow(
+      327, "preadv2", .part("RWF_NOWAIT of files: without effect; RWF_ATOMIC, RWF_DONTCACHE: EOPNOTSUPP"),
+      blocksOn: "file"
+    ) {
       (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       let flags = call.arguments.5.uint32
@@ -84,7 +87,11 @@ enum DataCalls {
       var buffer = try vector(call, task)
       return try read(file, &buffer, offset, task, nonBlocking: flags & 8 != 0)
     },
-    CallRow(328, "pwritev2", .part("RWF_ATOMIC"), blocksOn: "file") { (call, task) throws(Errno) in
+    CallRow(
+      328, "pwritev2",
+      .part("RWF_DSYNC, RWF_SYNC: without effect; RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE: EOPNOTSUPP"),
+      blocksOn: "file"
+    ) { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       let flags = call.arguments.5.uint32
       guard flags & ~0x1f == 0 else { throw .notSupported }

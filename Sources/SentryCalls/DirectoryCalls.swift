@@ -29,7 +29,7 @@ enum DirectoryCalls {
       try rename(
         call.arguments.0, call.arguments.1.address, call.arguments.2, call.arguments.3.address, 0, task)
     },
-    CallRow(316, "renameat2", .part("RENAME_WHITEOUT")) { (call, task) throws(Errno) in
+    CallRow(316, "renameat2", .part("RENAME_WHITEOUT: EINVAL")) { (call, task) throws(Errno) in
       try rename(
         call.arguments.0, call.arguments.1.address, call.arguments.2, call.arguments.3.address,
         call.arguments.4.uint32, task)
@@ -48,10 +48,12 @@ enum DirectoryCalls {
     CallRow(266, "symlinkat") { (call, task) throws(Errno) in
       try makeLink(call.arguments.0.address, call.arguments.1, call.arguments.2.address, task)
     },
-    CallRow(133, "mknod") { (call, task) throws(Errno) in
+    CallRow(133, "mknod", .part("devices other than the sentry's own cannot be opened: ENXIO")) {
+      (call, task) throws(Errno) in
       try makeNode(Call.here, call.arguments.0.address, call.arguments.1.uint32, call.arguments.2.uint32, task)
     },
-    CallRow(259, "mknodat") { (call, task) throws(Errno) in
+    CallRow(259, "mknodat", .part("devices other than the sentry's own cannot be opened: ENXIO")) {
+      (call, task) throws(Errno) in
       try makeNode(
         call.arguments.0, call.arguments.1.address, call.arguments.2.uint32, call.arguments.3.uint32, task)
     },

@@ -24,8 +24,12 @@ enum EventFileCalls {
       try task.memory.store(times(try timer(call, task)), at: call.arguments.1.address)
       return .zero
     },
-    CallRow(282, "signalfd") { (call, task) throws(Errno) in try signals(call, 0, task) },
-    CallRow(289, "signalfd4") { (call, task) throws(Errno) in try signals(call, call.arguments.3.int32, task) },
+    CallRow(282, "signalfd", .part("ssi_pid of another process is 0")) { (call, task) throws(Errno) in
+      try signals(call, 0, task)
+    },
+    CallRow(289, "signalfd4", .part("ssi_pid of another process is 0")) { (call, task) throws(Errno) in
+      try signals(call, call.arguments.3.int32, task)
+    },
   ]
 
   private static let kept = O_CLOEXEC | O_NONBLOCK

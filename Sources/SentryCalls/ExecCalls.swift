@@ -10,14 +10,14 @@ import SentryTasks
 /// execve(2): the sentry finds and checks the program and its interpreters; the host's kernel replaces the process.
 enum ExecCalls {
   static let rows: [CallRow] = [
-    CallRow(59, "execve", .full) {
+    CallRow(59, "execve", .part("32-bit programs, and what binfmt_misc would run: ENOEXEC")) {
       (call, task) throws(Errno) in
       let path = try task.memory.string(call.arguments.0.address)
       if path.isEmpty { throw .noEntry }
       let file = try task.walk.openProgram(path)
       return try execute(file, name: path, path: path, descriptor: -1, task)
     },
-    CallRow(322, "execveat") { (call, task) throws(Errno) in
+    CallRow(322, "execveat", .part("as execve; AT_EXECVE_CHECK: EINVAL")) { (call, task) throws(Errno) in
       try execveat(call, task)
     },
   ]

@@ -9,19 +9,21 @@ enum ExtendedAttributeCalls {
   /// How a call names its file: by a path, by a path whose link is not followed, by a descriptor.
   private enum Named { case path, link, descriptor }
   static let rows: [CallRow] = [
-    CallRow(188, "setxattr") { (call, task) throws(Errno) in try set(call, .path, task) },
-    CallRow(189, "lsetxattr") { (call, task) throws(Errno) in try set(call, .link, task) },
-    CallRow(190, "fsetxattr") { (call, task) throws(Errno) in try set(call, .descriptor, task) },
-    CallRow(191, "getxattr") { (call, task) throws(Errno) in try get(call, .path, task) },
-    CallRow(192, "lgetxattr") { (call, task) throws(Errno) in try get(call, .link, task) },
-    CallRow(193, "fgetxattr") { (call, task) throws(Errno) in try get(call, .descriptor, task) },
-    CallRow(194, "listxattr") { (call, task) throws(Errno) in try list(call, .path, task) },
-    CallRow(195, "llistxattr") { (call, task) throws(Errno) in try list(call, .link, task) },
-    CallRow(196, "flistxattr") { (call, task) throws(Errno) in try list(call, .descriptor, task) },
-    CallRow(197, "removexattr") { (call, task) throws(Errno) in try remove(call, .path, task) },
-    CallRow(198, "lremovexattr") { (call, task) throws(Errno) in try remove(call, .link, task) },
-    CallRow(199, "fremovexattr") { (call, task) throws(Errno) in try remove(call, .descriptor, task) },
+    CallRow(188, "setxattr", extent) { (call, task) throws(Errno) in try set(call, .path, task) },
+    CallRow(189, "lsetxattr", extent) { (call, task) throws(Errno) in try set(call, .link, task) },
+    CallRow(190, "fsetxattr", extent) { (call, task) throws(Errno) in try set(call, .descriptor, task) },
+    CallRow(191, "getxattr", extent) { (call, task) throws(Errno) in try get(call, .path, task) },
+    CallRow(192, "lgetxattr", extent) { (call, task) throws(Errno) in try get(call, .link, task) },
+    CallRow(193, "fgetxattr", extent) { (call, task) throws(Errno) in try get(call, .descriptor, task) },
+    CallRow(194, "listxattr", extent) { (call, task) throws(Errno) in try list(call, .path, task) },
+    CallRow(195, "llistxattr", extent) { (call, task) throws(Errno) in try list(call, .link, task) },
+    CallRow(196, "flistxattr", extent) { (call, task) throws(Errno) in try list(call, .descriptor, task) },
+    CallRow(197, "removexattr", extent) { (call, task) throws(Errno) in try remove(call, .path, task) },
+    CallRow(198, "lremovexattr", extent) { (call, task) throws(Errno) in try remove(call, .link, task) },
+    CallRow(199, "fremovexattr", extent) { (call, task) throws(Errno) in try remove(call, .descriptor, task) },
   ]
+  private static let extent = CallRow.Extent.part(
+    "POSIX access lists: EOPNOTSUPP; in a folder of the host user.* alone")
   private static var largestValue: UInt64 { 65536 }
 
   private static func place(_ word: GuestWord, _ named: Named, _ task: Task) throws(Errno) -> Path {

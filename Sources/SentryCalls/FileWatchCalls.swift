@@ -11,7 +11,7 @@ enum FileWatchCalls {
   static let rows: [CallRow] = [
     CallRow(253, "inotify_init") { (call, task) throws(Errno) in try create(0, task) },
     CallRow(294, "inotify_init1") { (call, task) throws(Errno) in try create(call.arguments.0.int32, task) },
-    CallRow(254, "inotify_add_watch", .part("changes that others make to a folder of the host")) {
+    CallRow(254, "inotify_add_watch", .part("what others do to a folder of the host is not told")) {
       (call, task) throws(Errno) in
       // Who watches sees reads, which then must all come here.
       defer { task.kernel.board?.change() }

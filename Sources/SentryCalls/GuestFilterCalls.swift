@@ -9,7 +9,10 @@ import SentryTasks
 enum GuestFilterCalls {
   static let rows: [CallRow] = [
     CallRow(
-      317, "seccomp", .part("SECCOMP_FILTER_FLAG_NEW_LISTENER: EBUSY; SECCOMP_MODE_STRICT sees served calls only")
+      317, "seccomp",
+      .part(
+        "SECCOMP_FILTER_FLAG_NEW_LISTENER: EBUSY; SECCOMP_GET_NOTIF_SIZES: EINVAL; SECCOMP_RET_TRACE: ENOSYS, tracer or not; SECCOMP_MODE_STRICT sees served calls only"
+      )
     ) {
       (call, task) throws(Errno) in
       let flags = call.arguments.1

@@ -9,7 +9,13 @@ import SentryTerminals
 /// ioctl(2): what every file knows, and the way to what each kind knows.
 enum IOControlCalls {
   static let rows: [CallRow] = [
-    CallRow(16, "ioctl", .part("requests that a kind of file doesn't know: ENOTTY"), blocksOn: "terminal") {
+    CallRow(
+      16, "ioctl",
+      .part(
+        "only those of terminals, FIONREAD, FIONBIO, FIOASYNC, FIOQSIZE, FIOCLEX, owners, questions about interfaces; others: ENOTTY"
+      ),
+      blocksOn: "terminal"
+    ) {
       (call, task) throws(Errno) in try control(call, task)
     }
   ]

@@ -30,7 +30,10 @@ enum LimitCalls {
       if !old.isNull { try store(before, at: old, task) }
       return .zero
     },
-    CallRow(98, "getrusage") { (call, task) throws(Errno) in
+    CallRow(
+      98, "getrusage",
+      .part("hundredths of a second; ru_inblock, ru_oublock 0; RUSAGE_CHILDREN: times and faults alone")
+    ) { (call, task) throws(Errno) in
       let usage: ResourceUsage
       switch call.arguments.0.int32 {
       case 0: usage = ResourceUsage(of: task.group)

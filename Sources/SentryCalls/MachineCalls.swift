@@ -20,11 +20,11 @@ enum MachineCalls {
       task.namespaces.names.names.domain = try name(call, task)
       return .zero
     },
-    CallRow(99, "sysinfo") { (call, task) throws(Errno) in
+    CallRow(99, "sysinfo", .part("shared memory, buffers and swap are 0")) { (call, task) throws(Errno) in
       try task.memory.store(SystemInfo(task.kernel).bytes, at: call.arguments.0.address)
       return .zero
     },
-    CallRow(318, "getrandom") { (call, task) throws(Errno) in try random(call, task) },
+    CallRow(318, "getrandom", .part("1 MiB at once")) { (call, task) throws(Errno) in try random(call, task) },
     CallRow(135, "personality", .part("remembered; changes no mapping")) { (call, task) in
       let before = task.group.traits.personality
       if call.arguments.0.uint32 != .max { task.group.traits.personality = call.arguments.0.uint32 }

@@ -8,7 +8,7 @@ import SentryTasks
 /// memory, and reaches the sentry under the strict policy only.
 enum MemoryCalls {
   static let rows: [CallRow] = [
-    CallRow(9, "mmap", .part("MAP_HUGETLB and MAP_SYNC as the host has them")) { (call, task) throws(Errno) in
+    CallRow(9, "mmap", .part("a shared mapping's writes change no times of its file")) { (call, task) throws(Errno) in
       try map(call, task)
     },
     own(10, "mprotect"), own(11, "munmap"), own(12, "brk"), own(25, "mremap"), own(26, "msync"), own(27, "mincore"),

@@ -8,7 +8,7 @@ import SentryTasks
 /// memfd_create(2).
 enum MemoryFileCalls {
   static let rows: [CallRow] = [
-    CallRow(319, "memfd_create", .part("MFD_HUGETLB")) { (call, task) throws(Errno) in try create(call, task) }
+    CallRow(319, "memfd_create", .part("MFD_HUGETLB: EINVAL")) { (call, task) throws(Errno) in try create(call, task) }
   ]
   /// Bytes of all memory files together; what they take counts with the guest's memory.
   private static var limit: UInt64 { 1 << 40 }

@@ -11,7 +11,8 @@ import SentryWait
 /// Sending and receiving on sockets (send(2), recv(2)).
 enum MessageCalls {
   static let rows: [CallRow] = [
-    CallRow(44, "sendto", blocksOn: "socket") { (call, task) throws(Errno) in
+    CallRow(44, "sendto", .part("inet: MSG_FASTOPEN, MSG_ZEROCOPY: passed over"), blocksOn: "socket") {
+      (call, task) throws(Errno) in
       try reach(call.arguments.1, call.arguments.2)
       let file = try SocketCalls.file(call, task)
       var message = OutgoingMessage()
@@ -34,13 +35,19 @@ enum MessageCalls {
       }
       return .value(Int64(message.count))
     },
-    CallRow(46, "sendmsg", blocksOn: "socket") { (call, task) throws(Errno) in
+    CallRow(
+      46, "sendmsg",
+      .part(
+        "inet: MSG_FASTOPEN, MSG_ZEROCOPY: passed over, control messages of other levels than IP, UDP, IPv6: EINVAL; unix: SCM_RIGHTS, SCM_CREDENTIALS"
+      ), blocksOn: "socket"
+    ) { (call, task) throws(Errno) in
       try sendMessage(call, task, call.arguments.1.address, call.arguments.2.int32)
     },
     CallRow(47, "recvmsg", blocksOn: "socket") { (call, task) throws(Errno) in
       try receiveMessage(call, task, call.arguments.1.address, call.arguments.2.int32)
     },
-    CallRow(307, "sendmmsg", blocksOn: "socket") { (call, task) throws(Errno) in
+    CallRow(307, "sendmmsg", .part("inet: MSG_FASTOPEN, MSG_ZEROCOPY: passed over"), blocksOn: "socket") {
+      (call, task) throws(Errno) in
       try many(call, task) { (at) throws(Errno) in try sendMessage(call, task, at, call.arguments.3.int32) }
     },
     CallRow(299, "recvmmsg", blocksOn: "socket") { (call, task) throws(Errno) in

@@ -12,7 +12,9 @@ enum MountCalls {
   static let rows: [CallRow] = [
     CallRow(
       165, "mount",
-      .part("tmpfs, ramfs, proc, sysfs, devpts; propagation is always private; remounting changes flags only")
+      .part(
+        "only tmpfs, ramfs, proc, sysfs, devpts, mqueue; others: ENODEV; propagation is always private; remounting changes flags only"
+      )
     ) { (call, task) throws(Errno) in try mount(call, task) },
     CallRow(166, "umount2", .part("MNT_EXPIRE: EINVAL")) { (call, task) throws(Errno) in try unmount(call, task) },
     CallRow(155, "pivot_root") { (call, task) throws(Errno) in try pivot(call, task) },

@@ -10,7 +10,9 @@ enum NamespaceCalls {
   static let rows: [CallRow] = [
     CallRow(
       272, "unshare",
-      .part("CLONE_NEWUSER: EPERM; CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME: EINVAL, as where the kernel has none")
+      .part(
+        "CLONE_NEWUSER: EPERM; CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME: EINVAL, as where the kernel has none; CLONE_NEWCGROUP: without effect"
+      )
     ) { (call, task) throws(Errno) in try unshare(call.arguments.0.bits, task) },
     CallRow(308, "setns", .refused(.invalid)) { (call, task) throws(Errno) in
       _ = try task.descriptors.file(call.arguments.0.int32)

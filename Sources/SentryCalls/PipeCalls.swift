@@ -10,7 +10,7 @@ import SentryTasks
 public enum PipeCalls {
   static let rows: [CallRow] = [
     CallRow(22, "pipe") { (call, task) throws(Errno) in try pipe(call.arguments.0.address, flags: 0, task) },
-    CallRow(293, "pipe2", .part("O_NOTIFICATION_PIPE")) { (call, task) throws(Errno) in
+    CallRow(293, "pipe2", .part("O_NOTIFICATION_PIPE: EINVAL")) { (call, task) throws(Errno) in
       try pipe(call.arguments.0.address, flags: call.arguments.1.int32, task)
     },
   ]

@@ -7,7 +7,7 @@ import SentryTasks
 /// Threads and processes: made and ended by the host's kernel, known to the sentry before.
 enum ProcessCalls {
   static let rows: [CallRow] = [
-    CallRow(56, "clone", .part("new namespaces: EPERM, CLONE_PIDFD: EINVAL")) { (call, task) throws(Errno) in
+    CallRow(56, "clone", .part("new namespaces: EPERM; CLONE_PIDFD: EINVAL")) { (call, task) throws(Errno) in
       try clone(flags: call.arguments.0.bits & 0xffff_ffff, task)
     },
     CallRow(57, "fork") { (_, task) throws(Errno) in try clone(flags: 17, task) },

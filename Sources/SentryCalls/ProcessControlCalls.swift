@@ -9,7 +9,9 @@ enum ProcessControlCalls {
   static let rows: [CallRow] = [
     CallRow(
       157, "prctl",
-      .part("no PR_SET_MM, PR_SCHED_CORE, PR_SET_SPECULATION_CTRL, PR_SET_VMA without effect")
+      .part(
+        "PR_SET_THP_DISABLE, PR_SET_TIMERSLACK, PR_SET_PTRACER: without effect; PR_SET_MM, PR_SET_VMA, PR_SET_TSC, PR_SET_MDWE, PR_SCHED_CORE, PR_SET_SPECULATION_CTRL, PR_SET_SYSCALL_USER_DISPATCH and others: EINVAL"
+      )
     ) { (call, task) throws(Errno) in try control(call, task) }
   ]
 

@@ -9,7 +9,7 @@ import SentryTasks
 /// Processes as descriptors (pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2)).
 enum ProcessFileCalls {
   static let rows: [CallRow] = [
-    CallRow(434, "pidfd_open", .part("PIDFD_THREAD")) { (call, task) throws(Errno) in
+    CallRow(434, "pidfd_open", .part("PIDFD_THREAD: EINVAL")) { (call, task) throws(Errno) in
       let flags = call.arguments.1.int32
       let id = call.arguments.0.int32
       guard flags & ~O_NONBLOCK == 0, id > 0 else { throw .invalid }
@@ -21,7 +21,7 @@ enum ProcessFileCalls {
       file.path = task.kernel.unnamed.other("anon_inode:[pidfd]")
       return try task.install(file, closesOnExec: true)
     },
-    CallRow(424, "pidfd_send_signal", .part("scopes other than the process")) { (call, task) throws(Errno) in
+    CallRow(424, "pidfd_send_signal", .part("PIDFD_SIGNAL_THREAD and its kin: EINVAL")) { (call, task) throws(Errno) in
       guard call.arguments.3.bits & 0xffff_ffff == 0 else { throw .invalid }
       let group = try receiver(call.arguments.0.int32, task)
       return try SignalCalls.send(call.arguments.1.int32, to: group, call.arguments.2.address, task)

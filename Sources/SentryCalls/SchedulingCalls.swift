@@ -59,7 +59,7 @@ enum SchedulingCalls {
     CallRow(147, "sched_get_priority_min") { (call, _) throws(Errno) in
       .value(try priorities(call.arguments.0.int32).min)
     },
-    CallRow(148, "sched_rr_get_interval") { (call, task) throws(Errno) in
+    CallRow(148, "sched_rr_get_interval", .part("always 3 ms")) { (call, task) throws(Errno) in
       _ = try thread(call.arguments.0, task)
       try task.memory.store(TimeSpec(seconds: 0, nanoseconds: 3_000_000).bytes, at: call.arguments.1.address)
       return .zero
@@ -122,14 +122,15 @@ enum SchedulingCalls {
       try task.memory.store([UInt8](bytes.prefix(Int(min(size, 56)))), at: call.arguments.1.address)
       return .zero
     },
-    CallRow(309, "getcpu") { (call, task) throws(Errno) in
+    CallRow(309, "getcpu", .part("one NUMA node")) { (call, task) throws(Errno) in
       if !call.arguments.0.address.isNull {
         try task.memory.store(HostProcessors.last(of: task), at: call.arguments.0.address)
       }
       if !call.arguments.1.address.isNull { try task.memory.store(UInt32(0), at: call.arguments.1.address) }
       return .zero
     },
-    CallRow(251, "ioprio_set", .part("remembered, without effect")) { (call, task) throws(Errno) in
+    CallRow(251, "ioprio_set", .part("remembered, without effect; IOPRIO_WHO_PGRP, IOPRIO_WHO_USER: EINVAL")) {
+      (call, task) throws(Errno) in
       guard call.arguments.0.int32 == 1, call.arguments.2.uint32 >> 13 <= 3, call.arguments.2.uint32 <= 0xffff else {
         throw .invalid
       }
@@ -137,7 +138,8 @@ enum SchedulingCalls {
       try thread(call.arguments.1, task).traits.inputOutputPriority = call.arguments.2.int32
       return .zero
     },
-    CallRow(252, "ioprio_get") { (call, task) throws(Errno) in
+    CallRow(252, "ioprio_get", .part("IOPRIO_WHO_PGRP, IOPRIO_WHO_USER: the caller's own")) {
+      (call, task) throws(Errno) in
       guard call.arguments.0.int32 >= 1, call.arguments.0.int32 <= 3 else { throw .invalid }
       if call.arguments.0.int32 == 1 {
         return .value(Int64(try thread(call.arguments.1, task).traits.inputOutputPriority))

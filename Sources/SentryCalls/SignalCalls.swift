@@ -23,11 +23,11 @@ enum SignalCalls {
     ) {
       (call, task) throws(Errno) in try kill(call, task)
     },
-    CallRow(200, "tkill") { (call, task) throws(Errno) in
+    CallRow(200, "tkill", .part("another process gets no si_pid")) { (call, task) throws(Errno) in
       guard call.arguments.0.int32 > 0 else { throw .invalid }
       return try kill(thread: call.arguments.0.int32, of: nil, call.arguments.1.int32, task)
     },
-    CallRow(234, "tgkill") { (call, task) throws(Errno) in
+    CallRow(234, "tgkill", .part("another process gets no si_pid")) { (call, task) throws(Errno) in
       guard call.arguments.0.int32 > 0, call.arguments.1.int32 > 0 else { throw .invalid }
       return try kill(thread: call.arguments.1.int32, of: call.arguments.0.int32, call.arguments.2.int32, task)
     },

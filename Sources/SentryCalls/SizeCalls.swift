@@ -26,7 +26,8 @@ enum SizeCalls {
       file.tell(FileEvent.modified)
       return .zero
     },
-    CallRow(285, "fallocate", .part("ranges collapsed, zeroed or inserted")) { (call, task) throws(Errno) in
+    CallRow(285, "fallocate", .part("files in memory: FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE, others EOPNOTSUPP"))
+    { (call, task) throws(Errno) in
       // In the order of vfs_fallocate (fs/open.c).
       let (offset, length) = (call.arguments.2.int64, call.arguments.3.int64)
       let file = try task.descriptors.file(call.arguments.0.int32)
@@ -47,8 +48,12 @@ enum SizeCalls {
       file.tell(FileEvent.modified)
       return .zero
     },
-    CallRow(74, "fsync") { (call, task) throws(Errno) in try synchronize(call, task) },
-    CallRow(75, "fdatasync") { (call, task) throws(Errno) in try synchronize(call, task) },
+    CallRow(74, "fsync", .part("of a directory: without effect")) { (call, task) throws(Errno) in
+      try synchronize(call, task)
+    },
+    CallRow(75, "fdatasync", .part("of a directory: without effect")) { (call, task) throws(Errno) in
+      try synchronize(call, task)
+    },
     CallRow(162, "sync") { (call, task) throws(Errno) in
       for mount in task.paths.namespace.mounts { try mount.root.inode?.fileSystem.synchronize() }
       return .zero
@@ -59,7 +64,7 @@ enum SizeCalls {
       try file.inode?.fileSystem.synchronize()
       return .zero
     },
-    CallRow(277, "sync_file_range") { (call, task) throws(Errno) in
+    CallRow(277, "sync_file_range", .part("the whole file is written out")) { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       let (offset, length) = (call.arguments.1.int64, call.arguments.2.int64)
       guard call.arguments.3.uint32 & ~7 == 0, offset >= 0, length >= 0, offset &+ length >= 0 else { throw .invalid }
@@ -70,14 +75,14 @@ enum SizeCalls {
       if file.inode?.kind == .regular { try file.synchronize() }
       return .zero
     },
-    CallRow(221, "fadvise64") { (call, task) throws(Errno) in
+    CallRow(221, "fadvise64", .part("without effect")) { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
       if file.inode?.kind == .fifo { throw .illegalSeek }
       guard call.arguments.2.int64 >= 0, call.arguments.3.uint32 <= 5 else { throw .invalid }
       return .zero
     },
-    CallRow(187, "readahead") { (call, task) throws(Errno) in
+    CallRow(187, "readahead", .part("without effect")) { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
       guard file.isReadable else { throw .badDescriptor }
       guard file.inode?.kind == .regular else { throw .invalid }

@@ -10,7 +10,9 @@ import SentryWait
 /// Sockets: making, naming and connecting them (socket(7)).
 enum SocketCalls {
   static let rows: [CallRow] = [
-    CallRow(41, "socket", .part("families other than unix, inet, inet6 and netlink's route; raw sockets: EPERM")) {
+    CallRow(
+      41, "socket", .part("only unix, inet, inet6, netlink's route; other families: EAFNOSUPPORT; raw sockets: EPERM")
+    ) {
       (call, task) throws(Errno) in try socket(call, task)
     },
     CallRow(53, "socketpair") { (call, task) throws(Errno) in try pair(call, task) },

@@ -8,7 +8,7 @@ import SentryTasks
 /// getsockopt(2) and setsockopt(2).
 enum SocketOptionCalls {
   static let rows: [CallRow] = [
-    CallRow(54, "setsockopt", .part("options that no program here was seen to need: ENOPROTOOPT")) {
+    CallRow(54, "setsockopt", .part("only options of a list (HostSocketRules, UnixSocketFile); others: ENOPROTOOPT")) {
       (call, task) throws(Errno) in try set(call, task)
     },
     CallRow(55, "getsockopt", .part("as setsockopt")) { (call, task) throws(Errno) in try get(call, task) },

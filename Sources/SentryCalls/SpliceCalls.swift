@@ -10,10 +10,13 @@ import SentryWait
 /// splice(2) and tee(2): bytes between a pipe and another file, by the sentry's own copies.
 enum SpliceCalls {
   static let rows: [CallRow] = [
-    CallRow(275, "splice", .part("files that the sentry cannot read or write by itself: EINVAL"), blocksOn: "pipe") {
+    CallRow(
+      275, "splice", .part("64 KiB at once; from a socket or terminal: EINVAL; to a full one: EAGAIN"), blocksOn: "pipe"
+    ) {
       (call, task) throws(Errno) in try splice(call, task)
     },
-    CallRow(276, "tee", blocksOn: "pipe") { (call, task) throws(Errno) in try tee(call, task) },
+    CallRow(276, "tee", .part("64 KiB at once"), blocksOn: "pipe") { (call, task) throws(Errno) in try tee(call, task)
+    },
   ]
 
   private static let nonBlocking: UInt32 = 2

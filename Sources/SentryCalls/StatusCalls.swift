@@ -28,7 +28,10 @@ enum StatusCalls {
       try task.memory.store(record.kernelStatus, at: call.arguments.2.address)
       return .zero
     },
-    CallRow(332, "statx") { (call, task) throws(Errno) in try statx(call, task) },
+    CallRow(
+      332, "statx",
+      .part("stx_attributes but for STATX_ATTR_MOUNT_ROOT; STATX_DIOALIGN, STATX_MNT_ID_UNIQUE, STATX_SUBVOL")
+    ) { (call, task) throws(Errno) in try statx(call, task) },
     CallRow(21, "access") { (call, task) throws(Errno) in
       try access(Call.here, call.arguments.0.address, call.arguments.1.uint32, flags: 0, task)
     },

@@ -29,6 +29,9 @@ extension NotificationPlatform {
     }
   }
 
+  /// Whether the stub may come to answer the call, be it not always.
+  static func mayAnswerInStub(_ number: Int32) -> Bool { way(number) != nil }
+
   /// Calls that are told of descriptors alone, or may be.
   private static func asksDescriptors(_ number: Int32) -> Bool { [0, 5, 8, 16, 72, 262].contains(number) }
 

@@ -16,6 +16,9 @@ public protocol Wall: Sendable {
   /// Who answers the code's system calls; nil where the host's kernel answers all of them.
   func callCounts(under policy: Policy) -> CallCounts?
 
+  /// Every system call, by number; nil where the host's kernel answers all of them.
+  func calls(under policy: Policy) -> [CallEntry]?
+
   /// Raises the box up to, but not including, the first untrusted instruction. Every limit is set. Nothing is left behind
   /// when it throws.
   func create(_ bundle: Bundle, streams: Streams, on host: Host) throws(WallError) -> any Sandbox
@@ -31,6 +34,7 @@ public protocol Wall: Sendable {
 extension Wall {
   public func traces(of bundle: Bundle) throws(WallError) -> [String: String] { [:] }
   public func callCounts(under policy: Policy) -> CallCounts? { nil }
+  public func calls(under policy: Policy) -> [CallEntry]? { nil }
 }
 
 public enum Availability: Sendable, Equatable {

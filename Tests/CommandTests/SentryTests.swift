@@ -177,6 +177,27 @@ struct SentryTests {
     #expect(other.status == 125 && other.error.contains("processes.system_calls"), "\(other.error)")
   }
 
+  @Test("every system call is listed, for people and for programs", arguments: ["native-harmless", "strict"])
+  func list(policy: String) throws {
+    let immure = Immure()
+    let words = ["--root", immure.root.path, "policy", "explain", "--wall", "sentry", "--calls", "--syscalls", policy]
+    let told = try Immure.run(words + ["--format", "json"])
+    let walls = try #require(
+      try JSONSerialization.jsonObject(with: Data(told.output.utf8)) as? [[String: Any]], "\(told.error)")
+    let calls = try #require(walls.first?["system_calls"] as? [[String: Any]])
+    #expect(walls.first?["wall"] as? String == "sentry")
+    let shown = try Immure.run(words).output.split(separator: "\n")
+    // The wall's name and a heading come first.
+    #expect(shown.count == calls.count + 2 && calls.count > 370)
+    let unmap = try #require(calls.first { $0["name"] as? String == "munmap" })
+    #expect(unmap["by"] as? [String] == [policy == "strict" ? "host after a look" : "host"])
+    let refused = try #require(calls.first { $0["number"] as? Int == 330 })
+    #expect(refused["answer"] as? String == "refused" && refused["errno"] as? String == "ENOSPC", "\(refused)")
+    #expect(shown.contains { $0.hasPrefix("330 ") && $0.contains("pkey_alloc") && $0.contains("refused (ENOSPC)") })
+    let jail = try immure("policy", "explain", "--wall", "jail", "--calls")
+    #expect(jail.status == 1 && jail.error.contains("--calls"), "\(jail.error)")
+  }
+
   @Test("--debug names what was asked for and is not there, once for each program and call")
   func debug() throws {
     let immure = Immure()

@@ -18,11 +18,15 @@ import SentryTerminals
 ///     SentryProbe [--strict] [--tracing] [--trace] [--count] [--allocations] [--no-answers] [--calls FILE] [--env NAME=VALUE]...
 ///         [--cwd PATH] ROOT PROGRAM [ARGUMENT]...
 ///     SentryProbe --rows
+///     SentryProbe --refusals
+///     SentryProbe --page calls
+///     SentryProbe --page gvisor FACTS
 ///
 /// ROOT is a folder, or a file that is an EROFS image. Nobody may change it meanwhile. It is read-only beneath a layer of memory; /dev and /tmp
 /// are memory. Ends as the program does
 /// (128 + a signal). `--trace` names calls that no row serves. `--calls` adds the names of the rows that were asked for to a file; `--rows`
-/// prints all that calls can come to under the strict policy. `--count` says how many calls came to the sentry; `--no-answers` has all of them
+/// prints all that calls can come to under the strict policy; `--refusals` the number, the name and the error of each that is refused or absent;
+/// `--page` a page of docs/. `--count` says how many calls came to the sentry; `--no-answers` has all of them
 /// come. `--allocations` says how often the sentry has allocated, and retained or released, while it served, which says something of what
 /// the compiler has optimised only.
 @main
@@ -44,6 +48,10 @@ enum SentryProbe {
       case "--rows":
         let unasked = Set((StubFilter.always + StubFilter(.strict, hasClone3: true).refused).map(\.number))
         return say(CallTable.all.all.filter { !unasked.contains(UInt32($0.number)) }.map(\.name), to: 1)
+      case "--refusals":
+        return say(
+          CallFact.all(policy).compactMap { fact in fact.error.map { "\(fact.number) \(fact.name) \($0)" } }, to: 1)
+      case "--page": return page(words)
       case "--count": counts = true
       case "--allocations": allocations = true
       case "--no-answers": answers = false
@@ -94,6 +102,21 @@ enum SentryProbe {
     }
   }
   static let calls = Calls()
+
+  /// - Parameter words: which page, and of gVisor's the file of facts.
+  static func page(_ words: [String]) {
+    switch words.first {
+    case "calls" where words.count == 1: return say([String(CallPage.text().dropLast())], to: 1)
+    case "gvisor" where words.count == 2:
+      do throws(SystemError) {
+        let source = try File.text(words[1])
+        do throws(ComparisonPage.Failure) {
+          return say([String(try ComparisonPage.text(source).dropLast())], to: 1)
+        } catch { stop("\(words[1]): \(error.line)", 1) }
+      } catch { stop("\(error)", 1) }
+    default: stop("usage: SentryProbe --page calls, or --page gvisor FACTS", 2)
+    }
+  }
 
   static func say(_ names: [String], to descriptor: Int32) {
     // Without a reader there is nobody to tell.
