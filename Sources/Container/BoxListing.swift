@@ -16,11 +16,25 @@ struct BoxListing: ProcessListing {
 extension ContainerSandbox {
   /// From the control group where there is one of pids or memory, else by looking at every process of the machine.
   func hostProcesses() throws(SystemError) -> [Int32] {
+    do throws(SystemError) { return try foundProcesses() } catch {
+      // Ended while it was looked at: its group, or what /proc has of its first process, is gone.
+      if process.isAlive { throw error }
+      return []
+    }
+  }
+
+  private func foundProcesses() throws(SystemError) -> [Int32] {
     guard process.isAlive else { return [] }
     if let cgroup, !cgroup.places.isEmpty { return try cgroup.processes() }
     // One of other processes' namespace: they are none of the box's.
     guard try isFirstOfItsNamespace() else { return [process.pid] }
-    let own = try File.readLink("/proc/\(process.pid)/ns/pid")
+    let own: String
+    do throws(SystemError) { own = try File.readLink("/proc/\(process.pid)/ns/pid") } catch
+      where error.errno == .accessDenied || error.errno == .notPermitted
+    {
+      // Being set up it is closed to its user too (ptrace(2), "dumpable"), and has no other beside it yet.
+      return [process.pid]
+    }
     var found: [Int32] = []
     for name in try File.names(inDirectory: "/proc") {
       guard let pid = Int32(name) else { continue }

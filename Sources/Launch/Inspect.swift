@@ -12,8 +12,8 @@ enum Inspect {
     var status: Int32 = 0
     for word in command.operands {
       do throws(WallError) {
-        let record = try session.record(word)
-        values.append(value(record, record.condition(bootID: session.host.bootID), whole: true))
+        let (record, condition) = try session.store.look(try session.store.find(word), bootID: session.host.bootID)
+        values.append(value(record, condition, whole: true))
       } catch {
         if error.kind == .gone, let image = try ImageUse.find(word, session) {
           values.append(image.json)

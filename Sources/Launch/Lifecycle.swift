@@ -61,7 +61,8 @@ enum Lifecycle {
   /// Asks a sandbox to end with its stop signal, then ends it after `grace` milliseconds.
   static func stop(_ record: SandboxRecord, grace: UInt64, _ session: Session) throws(WallError) {
     let sandbox = try session.open(record)
-    if record.status == .paused { try sandbox.pausing?.resume() }
+    // What cannot be resumed does not hear the signal, and is ended by force below.
+    if record.status == .paused { try? sandbox.pausing?.resume() }
     var ended = false
     do throws(SystemError) {
       if let descriptor = try record.process?.open() {
@@ -80,21 +81,37 @@ enum Lifecycle {
 
   /// After a box was ended: waits for its supervisor to record the end, or records it in its place.
   static func settle(_ record: SandboxRecord, _ session: Session) throws(WallError) {
+    try awaitSupervisor(of: record, session)
+    guard let current = try? session.store.load(record.id), current.status != .exited else { return }
+    try session.open(current).destroy()
+    UserNetwork.stop(details: current.details)
+    do throws(WallError) {
+      try session.store.update(record.id) {
+        $0.status = .exited
+        $0.exitCode = $0.exitCode ?? 137
+        $0.finished = Clock.realTime().seconds
+      }
+    } catch  where error.kind == .gone {
+      // Removed by another command meanwhile.
+      return
+    }
+    if current.removeAtExit { try session.store.remove(record.id, name: record.name) }
+  }
+
+  /// At most ten seconds. One that was still raising the box when it was ended may bring up a program all the same, which is ended then.
+  private static func awaitSupervisor(of record: SandboxRecord, _ session: Session) throws(WallError) {
     do throws(SystemError) {
-      if let supervisor = try record.supervisor?.open(), try Readiness.wait(supervisor.rawValue, milliseconds: 10_000) {
+      guard let supervisor = try record.supervisor?.open() else { return }
+      for _ in 0..<100 {
+        if try Readiness.wait(supervisor.rawValue, milliseconds: 100) { return }
+        if let current = try? session.store.load(record.id), current.process != record.process {
+          // What cannot be ended now is tried again by the caller.
+          try? session.open(current).destroy()
+        }
       }
     } catch {
       throw WallError("cannot wait for the supervisor of sandbox \(record.name)", error)
     }
-    guard let current = try? session.store.load(record.id), current.status != .exited else { return }
-    try session.open(current).destroy()
-    UserNetwork.stop(details: current.details)
-    try session.store.update(record.id) {
-      $0.status = .exited
-      $0.exitCode = $0.exitCode ?? 137
-      $0.finished = Clock.realTime().seconds
-    }
-    if current.removeAtExit { try session.store.remove(record.id, name: record.name) }
   }
 
   static func wait(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
@@ -203,11 +220,18 @@ enum Lifecycle {
   /// Removes one sandbox; a running one only by force, a damaged record likewise.
   static func remove(_ id: String, force: Bool, _ session: Session) throws(WallError) {
     let record: SandboxRecord
-    do throws(WallError) { record = try session.store.load(id) } catch {
-      // A folder without a readable record: a crash while it was made, or a damaged disk.
-      guard force || error.kind == .gone else { throw error }
+    do throws(WallError) { record = try session.store.load(id) } catch  where error.kind == .gone {
+      // A folder without a record: a crash while it was made, unless it is being made just now.
+      if try session.store.removeUnrecorded(id) { return }
+      return try remove(id, force: force, session)
+    } catch {
+      guard force else { throw error }
       return try session.store.remove(id, name: nil)
     }
+    try remove(record, force: force, session)
+  }
+
+  private static func remove(_ record: SandboxRecord, force: Bool, _ session: Session) throws(WallError) {
     let condition = record.condition(bootID: session.host.bootID)
     if condition.isLive {
       guard force else {
@@ -220,11 +244,31 @@ enum Lifecycle {
       try session.open(record).destroy()
       UserNetwork.stop(details: record.details)
     }
-    try session.store.remove(id, name: record.name)
+    try session.store.remove(record.id, name: record.name)
   }
 
   static func prune(_ command: ParsedCommand, _ session: Session) throws(CommandError) -> Int32 {
     try clear(session, force: false)
+  }
+
+  private static func clear(_ id: String, _ session: Session) throws(WallError) -> Bool {
+    try remove(id, force: true, session)
+    return true
+  }
+
+  /// False where it runs, or is being made.
+  private static func clearEnded(_ id: String, _ session: Session) throws(WallError) -> Bool {
+    let record: SandboxRecord
+    do throws(WallError) { record = try session.store.load(id) } catch  where error.kind == .gone {
+      return try session.store.removeUnrecorded(id)
+    } catch {
+      // Damaged.
+      return try clear(id, session)
+    }
+    if record.condition(bootID: session.host.bootID).isLive { return false }
+    // As it was looked at: a process that it names and that has ended does not come back.
+    try remove(record, force: true, session)
+    return true
   }
 
   /// Removes every sandbox that has ended (with force: every one), and what crashed commands left.
@@ -234,11 +278,7 @@ enum Lifecycle {
     var status: Int32 = 0
     for id in ids {
       do throws(WallError) {
-        if !force, let record = try? session.store.load(id), record.condition(bootID: session.host.bootID).isLive {
-          continue
-        }
-        try remove(id, force: true, session)
-        Output.print(id)
+        if try force ? clear(id, session) : clearEnded(id, session) { Output.print(id) }
       } catch {
         Output.complain(error.message)
         status = 1

@@ -24,8 +24,7 @@ enum Listing {
       var found: [(record: SandboxRecord, condition: SandboxCondition)] = []
       for id in try session.store.ids() {
         do throws(WallError) {
-          let record = try session.store.load(id)
-          found.append((record, record.condition(bootID: session.host.bootID)))
+          found.append(try session.store.look(id, bootID: session.host.bootID))
         } catch {
           // Gone: removed while this command looked. A folder without a record is named by `prune`, which clears it.
           if error.kind != .gone { Output.complain(error.message) }
@@ -83,7 +82,8 @@ enum Listing {
     let json = try wantsJSON(command)
     guard command.flag("no-stream") || !command.operands.isEmpty || json else {
       // One look at every sandbox; a screen that redraws itself belongs to `top` of the terminal.
-      return try usage(of: try records(session).filter(\.condition.isLive).map(\.record), json: json, session)
+      return try usage(
+        of: try records(session).filter(\.condition.isLive).map(\.record), areNamed: false, json: json, session)
     }
     var chosen: [SandboxRecord] = []
     do throws(WallError) {
@@ -92,10 +92,13 @@ enum Listing {
       throw CommandError(error)
     }
     if command.operands.isEmpty { chosen = try records(session).filter(\.condition.isLive).map(\.record) }
-    return try usage(of: chosen, json: json, session)
+    return try usage(of: chosen, areNamed: !command.operands.isEmpty, json: json, session)
   }
 
-  private static func usage(of records: [SandboxRecord], json: Bool, _ session: Session) throws(CommandError) -> Int32 {
+  /// One that was not named and has ended since it was listed is left out.
+  private static func usage(
+    of records: [SandboxRecord], areNamed: Bool, json: Bool, _ session: Session
+  ) throws(CommandError) -> Int32 {
     var table = Table(["ID", "NAME", "WALL", "MEMORY", "PEAK", "CPU", "PROCESSES"])
     var values: [JSONValue] = []
     var status: Int32 = 0
@@ -122,6 +125,7 @@ enum Listing {
           usage.cpuMicroseconds.map { Quantity.thousandths($0 / 1000) + " s" } ?? "-",
           usage.processes.map { "\($0)" } ?? "-",
         ])
+      } catch  where error.kind == .gone && !areNamed {
       } catch {
         Output.complain(error.message)
         status = 1

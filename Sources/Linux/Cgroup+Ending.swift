@@ -22,10 +22,10 @@ extension Cgroup {
   }
 
   /// Removes the folders; those that are gone already are well. Processes that were just killed keep a folder busy
-  /// for a moment.
+  /// until they are dead: a moment, or seconds where many wait for the CPU. EBUSY after 10 seconds.
   public func remove() throws(SystemError) {
     for place in places {
-      let deadline = Clock.monotonicNanoseconds() + 2_000_000_000
+      let deadline = Clock.monotonicNanoseconds() + 10_000_000_000
       while true {
         do throws(SystemError) {
           try File.removeDirectory(place.path)

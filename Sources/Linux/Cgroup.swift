@@ -187,7 +187,7 @@ public struct Cgroup: Sendable, Equatable {
     } catch  where error.errno == .exists {
       // Left by a command that was killed: only an empty group can be taken over.
       _ = try removeGroups(below: path)
-      try File.removeDirectory(path)
+      do throws(SystemError) { try File.removeDirectory(path) } catch  where error.errno == .noEntry {}
       try File.makeDirectory(path)
     }
   }

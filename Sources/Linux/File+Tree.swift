@@ -13,8 +13,16 @@ extension File {
     } catch  where error.errno == .notDirectory || error.errno == .loop {
       return try remove(path, at: directory)
     }
-    try TreeRemoval(top: top.rawValue, device: UInt64(try status("", at: top.rawValue).st_dev)).empty()
-    try removeDirectory(path, at: directory)
+    let removal = TreeRemoval(top: top.rawValue, device: UInt64(try status("", at: top.rawValue).st_dev))
+    var rounds = 0
+    while true {
+      try removal.empty()
+      do throws(SystemError) { return try removeDirectory(path, at: directory) } catch  where error.errno == .notEmpty {
+        // Somebody made something in it since; not again and again, unless he means to.
+        rounds += 1
+        if rounds == 100 { throw error }
+      }
+    }
   }
 }
 
@@ -37,8 +45,12 @@ private struct TreeRemoval {
       if names.isEmpty { return }
       for name in names {
         if try removeLeaf(name, in: top) { continue }
-        try hoist(name, &counter)
-        try checked("rmdir", name.text, name.unlink(in: top, isDirectory: true))
+        do throws(SystemError) { try hoist(name, &counter) } catch  where error.errno == .noEntry {
+          // Another command removes the same tree.
+          continue
+        }
+        // Not empty: somebody made something in it since. It is met again in the next round.
+        _ = try removeLeaf(name, in: top)
       }
     }
   }

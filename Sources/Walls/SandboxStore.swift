@@ -44,25 +44,52 @@ public struct SandboxStore: Sendable {
     return String(repeating: "0", count: 12 - digits.utf8.count) + digits
   }
 
-  /// Makes the sandbox's folder, takes its name and writes its first record.
+  /// Makes the sandbox's folder, takes its name and writes its first record. The folder is locked until its record is there, so that
+  /// `removeUnrecorded` tells it from what a crash left.
   public func create(_ record: SandboxRecord) throws(WallError) {
     guard SandboxStore.isValid(name: record.name) else {
       throw WallError(
         "name \"\(FormatError.presentable(record.name))\": use 1 to 64 of letters, digits, _ . and -, beginning with a letter or digit"
       )
     }
+    for _ in 0..<100 {
+      guard let folder = try makeLockedFolder(record) else { continue }
+      do throws(WallError) {
+        try takeName(record)
+        if try write(first: record, in: folder.rawValue) { return }
+      } catch {
+        // Half made: nothing points to the folder yet.
+        try? File.removeTree(directory(record.id))
+        throw error
+      }
+    }
+    throw WallError("cannot keep the sandbox's state: its folder is removed again and again by another command")
+  }
+
+  /// Nil where another command cleared it away between being made and being locked.
+  private func makeLockedFolder(_ record: SandboxRecord) throws(WallError) -> FileDescriptor? {
     do throws(SystemError) {
       try makeFolder(record)
+      let folder: FileDescriptor
+      do throws(SystemError) { folder = try File.open(directory(record.id), O_RDONLY | O_DIRECTORY) } catch
+        where error.errno == .noEntry
+      { return nil }
+      _ = try File.lock(folder.rawValue)
+      return folder
     } catch {
       throw WallError("cannot keep the sandbox's state", error)
     }
-    do {
-      try takeName(record)
-      try write(record)
+  }
+
+  /// False where the folder was removed before it was locked.
+  private func write(first record: SandboxRecord, in folder: Int32) throws(WallError) -> Bool {
+    do throws(SystemError) {
+      try File.exchange("record.json", record.json.bytes(), at: folder)
+      return true
+    } catch  where error.errno == .noEntry {
+      return false
     } catch {
-      // Half made: nothing points to the folder yet.
-      try? File.removeTree(directory(record.id))
-      throw error
+      throw WallError("cannot keep the state of sandbox \(record.name)", error)
     }
   }
 
@@ -111,6 +138,8 @@ public struct SandboxStore: Sendable {
       let bytes = record.json.bytes()
       try File.exchange("record.json", bytes, at: folder.rawValue)
       return bytes
+    } catch  where error.errno == .noEntry {
+      throw WallError(.gone, "sandbox \(record.name) was removed by another command")
     } catch {
       throw WallError("cannot keep the state of sandbox \(record.name)", error)
     }
@@ -190,6 +219,29 @@ public struct SandboxStore: Sendable {
     } catch {
       throw WallError("cannot list the sandboxes", error)
     }
+  }
+
+  /// The record of an id and what it means now. One that ended, and whose supervisor too, between being read and being looked at is read
+  /// again: what a supervisor wrote is there once it has ended.
+  public func look(_ id: String, bootID: String) throws(WallError) -> (
+    record: SandboxRecord, condition: SandboxCondition
+  ) {
+    let record = try load(id)
+    let condition = record.condition(bootID: bootID)
+    guard case .interrupted = condition, record.bootID == bootID else { return (record, condition) }
+    let later = try load(id)
+    return (later, later.condition(bootID: bootID))
+  }
+
+  /// Removes a folder that has no record, which a command that was killed left. Waits while one is making it.
+  /// - Returns: false where it has a record after all.
+  public func removeUnrecorded(_ id: String) throws(WallError) -> Bool {
+    let held: FileDescriptor
+    do throws(WallError) { held = try lock(id) } catch  where error.kind == .gone { return true }
+    if File.exists(directory(id) + "/record.json") { return false }
+    try remove(id, name: nil)
+    _ = consume held
+    return true
   }
 
   /// Removes the sandbox's name, record and folder, in that order; what is already gone is no error.

@@ -102,6 +102,64 @@ import struct Foundation.UUID
     #expect(try store.load("one").details.count == 40)
   }
 
+  /// What is being made is not taken for what a crash left, whenever another command clears up.
+  @Test func clearingUpLeavesWhatIsBeingMade() async throws {
+    defer { try? File.removeTree(root) }
+    let store = store
+    let errors = await withTaskGroup(of: String.self) { group in
+      group.addTask {
+        do {
+          for index in 0..<100 {
+            try store.create(Self.record("box\(index)", name: "name\(index)"))
+            _ = try store.load("box\(index)")
+          }
+          return ""
+        } catch { return "create: \(error)" }
+      }
+      for _ in 0..<2 {
+        group.addTask {
+          do {
+            for _ in 0..<40 {
+              for id in try store.ids() { _ = try store.removeUnrecorded(id) }
+            }
+            return ""
+          } catch { return "clear: \(error)" }
+        }
+      }
+      return await group.reduce(into: [String]()) { if !$1.isEmpty { $0.append($1) } }
+    }
+    #expect(errors == [])
+    #expect(try store.ids().count == 100)
+    try File.makeDirectory(store.directory("left"))
+    #expect(try store.removeUnrecorded("left"))
+    #expect(try !store.removeUnrecorded("box7"))
+    #expect(try store.removeUnrecorded("never"))
+    #expect(try store.ids().count == 100)
+  }
+
+  /// Two commands remove one sandbox at once: whoever comes second finds less and less of it, which is no failure.
+  @Test func removalsOfOneSandboxMeet() async throws {
+    defer { try? File.removeTree(root) }
+    let store = store
+    for round in 0..<20 {
+      try store.create(Self.record("one", name: "web"))
+      for index in 0..<20 { try File.makeDirectories(store.directory("one") + "/a\(index)/b/c") }
+      let errors = await withTaskGroup(of: String.self) { group in
+        for _ in 0..<3 {
+          group.addTask {
+            do {
+              try store.remove("one", name: "web")
+              return ""
+            } catch { return "\(error)" }
+          }
+        }
+        return await group.reduce(into: [String]()) { if !$1.isEmpty { $0.append($1) } }
+      }
+      #expect(errors == [], "round \(round)")
+      #expect(try store.ids() == [], "round \(round)")
+    }
+  }
+
   @Test func conditionsComeFromWhatExistsNow() throws {
     var record = Self.record("one")
     let own = try #require(ProcessIdentity(pid: Process.id))
