@@ -13,11 +13,12 @@ struct CrowdTests {
       Self.helpers + """
         watch 'prune' & watch 'ps -a' stats 'system df' 'ps -a --format json' &
         (for i in 1 2 3 4 5 6; do quiet run "$B" --root "$R" run --wall "$W" -- true; done) & a=$!
+        # A name that is no beginning of another's id.
         (for end in 'rm -f' kill 'stop -t 50ms'; do
-          quiet d "$B" --root "$R" run -d --wall "$W" --name d -- sleep 1$M
-          for verb in 'top' 'inspect' 'stats' 'logs'; do quiet look "$B" --root "$R" $verb d; done
-          quiet end "$B" --root "$R" $end d
-          immure rm d > $R/rm.out 2>&1 || grep -q 'there is no sandbox' $R/rm.out || cat $R/rm.out
+          quiet start "$B" --root "$R" run -d --wall "$W" --name web -- sleep 1$M
+          for verb in 'top' 'inspect' 'stats' 'logs'; do quiet look "$B" --root "$R" $verb web; done
+          quiet end "$B" --root "$R" $end web
+          immure rm web > $R/rm.out 2>&1 || grep -q 'there is no sandbox' $R/rm.out || cat $R/rm.out
         done) & b=$!
         wait $a $b; rm $R/go; wait
         immure prune > /dev/null; immure ps -aq; echo done
