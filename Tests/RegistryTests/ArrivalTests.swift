@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `import`, `load`, `oci:` folders, names, and commands that are killed.
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct ArrivalTests {
   let front = FrontCommand()
 

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The store after commands that were killed, and after a disk that was full: the next command understands what is left and clears it.
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(20)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct CrashTests {
   let front = FrontCommand()
   static let folders = ["layers", "merged", "names", "blobs/sha256", "incoming", "locks", "partial", "views"]

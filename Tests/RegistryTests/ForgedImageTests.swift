@@ -3,7 +3,7 @@ import Testing
 
 /// A layer's image is written by a process that a stranger's tar may have taken over: it can be anything. It is never mounted; those who
 /// read it, to make metadata over layers and to make trees, refuse what makes no sense and make nothing outside.
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct ForgedImageTests {
   let front = FrontCommand()
 

@@ -3,6 +3,13 @@ import Foundation
 import Linux
 import Testing
 
+extension Trait where Self == TimeLimitTrait {
+  /// No limit of a test's own: all tests begin at once and wait for one of the few threads, so each one's time is that of the whole suite,
+  /// and on a busy machine the suite's would end tests that have not begun. What hangs is a command, which `FrontCommand.run` ends;
+  /// the suite as a whole is ended by Scripts/test.sh.
+  static var whileTheSuiteRuns: Self { .timeLimit(.minutes(120)) }
+}
+
 /// `immure-front` as a user has it, run from the outside on a throw-away root. `IMMURE_BIN` names its folder (`make test` sets it).
 struct FrontCommand {
   static let folder = ProcessInfo.processInfo.environment["IMMURE_BIN"]
@@ -18,6 +25,9 @@ struct FrontCommand {
     }
   }
 
+  /// Seconds after which a command hangs. The longest takes four of processor time, but may have a thirtieth of a processor.
+  static let patience = 600
+
   struct Result {
     let status: Int32
     let output: String
@@ -29,7 +39,9 @@ struct FrontCommand {
   var store: String { root + "/images" }
 
   @discardableResult
-  func callAsFunction(_ words: String..., seconds: Int = 60, environment: [String: String]? = nil) throws -> Result {
+  func callAsFunction(_ words: String..., seconds: Int = FrontCommand.patience, environment: [String: String]? = nil)
+    throws -> Result
+  {
     try Self.run([Self.path, "--root", root] + words, seconds: seconds, environment: environment)
   }
 
@@ -69,7 +81,7 @@ struct FrontCommand {
   /// Runs any command to its end, killed after `seconds`. By our own calls: Foundation's child inherits blocked signals and other
   /// tests' pipes.
   static func run(
-    _ words: [String], seconds: Int = 60, environment: [String: String]? = nil, folder: String = "/"
+    _ words: [String], seconds: Int = FrontCommand.patience, environment: [String: String]? = nil, folder: String = "/"
   ) throws -> Result {
     let output = try DescriptorPair.pipe()
     let errors = NSTemporaryDirectory() + "immure-front-test-stderr-\(UUID().uuidString)"

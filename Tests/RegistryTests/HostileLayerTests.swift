@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `import` of archives that want to write outside, or to crash what reads them (Fixtures/layers.py).
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct HostileLayerTests {
   let front = FrontCommand()
 

@@ -5,7 +5,7 @@ import Testing
 @Suite(
   .enabled(if: FrontCommand.isBuilt && FrontCommand.isRoot, FrontCommand.whyNot),
   .enabled(if: FrontCommand.has("busybox", "python3", "unshare"), "wants busybox, python3 and unshare"),
-  .timeLimit(.minutes(5)))
+  .whileTheSuiteRuns)
 struct ImageViewTests {
   let front = FrontCommand()
 

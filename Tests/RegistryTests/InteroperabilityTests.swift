@@ -4,7 +4,7 @@ import Testing
 /// What immure writes others read, and what they write immure reads: the id of the image stays the same on every way.
 @Suite(
   .enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .enabled(if: FrontCommand.isRoot, FrontCommand.notRoot),
-  .timeLimit(.minutes(2)))
+  .whileTheSuiteRuns)
 struct InteroperabilityTests {
   let front = FrontCommand()
 

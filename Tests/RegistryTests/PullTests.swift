@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `pull` against a registry that misbehaves in one way at a time (Fixtures/registry.py).
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct PullTests {
   @Test(arguments: ["good", "cut", "cut-norange", "flaky", "nested", "platforms"])
   func comesInWhole(_ mode: String) throws {

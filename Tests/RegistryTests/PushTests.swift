@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `push`: what is sent and what is not (Fixtures/upload-registry.py), and what others then find (docker-registry, skopeo, podman).
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct PushTests {
   let front = FrontCommand()
 

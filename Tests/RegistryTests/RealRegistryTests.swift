@@ -7,7 +7,7 @@ import Testing
   .enabled(
     if: FrontCommand.has("docker-registry", "skopeo", "umoci", "openssl", "htpasswd"),
     "wants docker-registry, skopeo, umoci, openssl and htpasswd: `make test` installs them"),
-  .timeLimit(.minutes(2)))
+  .whileTheSuiteRuns)
 struct RealRegistryTests {
   let front = FrontCommand()
 

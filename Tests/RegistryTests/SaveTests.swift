@@ -4,7 +4,7 @@ import Linux
 import Testing
 
 /// `save`, and what reads its archives: `load`, skopeo, podman.
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct SaveTests {
   let front = FrontCommand()
   let other = FrontCommand()

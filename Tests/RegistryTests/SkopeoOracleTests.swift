@@ -4,7 +4,7 @@ import Testing
 
 /// Names and registries.conf as skopeo understands them (containers/image, which podman uses too): the same places in the same order, and
 /// the same texts refused. skopeo reaches nobody: its proxy is a port where nobody listens.
-@Suite(.enabled(if: FrontCommand.has("skopeo"), "wants skopeo"), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.has("skopeo"), "wants skopeo"), .whileTheSuiteRuns)
 struct SkopeoOracleTests {
   private let scratch = Scratch()
   private let digest = "sha256:" + String(repeating: "a", count: 64)

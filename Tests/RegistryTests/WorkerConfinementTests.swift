@@ -4,7 +4,7 @@ import Linux
 import Testing
 
 /// The processes that unpack and inflate layers, looked at from outside while they wait for their input.
-@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .timeLimit(.minutes(2)))
+@Suite(.enabled(if: FrontCommand.isBuilt, FrontCommand.whyNot), .whileTheSuiteRuns)
 struct WorkerConfinementTests {
   /// Fields of /proc/PID/status once `name` is there with `value`; it is read until then, as long as the process lives.
   private func status(of pid: Int32, until name: String, is value: String) throws -> [String: String] {
