@@ -101,6 +101,8 @@ public struct IncomingLayer: ~Copyable, Sendable {
 public struct IncomingFolder: ~Copyable, Sendable {
   public let path: String
   let lock: StoreLock
+  /// For another process that writes there: to be held as long as it lives.
+  public var lockDescriptor: Int32 { lock.descriptor.rawValue }
 }
 
 extension ImageStore {

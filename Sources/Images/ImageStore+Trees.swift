@@ -9,6 +9,8 @@ public struct IncomingTree: ~Copyable, Sendable {
   let lock: StoreLock
   /// The empty folder to fill.
   public let tree: FileDescriptor
+  /// For another process that writes there: to be held as long as it lives.
+  public var lockDescriptor: Int32 { lock.descriptor.rawValue }
 }
 
 /// Layers as folders, for machines and users that cannot mount images: made of the layers' images at their first use, once.

@@ -29,6 +29,8 @@ public struct IncomingView: ~Copyable, Sendable {
   let lock: StoreLock
   /// The empty folder that is to be the view's root, open by its path only.
   public let root: FileDescriptor
+  /// For another process that writes there: to be held as long as it lives.
+  public var lockDescriptor: Int32 { lock.descriptor.rawValue }
 }
 
 extension ImageStore {

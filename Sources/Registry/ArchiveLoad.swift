@@ -50,7 +50,7 @@ public enum ArchiveLoad {
   /// The archive unpacked into a private folder of the store.
   static func open(_ path: String, in store: ImageStore) throws(ImageError) -> IncomingFolder {
     let folder = try store.beginFolder("load")
-    do throws(ImageError) { try unpack(path, into: folder.path) } catch {
+    do throws(ImageError) { try unpack(path, into: folder) } catch {
       throw ImageError(error.kind, "\(FormatError.presentable(path)): \(error)")
     }
     return folder
@@ -71,13 +71,13 @@ public enum ArchiveLoad {
     do throws(ImageError) { return try ImageName(base + ":" + tag) } catch { return try ImageName("load:" + tag) }
   }
 
-  private static func unpack(_ path: String, into folder: String) throws(ImageError) {
+  private static func unpack(_ path: String, into folder: borrowing IncomingFolder) throws(ImageError) {
     let processes = try system("cannot unpack the archive") { () throws(SystemError) in
       let file = path == "-" ? try FileDescriptor.duplicate(0) : try File.open(path, 0)
-      let target = try File.open(folder, 0)
+      let target = try File.open(folder.path, 0)
       return try UnpackingProcesses.start(
-        ArchiveReader.role, input: file.rawValue, tree: target.rawValue, limit: LayerInstallation.defaultLimit,
-        isPlain: true)
+        ArchiveReader.role, input: file.rawValue, tree: target.rawValue, lock: folder.lockDescriptor,
+        limit: LayerInstallation.defaultLimit, isPlain: true)
     }
     if case .failed(let isDamaged, let message) = try processes.wait().0 {
       throw ImageError(isDamaged ? .damaged : .failed, message)

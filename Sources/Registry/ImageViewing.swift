@@ -23,7 +23,7 @@ public enum ImageViewing {
         try store.commit(mounting: DetachedMount(owning: FileDescriptor(owning: mount)), incoming)
       } else {
         why = mounted.why
-        let notes = try copy(files, to: incoming.root.rawValue)
+        let notes = try copy(files, to: incoming)
         try store.commit(copied: incoming, notes: notes)
       }
     }
@@ -34,7 +34,9 @@ public enum ImageViewing {
     return (view, why)
   }
 
-  private static func copy(_ files: MountableFiles, to root: Int32) throws(ImageError) -> [String] {
+  private static func copy(
+    _ files: MountableFiles, to view: borrowing IncomingView
+  ) throws(ImageError) -> [String] {
     let what = "cannot start the processes that copy an image"
     let metadata = try system(what) { () throws(SystemError) in try File.open(files.metadata, O_RDONLY | O_NOFOLLOW) }
     var layers: [SharedFile] = []
@@ -44,8 +46,8 @@ public enum ImageViewing {
     }
     let processes = try system(what) { () throws(SystemError) in
       try UnpackingProcesses.start(
-        TreeReader.role, input: metadata.rawValue, devices: layers.map(\.rawValue), tree: root,
-        limit: LayerInstallation.defaultLimit, isPlain: false)
+        TreeReader.role, input: metadata.rawValue, devices: layers.map(\.rawValue), tree: view.root.rawValue,
+        lock: view.lockDescriptor, limit: LayerInstallation.defaultLimit, isPlain: false)
     }
     let (outcome, status) = try processes.wait()
     switch outcome {

@@ -4,7 +4,7 @@ import Linux
 
 /// The process that writes a layer's or an archive's files: it reads the worker's stream on its standard input, writes into the folder that is
 /// descriptor 3, which it takes for its root, and says on its standard output, as one JSON object, what came of it. Where the
-/// caller is not root it moves into a user namespace with his subordinate ids first.
+/// caller is not root it moves into a user namespace with his subordinate ids first. Descriptor 4 is the folder's lock, which it only holds.
 public enum LayerUnpacker {
   /// The word it is started with.
   public static let role = "layer-writer"

@@ -30,7 +30,7 @@ public enum MissingParts {
   static func makeTrees(_ stack: [Digest], in store: ImageStore) throws(ImageError) {
     for layer in stack {
       guard let tree = try store.beginTree(layer) else { continue }
-      let processes = try startTree(layer, tree.tree.rawValue, store)
+      let processes = try startTree(layer, tree, store)
       let (outcome, status) = try processes.wait()
       switch outcome {
       case .failed(_, _) where status != .exited(0) && status != .exited(1):
@@ -44,12 +44,13 @@ public enum MissingParts {
   }
 
   private static func startTree(
-    _ layer: Digest, _ tree: Int32, _ store: ImageStore
+    _ layer: Digest, _ tree: borrowing IncomingTree, _ store: ImageStore
   ) throws(ImageError) -> UnpackingProcesses {
     let image = try store.openImage(ofLayer: layer)
     return try system("cannot start the processes that unpack layers") { () throws(SystemError) in
       try UnpackingProcesses.start(
-        TreeReader.role, input: image.rawValue, tree: tree, limit: LayerInstallation.defaultLimit, isPlain: false)
+        TreeReader.role, input: image.rawValue, tree: tree.tree.rawValue, lock: tree.lockDescriptor,
+        limit: LayerInstallation.defaultLimit, isPlain: false)
     }
   }
 }

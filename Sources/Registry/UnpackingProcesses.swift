@@ -18,10 +18,13 @@ struct UnpackingProcesses: ~Copyable {
   ///   - role: of the worker.
   ///   - input: what the worker reads.
   ///   - tree: the folder to fill.
+  ///   - lock: the folder's (flock(2)), which the writer holds too: were this process killed, the writer would go on for a while, and
+  ///     whoever clears the folder meanwhile would find names come and go.
   ///   - devices: further files that the worker reads.
   ///   - isPlain: whether owners do not matter.
   static func start(
-    _ role: String, input: Int32, devices: [Int32] = [], tree: Int32, limit: Int64, isPlain: Bool
+    _ role: String, input: Int32, devices: [Int32] = [], tree: Int32, lock: Int32, limit: Int64,
+    isPlain: Bool
   ) throws(SystemError) -> UnpackingProcesses {
     let stream = try DescriptorPair.pipe()
     let reportPipe = try DescriptorPair.pipe()
@@ -32,7 +35,7 @@ struct UnpackingProcesses: ~Copyable {
     let writer = try Process.spawn(
       own, arguments: ["immure-front", LayerUnpacker.role, "\(limit)"] + (isPlain ? ["plain"] : []),
       environment: ["PATH=/usr/bin:/bin"],
-      descriptors: [stream.first.rawValue, reportPipe.second.rawValue, 2, tree])
+      descriptors: [stream.first.rawValue, reportPipe.second.rawValue, 2, tree, lock])
     let report = try reportPipe.first.duplicate()
     return UnpackingProcesses(worker: worker, writer: writer, report: report)
   }

@@ -176,6 +176,32 @@ struct CrashTests {
     }
   }
 
+  /// The writer of a copy lives on for a while when its command is killed, and nobody clears the folder under its hands.
+  @Test(.enabled(if: canWalk && FrontCommand.isRoot, "wants cc and root"))
+  func whatAWriterStillFillsIsLeftAlone() throws {
+    try makeLayer()
+    try makeWalker()
+    let symlinkat = 266
+    let said = try front.shell(
+      """
+      export IMMURE_IMAGE_MOUNT=unpack
+      front() { '\(FrontCommand.path)' --root '\(front.root)' "$@"; }
+      front import root.tar.gz x > /dev/null
+      mkfifo gate said
+      ./walker hold \(symlinkat) '\(FrontCommand.path)' --root '\(front.root)' image mount -q x < gate > said & walker=$!
+      exec 8> gate
+      read -r word < said
+      echo "$word"
+      front image fsck > /dev/null && ls root/images/incoming | wc -l
+      exec 8>&-
+      wait $walker
+      cat "$(front image mount -q x)/a/b/small"
+      front image unmount x > /dev/null
+      ls root/images/incoming | wc -l
+      """)
+    #expect(said == "held\n1\nsmall\n0\n")
+  }
+
   /// The disk fills at some byte of what a pull writes: the part, the image, the headers, documents, metadata.
   @Test(
     .enabled(if: FrontCommand.isRoot, FrontCommand.notRoot),

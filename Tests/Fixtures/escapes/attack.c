@@ -301,6 +301,55 @@ static int walk(long at, int killsMaker, const char *report, char **command) {
   return end < 0 ? 1 : end;
 }
 
+// Follows a command and all that it begets until one of them makes a system call of this number; then the command is killed, all others stay
+// where they are, and "held" is said, until standard input ends: they are let go then.
+static int hold(long number, char **command) {
+  pid_t first = fork();
+  if (first == 0) {
+    raise(SIGSTOP);
+    execv(command[0], command);
+    _exit(127);
+  }
+  int status;
+  waitpid(first, &status, WUNTRACED);
+  ptrace(PTRACE_SEIZE, first, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC);
+  kill(first, SIGCONT);
+  for (;;) {
+    pid_t pid = waitpid(-1, &status, __WALL);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid < 0 || (pid == first && !WIFSTOPPED(status))) return 1;
+    if (!WIFSTOPPED(status)) continue;
+    int signal = WSTOPSIG(status);
+    if (signal == (SIGTRAP | 0x80)) {
+      struct {
+        uint8_t op, pad[3];
+        uint32_t arch;
+        uint64_t instruction, stack, number, arguments[6];
+      } info = {0};
+      ptrace(0x420e /* PTRACE_GET_SYSCALL_INFO */, pid, sizeof info, &info);
+      if (info.op == 1 && (long)info.number == number) break;
+      signal = 0;
+    } else if (status >> 16 == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+      ptrace(PTRACE_LISTEN, pid, 0, 0);
+      continue;
+    } else if (status >> 16) {
+      signal = 0;
+    }
+    ptrace(PTRACE_SYSCALL, pid, 0, signal);
+  }
+  kill(first, SIGKILL);
+  // Its threads' ends are to be seen too, before its own can be.
+  for (pid_t pid = 0; pid != first || WIFSTOPPED(status);) {
+    pid = waitpid(-1, &status, __WALL);
+    if (pid < 0 && errno != EINTR) return 1;
+  }
+  puts("held");
+  fflush(stdout);
+  char byte;
+  while (read(0, &byte, 1) > 0) {}
+  return 0;
+}
+
 int main(int count, char **words) {
   const char *verb = count > 1 ? words[1] : "";
   if (!strcmp(verb, "descriptors")) return descriptors();
@@ -326,6 +375,7 @@ int main(int count, char **words) {
     return 0;
   }
   if (!strcmp(verb, "walk")) return walk(atol(words[2]), !strcmp(words[3], "maker"), words[4], words + 5);
+  if (!strcmp(verb, "hold")) return hold(atol(words[2]), words + 3);
   // Waits without a sleep of its own.
   if (!strcmp(verb, "wait")) for (;;) pause();
   fprintf(stderr, "attack: \"%s\"?\n", verb);
