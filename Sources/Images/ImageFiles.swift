@@ -8,6 +8,8 @@ struct ImageFiles: ~Copyable {
   private(set) var descriptors: [Int32] = []
   /// Whether a file was made so lately that it still is in memory.
   private(set) var isFresh = false
+  /// Where the contents are (st_dev).
+  private(set) var device: UInt64 = 0
 
   /// - Throws: `damaged` where a file is no regular file, somebody else's, or others may write it.
   init(_ mountable: MountableFiles) throws(ImageError) {
@@ -18,6 +20,7 @@ struct ImageFiles: ~Copyable {
         let opened = try File.open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
         let status = try File.status("", at: opened.rawValue)
         descriptors.append(opened.release())
+        device = UInt64(status.st_dev)
         guard File.kind(status) == S_IFREG, status.st_uid == Process.effectiveUser, status.st_mode & 0o022 == 0 else {
           throw SystemError("open", file, .accessDenied)
         }

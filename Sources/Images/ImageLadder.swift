@@ -148,8 +148,13 @@ public struct ImageLadder: Sendable {
     let descriptors = files.descriptors
     if rung == .file {
       if mode == .direct {
+        // Nothing of the image is in memory.
+        ImageReadAhead.metadata(descriptors[0])
+        let readAhead = ImageReadAhead()
         do throws(SystemError) {
-          return try DetachedMount.erofs(descriptors[0], devices: Array(descriptors.dropFirst()), directIO: true)
+          let mount = try DetachedMount.erofs(descriptors[0], devices: Array(descriptors.dropFirst()), directIO: true)
+          readAhead.raise(to: files.device)
+          return mount
         } catch  where error.errno == .invalid {
           // The option is newer than the mount (Linux 6.13).
         }

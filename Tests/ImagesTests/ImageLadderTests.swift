@@ -29,6 +29,15 @@ private let sound = KernelRelease(99, 0, 0)
     #expect(ladder.allowsDirectIO == directly)
   }
 
+  /// What reads ahead has no name that says whose it is: only where one alone is new it is the mount's.
+  @Test func theMountThatReadsAheadIsTheOnlyNewOne() {
+    let before = ["erofs-1", "7:0"]
+    #expect(ImageReadAhead.added(before, before) == nil)
+    #expect(ImageReadAhead.added(before, before + ["7:1", "nfs-2"]) == nil)
+    #expect(ImageReadAhead.added(before, ["7:0", "7:1", "erofs-12"]) == "erofs-12")
+    #expect(ImageReadAhead.added(before, before + ["erofs-2", "erofs-3"]) == nil)
+  }
+
   @Test func nobodyButRootMounts() throws {
     let ladder = ImageLadder(folder: "/nowhere", isRoot: false, forced: nil, release: sound)
     #expect(try ladder.mount(MountableFiles(metadata: "/nowhere/a", devices: [])) == .unpack(nil))
