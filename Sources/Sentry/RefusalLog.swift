@@ -15,6 +15,7 @@ final class RefusalLog {
     let option: UInt64
   }
   private var told: Set<Key> = []
+  private var count = 0
   private let descriptor: Int32
   private let lineEnd: String
   /// A guest can make no more lines than these, by whatever names it gives itself.
@@ -39,6 +40,14 @@ final class RefusalLog {
     let line = "immure: \(program) (\(task.group.id)): \(name) (\(call.number))\(with) \(what): \(error)\(lineEnd)"
     // Who does not read it is not told.
     try? File.writeAll(descriptor, Array(line.utf8))
+  }
+
+  /// A process was killed by the sentry itself.
+  func killed(_ why: String) {
+    guard count < Self.limit else { return }
+    count += 1
+    // Who does not read it is not told.
+    try? File.writeAll(descriptor, Array("immure: a process was killed: \(why)\(lineEnd)".utf8))
   }
 
   /// What of the arguments tells one refusal of a call from another; nil where the error is an answer like any other.

@@ -74,6 +74,8 @@ final class SentryService {
     if bundle.debug {
       let log = RefusalLog(terminal: process.terminal)
       platform.failed = { call, error, row, task in log.refused(call, error, row, task) }
+      platform.stray = { log.killed("nothing is known of its thread \($0)") }
+      platform.isLost = { log.killed("its thread \($0) of the host's did not stop when the sentry wanted it to") }
     }
     MemoryDevices.add(to: special)
     Pipe.serve(special)

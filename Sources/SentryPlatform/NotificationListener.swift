@@ -63,8 +63,13 @@ struct NotificationListener: ~Copyable {
     // struct seccomp_notif_resp: id, val, error, flags.
     var answer = (id, value, error, flags)
     // SAFETY: 24 bytes in the struct's order, alive across the call.
-    _ = unsafe withUnsafeMutablePointer(to: &answer) { pointer in
-      systemCall(Int(SYS_ioctl), word(descriptor.rawValue), Self.send, UInt(bitPattern: pointer))
+    unsafe withUnsafeMutablePointer(to: &answer) { pointer in
+      // A tick that meets it while a guest's thread has the listener's lock ends it (mutex_lock_interruptible in seccomp_notify_send): who
+      // called would wait for ever.
+      while true {
+        let result = systemCall(Int(SYS_ioctl), word(descriptor.rawValue), Self.send, UInt(bitPattern: pointer))
+        if result != -Int(EINTR) { return }
+      }
     }
   }
 
@@ -81,7 +86,11 @@ struct NotificationListener: ~Copyable {
     )
     // SAFETY: 24 bytes in the struct's order, alive across the call.
     let result = unsafe withUnsafeMutablePointer(to: &request) { pointer in
-      systemCall(Int(SYS_ioctl), word(descriptor.rawValue), Self.add, UInt(bitPattern: pointer))
+      // As an answer it may meet a tick.
+      while true {
+        let result = systemCall(Int(SYS_ioctl), word(descriptor.rawValue), Self.add, UInt(bitPattern: pointer))
+        if result != -Int(EINTR) { return result }
+      }
     }
     if result < 0 { throw Errno(rawValue: Int32(truncatingIfNeeded: -result)) }
     return Int32(truncatingIfNeeded: result)

@@ -11,8 +11,10 @@ struct Birth {
   /// There is a thread of the host's for it, which has not called yet.
   var isMade = false
   var isThread: Bool { flags & 0x10000 != 0 }
+  /// Whose child it will be (CLONE_PARENT).
+  var above: ThreadGroup? { flags & 0x8000 != 0 ? parent.group.parent : parent.group }
   /// The process that the host's kernel names as the child's parent while it lives.
-  var hostParent: Int32 { flags & 0x8000 != 0 ? parent.group.parent?.hostID ?? 0 : parent.group.hostID }
+  var hostParent: Int32 { above?.hostID ?? 0 }
 }
 
 /// Which new thread of the host's is which task. The host's kernel makes it between the answer to the parent's clone(2) and the first call of
@@ -41,17 +43,21 @@ extension NotificationPlatform {
     }
     let candidates = births.indices.filter { !births[$0].isThread && births[$0].hostParent == facts.parent }
     // Its parent was killed since, and of that end nothing has been heard yet: it is who inherits orphans' now.
-    if candidates.isEmpty, facts.parent == heir {
-      return births.indices.first { !births[$0].isThread && hasEnded(births[$0].hostParent) }
+    if candidates.isEmpty {
+      return births.indices.first {
+        !births[$0].isThread && heir(of: births[$0].above) == facts.parent && hasEnded(births[$0].hostParent)
+      }
     }
     if candidates.count < 2 { return candidates.first }
     // Two threads of one process are forking: each thread knows its own children.
-    return candidates.first { files.children(of: births[$0].parent.hostID).contains(thread) } ?? candidates.first
+    return candidates.first { files.allChildren(of: births[$0].parent.hostID).contains(thread) } ?? candidates.first
   }
 
-  /// Whom the host's kernel gives orphans: the first process of the guests' namespace.
-  private var heir: Int32 {
-    space.programIsFirst ? kernel.groups[1]?.hostID ?? space.keeper.pid : space.keeper.pid
+  /// Whom the host's kernel gives a process's orphans: who above it has asked for them (PR_SET_CHILD_SUBREAPER), or the first process of the
+  /// guests' namespace.
+  private func heir(of group: ThreadGroup?) -> Int32 {
+    if let group, let reaper = kernel.subreaper(above: group) { return reaper.hostID }
+    return space.programIsFirst ? kernel.groups[1]?.hostID ?? space.keeper.pid : space.keeper.pid
   }
 
   private func hasEnded(_ process: Int32) -> Bool { files.facts(process)?.hasEnded ?? true }
@@ -72,7 +78,10 @@ extension NotificationPlatform {
     settleThreads(of: parent)
     while let index = births.firstIndex(where: { $0.parent === parent && !$0.isThread }) {
       let birth = births.remove(at: index)
-      guard let process = madeProcess(birth), let facts = files.facts(process), !hasKnown(process, facts) else {
+      // One look most often finds it; that there is none is said by what leaves out nobody.
+      guard
+        let (process, facts) = madeProcess(birth, amongAll: false) ?? madeProcess(birth, amongAll: true)
+      else {
         drop(birth)
         continue
       }
@@ -113,10 +122,9 @@ extension NotificationPlatform {
 
   /// Threads that a filter of their own ended (SECCOMP_RET_KILL_THREAD): nobody tells of that.
   private func dropVanished(of group: ThreadGroup) {
-    let living = Set(files.threads(of: group.hostID))
     // The process is gone: its end is told of.
-    if living.isEmpty { return }
-    for task in group.tasks where !living.contains(task.hostID) { forget(task) }
+    guard ProcessFiles.has(group.hostID, in: group.hostID) else { return }
+    for task in group.tasks where !ProcessFiles.has(task.hostID, in: group.hostID) { forget(task) }
   }
 
   /// Before a thread is taken for the one that had its number: somebody new may have it by now, where that one's process has a filter.
@@ -148,12 +156,12 @@ extension NotificationPlatform {
     if !birth.isThread { birth.child.group.answers.leave() }
   }
 
-  private func madeProcess(_ birth: Birth) -> Int32? {
+  private func madeProcess(_ birth: Birth, amongAll: Bool) -> (Int32, ProcessFacts)? {
     // With CLONE_PARENT a child of the parent's parent.
-    let last =
-      birth.flags & 0x8000 != 0 ? files.children(of: birth.hostParent).last : files.lastChild(of: birth.parent.hostID)
-    guard let last, isUnknown(last) else { return nil }
-    return last
+    let parent = birth.flags & 0x8000 != 0 ? birth.hostParent : birth.parent.hostID
+    let last = (amongAll ? files.allChildren(of: parent) : files.children(of: parent)).last
+    guard let last, isUnknown(last), let facts = files.facts(last), !hasKnown(last, facts) else { return nil }
+    return (last, facts)
   }
 
   /// Whether it is a process that has told its end already, or of whose end the sentry knows.
@@ -166,7 +174,7 @@ extension NotificationPlatform {
   func adoptOrphans(of group: ThreadGroup) {
     while let index = births.firstIndex(where: { $0.parent.group === group }) {
       let birth = births.remove(at: index)
-      guard !birth.isThread, let (orphan, facts) = unknownOrphan() else {
+      guard !birth.isThread, let (orphan, facts) = unknownOrphan(of: birth.above) else {
         drop(birth)
         continue
       }
@@ -174,8 +182,8 @@ extension NotificationPlatform {
     }
   }
 
-  private func unknownOrphan() -> (Int32, ProcessFacts)? {
-    for process in files.children(of: heir).reversed() where isUnknown(process) {
+  private func unknownOrphan(of group: ThreadGroup?) -> (Int32, ProcessFacts)? {
+    for process in files.allChildren(of: heir(of: group)).reversed() where isUnknown(process) {
       if let facts = files.facts(process), !hasKnown(process, facts), !isBeingLaunched(process) {
         return (process, facts)
       }
@@ -184,6 +192,6 @@ extension NotificationPlatform {
   }
 
   private func isBeingLaunched(_ thread: Int32) -> Bool {
-    isLaunching && launches.first?.task.id == 0 && files.lastChild(of: space.keeper.pid) == thread
+    isLaunching && launches.first?.task.id == 0 && files.children(of: space.keeper.pid).last == thread
   }
 }

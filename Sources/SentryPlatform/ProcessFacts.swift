@@ -145,11 +145,22 @@ struct ProcessFiles: ~Copyable {
     return UInt64(status.st_ino)
   }
 
-  /// The child that the thread made last, of those that live or are not waited for (CONFIG_PROC_CHILDREN).
-  func lastChild(of thread: Int32) -> Int32? { children(of: thread).last }
-
+  /// The children that the thread made, those that live or are not waited for, in that order (CONFIG_PROC_CHILDREN). One may be missing: the
+  /// host's kernel lists them step by step, and where the one that it stands at is waited for meanwhile it may leave out the next.
   func children(of thread: Int32) -> [Int32] {
     (contents("\(thread)/task/\(thread)/children") ?? []).split(separator: 0x20).compactMap { ProcessFacts.number($0) }
+  }
+
+  /// The same, with nobody missing: whom a reading lost its way at is not in the next one. So two that are equal have lost nobody.
+  func allChildren(of thread: Int32) -> [Int32] {
+    var found = children(of: thread)
+    // Who is faster than eight readings has lost a child of his own by it.
+    for _ in 0..<8 {
+      let again = children(of: thread)
+      if again == found { break }
+      found = again
+    }
+    return found
   }
 
   /// How many threads a process has, with those that are ending: the links of its folder of them beyond a folder's own two
@@ -169,11 +180,10 @@ struct ProcessFiles: ~Copyable {
     return result == 0 ? max(0, Int(clamping: status.st_nlink) - 2) : 0
   }
 
-  /// The threads of a process.
-  func threads(of process: Int32) -> [Int32] {
-    // A process that is gone has none.
-    guard let names = try? File.names(inDirectory: "\(process)/task", at: folder) else { return [] }
-    return names.compactMap { ProcessFacts.number(Array($0.utf8)[...]) }
+  /// Whether a thread is there, be it as a zombie that leads the process. The folder of the process's threads does not tell: it is read step by
+  /// step, and where the thread that it stands at ends, another one that lives is left out (proc_task_readdir, fs/proc/base.c).
+  package static func has(_ thread: Int32, in process: Int32) -> Bool {
+    systemCall(Int(SYS_tgkill), word(process), word(thread), 0) != -Int(ESRCH)
   }
 
   private func contents(_ path: String) -> [UInt8]? {

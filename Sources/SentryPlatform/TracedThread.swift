@@ -2,7 +2,7 @@ import CLinux
 import Linux
 
 /// A thread that stands before a call and performs others meanwhile, by the same `syscall` instruction. The sentry waits for it: what does
-/// not come back within a second is ended, as only a guest that writes over its own code can manage that.
+/// not come back within ten seconds is ended, as only a guest that writes over its own code can manage that.
 struct TracedThread {
   let thread: Int32
   let registers: TracedRegisters
@@ -74,7 +74,7 @@ struct TracedThread {
 
   /// Lets it run until it stops so. On the way to a call it stops at the call's beginning first.
   private func go(until wanted: Tracing.Stop, endsAtCall: Bool = true) -> Bool {
-    let limit = Clock.monotonicNanoseconds() &+ 1_000_000_000
+    let limit = Clock.monotonicNanoseconds() &+ 10_000_000_000
     Tracing.resume(thread, untilCall: endsAtCall)
     while Clock.monotonicNanoseconds() < limit {
       guard let (_, stop) = Tracing.next(thread) else {

@@ -88,10 +88,12 @@ extension HostThreads {
     trace(PTRACE_SEIZE, thread) >= 0 && trace(PTRACE_INTERRUPT, thread) >= 0
   }
 
-  /// Waits for a stop of the thread, for ten seconds at most: who doesn't come is ended, as only a guest that is after it can manage that.
+  /// Waits for a stop of the thread, for ten seconds at most, or until it has had a processor: who doesn't come then is ended, as only a guest
+  /// that is after it can manage that.
   /// - Returns: the signal; nil where the thread is gone.
   private func stop(of thread: Int32) -> Int32? {
-    let limit = Clock.monotonicNanoseconds() &+ 10_000_000_000
+    let patience: UInt64 = 10_000_000_000
+    var limit = Clock.monotonicNanoseconds() &+ patience
     while true {
       var status: Int32 = 0
       // SAFETY: wait4 fills one word.
@@ -101,8 +103,13 @@ extension HostThreads {
       if result == Int(thread) { return status & 0xff == 0x7f ? status >> 8 & 0xff : nil }
       if result < 0 { return nil }
       if Clock.monotonicNanoseconds() > limit {
-        _ = systemCall(Int(SYS_kill), word(thread), word(Signal.kill))
-        return nil
+        // It cannot go on in its own code, so one that wants to run has not been let run.
+        guard self.status(thread).state == UInt8(ascii: "R") else {
+          isLost(thread)
+          _ = systemCall(Int(SYS_kill), word(thread), word(Signal.kill))
+          return nil
+        }
+        limit = Clock.monotonicNanoseconds() &+ patience
       }
       letOthersRun()
     }

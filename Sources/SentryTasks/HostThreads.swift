@@ -12,6 +12,9 @@ open class HostThreads {
   /// Threads that are being made to look at what is pending, by the host's number (HostThreads+Nudge.swift).
   final var nudges: [Int32: Nudge] = [:]
 
+  /// Told of a thread, by the host's number, that did not stop when it was made to, and whose process is killed for it.
+  public final var isLost: (_ thread: Int32) -> Void = { _ in }
+
   /// Whether all threads are traced anyway.
   open var isTracer: Bool { false }
 

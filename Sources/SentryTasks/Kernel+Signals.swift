@@ -99,12 +99,17 @@ extension Kernel {
   }
 
   private func heir(of group: ThreadGroup) -> ThreadGroup? {
+    subreaper(above: group) ?? groups[1].flatMap { $0.traits.hasEnded ? nil : $0 }
+  }
+
+  /// Who has asked for the orphans of the processes below it (PR_SET_CHILD_SUBREAPER); nil for nobody.
+  public func subreaper(above group: ThreadGroup) -> ThreadGroup? {
     var above = group.parent
     while let candidate = above {
       if candidate.traits.isSubreaper && !candidate.traits.hasEnded { return candidate }
       above = candidate.parent
     }
-    return groups[1].flatMap { $0.traits.hasEnded ? nil : $0 }
+    return nil
   }
 
   private func hangUpIfOrphaned(_ processGroup: Int32) {
