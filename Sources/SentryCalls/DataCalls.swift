@@ -3,6 +3,7 @@ import SentryABI
 import SentryEvents
 import SentryFiles
 import SentryMemory
+import SentryPipes
 import SentryTasks
 
 /// Bytes of files: read(2), write(2) and their brothers, lseek(2).
@@ -89,7 +90,7 @@ enum DataCalls {
     },
     CallRow(
       328, "pwritev2",
-      .part("RWF_DSYNC, RWF_SYNC: without effect; RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE: EOPNOTSUPP"),
+      .part("RWF_NOAPPEND, RWF_ATOMIC, RWF_DONTCACHE: EOPNOTSUPP"),
       blocksOn: "file"
     ) { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)
@@ -102,7 +103,14 @@ enum DataCalls {
       let before = file.flags
       if flags & 0x10 != 0 { file.flags |= OpenFlags.append }
       defer { file.flags = before }
-      return try write(file, &buffer, offset, task, nonBlocking: flags & 8 != 0)
+      let outcome = try write(file, &buffer, offset, task, nonBlocking: flags & 8 != 0)
+      let (dataSync, sync): (UInt32, UInt32) = (2, 4)
+      if flags & (dataSync | sync) != 0, file.inode?.kind == .regular, !(file is HostStreamFile),
+        case .value(let count) = outcome, count > 0
+      {
+        try file.synchronize()
+      }
+      return outcome
     },
     CallRow(8, "lseek") { (call, task) throws(Errno) in
       let file = try task.descriptors.file(call.arguments.0.int32)

@@ -48,10 +48,12 @@ enum SizeCalls {
       file.tell(FileEvent.modified)
       return .zero
     },
-    CallRow(74, "fsync", .part("of a directory: without effect")) { (call, task) throws(Errno) in
+    CallRow(74, "fsync", .part("of a directory: without effect; of a standard stream: EINVAL")) {
+      (call, task) throws(Errno) in
       try synchronize(call, task)
     },
-    CallRow(75, "fdatasync", .part("of a directory: without effect")) { (call, task) throws(Errno) in
+    CallRow(75, "fdatasync", .part("of a directory: without effect; of a standard stream: EINVAL")) {
+      (call, task) throws(Errno) in
       try synchronize(call, task)
     },
     CallRow(162, "sync") { (call, task) throws(Errno) in

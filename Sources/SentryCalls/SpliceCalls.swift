@@ -11,7 +11,7 @@ import SentryWait
 enum SpliceCalls {
   static let rows: [CallRow] = [
     CallRow(
-      275, "splice", .part("64 KiB at once; from a socket or terminal: EINVAL; to a full one: EAGAIN"), blocksOn: "pipe"
+      275, "splice", .part("64 KiB at once; from a socket or terminal: EINVAL"), blocksOn: "pipe"
     ) {
       (call, task) throws(Errno) in try splice(call, task)
     },
@@ -43,7 +43,14 @@ enum SpliceCalls {
       if source.pipe.ring.isEmpty { return try whenEmpty(source, waits, task) }
       let bytes = source.pipe.ring.take(wanted, keeps: true)
       let start = try position(toPosition, task)
-      let count = try to.store(bytes, at: start)
+      let count: Int
+      do throws(Errno) {
+        count = try to.store(bytes, at: start)
+      } catch {
+        // The pipe still has the bytes.
+        guard error == .again, !to.isNonBlocking, let queue = to.queue else { throw error }
+        return task.wait(on: queue, for: .writable)
+      }
       source.pipe.consumed(count)
       try setPosition(toPosition, start, count, task)
       return .value(Int64(count))

@@ -63,7 +63,7 @@ extension CallFact {
   }
 
   /// uretprobe and uprobe, which the kernel shows to no filter (seccomp_uprobe_exception of kernel/seccomp.c): the code that makes them is its own.
-  private static let unfiltered: [Int32] = [335, 336]
+  public static let unfiltered: [Int32] = [335, 336]
   private static let fromElsewhere =
     "from code of the kernel's own alone, by no filter: SIGILL or ENXIO for others; ENOSYS before Linux 6.11"
 

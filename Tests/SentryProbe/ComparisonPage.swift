@@ -38,7 +38,10 @@ enum ComparisonPage {
       guard let other = theirs[fact.number] else { throw Failure(line: "\(fact.number) \(fact.name): no line") }
       rows.append((fact, other))
     }
-    let there = { (fact: CallFact) in fact.answer == "full" || fact.answer == "part" }
+    // What no filter sees is nobody's doing.
+    let there = { (fact: CallFact) in
+      !CallFact.unfiltered.contains(fact.number) && (fact.answer == "full" || fact.answer == "part")
+    }
     let onlyTheirs = rows.filter { !there($0.own) && $0.other.isThere }
     let onlyOurs = rows.filter { there($0.own) && !$0.other.isThere }
     let ourWhole = rows.filter { $0.own.answer == "full" && $0.other.support == "part" }

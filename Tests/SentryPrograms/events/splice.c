@@ -2,7 +2,33 @@
 #include "../check.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+
+// Into a stream socket that has no room.
+static void full_socket(void) {
+  int p[2], s[2];
+  static char b[4096];
+  long filled = 0, count;
+  pipe(p);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, s);
+  while ((count = send(s[0], b, sizeof b, MSG_DONTWAIT)) > 0) filled += count;
+  check("it is full", filled > 0 && errno == EAGAIN);
+  write(p[1], "last", 4);
+  fcntl(s[0], F_SETFL, O_NONBLOCK);
+  gives("no waiting for room", CALL(SYS_splice, p[0], 0, s[0], 0, 4, 0), -EAGAIN);
+  fcntl(s[0], F_SETFL, 0);
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    while (filled > 0 && (count = read(s[1], b, filled < 4096 ? filled : 4096)) > 0) filled -= count;
+    _exit(!(read(s[1], b, 5) == 4 && memcmp(b, "last", 4) == 0));
+  }
+  gives("waits for room", CALL(SYS_splice, p[0], 0, s[0], 0, 4, 0), 4);
+  int status = -1;
+  waitpid(pid, &status, 0);
+  gives("what went", status, 0);
+}
 
 int main(void) {
   int p[2], q[2];
@@ -46,6 +72,7 @@ int main(void) {
   waitpid(pid, 0, 0);
   close(p[1]);
   gives("the end", CALL(SYS_splice, p[0], 0, q[1], 0, 1, 0), 0);
+  full_socket();
   close(file);
   unlink("/tmp/splice-file");
   return finish();

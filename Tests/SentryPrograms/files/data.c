@@ -104,6 +104,7 @@ int main(void) {
   gives("preadv2 with odd flags", CALL(SYS_preadv2, file, room, 2, 0L, 0L, 1 << 20), -EOPNOTSUPP);
   gives("pwritev2 that appends", CALL(SYS_pwritev2, file, parts, 3, 0L, 0L, 0x10), 5);
   gives("at the end", size(file), 300005);
+  gives("pwritev2 that is to last", CALL(SYS_pwritev2, file, parts, 3, 300000L, 0L, 4), 5);
 
   char other[] = "/tmp/data-XXXXXX";
   int target = mkstemp(other);

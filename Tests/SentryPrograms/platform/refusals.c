@@ -58,7 +58,6 @@ static void files(void) {
   gives("pwritev2, RWF_NOAPPEND", CALL(SYS_pwritev2, file, &part, 1, 0, 0, 0x20), -EOPNOTSUPP);
   gives("pwritev2, RWF_ATOMIC", CALL(SYS_pwritev2, file, &part, 1, 0, 0, READ_WRITE_ATOMIC), -EOPNOTSUPP);
   gives("pwritev2, RWF_DONTCACHE", CALL(SYS_pwritev2, file, &part, 1, 0, 0, 0x80), -EOPNOTSUPP);
-  gives("pwritev2, RWF_SYNC", CALL(SYS_pwritev2, file, &part, 1, 0, 0, 4), sizeof file);
   gives("fallocate, FALLOC_FL_COLLAPSE_RANGE", CALL(SYS_fallocate, file, 8, 0, 4096), -EOPNOTSUPP);
   gives("fallocate, FALLOC_FL_ZERO_RANGE", CALL(SYS_fallocate, file, 0x10, 0, 4096), -EOPNOTSUPP);
   gives("fallocate, FALLOC_FL_INSERT_RANGE", CALL(SYS_fallocate, file, 0x20, 0, 4096), -EOPNOTSUPP);
