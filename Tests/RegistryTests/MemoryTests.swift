@@ -16,6 +16,7 @@ struct MemoryTests {
       [
         "/usr/bin/python3", Server.fixture("many-entries.py"), "\(entries)", "\(folder)", FrontCommand.path, "--root",
         front.root, "import", "-", "many",
+        // 12 s of processor time for 1,900,000 entries.
       ], seconds: 3000)
     try #require(result.status == 0, "\(result.error)")
     let peak = try #require(Int(result.output.split(separator: "\n").last ?? ""))
