@@ -26,6 +26,8 @@ private let digits = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
     ("a@sha256:" + digits, "a@sha256:" + digits, "docker.io/library/a@sha256:" + digits),
     ("a:t@sha256:" + digits, "a:t@sha256:" + digits, "docker.io/library/a:t@sha256:" + digits),
     ("a.b/" + digits, "a.b/" + digits + ":latest", "a.b/" + digits + ":latest"),
+    ("docker.io/" + digits, digits + ":latest", "docker.io/library/" + digits + ":latest"),
+    (digits + ":v1", digits + ":v1", "docker.io/library/" + digits + ":v1"),
   ]) func reads(_ text: String, _ familiar: String, _ canonical: String) throws {
     let reference = try ImageReference(text)
     #expect(reference.familiar == familiar)

@@ -71,7 +71,8 @@ public struct ImageReference: Sendable, Hashable, CustomStringConvertible {
       throw wrong(
         "is not an image name: a repository is made of a-z, 0-9, and single . _ or - between them, parted by /")
     }
-    if host == nil, name.count == 64, name.allSatisfy({ $0.hexDigit != nil }) {
+    // With a tag or a digest it is a name there too.
+    if bytes.count == 64, bytes.allSatisfy({ $0.hexDigit != nil }) {
       throw wrong("looks like an image's id, which cannot be a name")
     }
     let path = String(decoding: name, as: UTF8.self)
