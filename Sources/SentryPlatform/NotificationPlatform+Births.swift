@@ -6,9 +6,7 @@ struct Birth {
   let child: Task
   let parent: Task
   let flags: UInt64
-  /// The call that was to make it is over: its parent has called again.
-  var isOver = false
-  /// There is a thread of the host's for it, which has not called yet.
+  /// There was a thread of the host's for it, which had not called, when its parent called again.
   var isMade = false
   var isThread: Bool { flags & 0x10000 != 0 }
   /// Whose child it will be (CLONE_PARENT).
@@ -92,32 +90,30 @@ extension NotificationPlatform {
   /// A thread has its number from its first call alone; whether there is one is known by counting. One that never came to be must not stand in
   /// for a later one: it has its parent's ids and files as they were.
   private func settleThreads(of parent: Task) {
-    var isAsked = false
-    for index in births.indices where births[index].parent === parent && births[index].isThread {
-      births[index].isOver = true
-      if !births[index].isMade { isAsked = true }
-    }
-    guard isAsked else { return }
+    guard let place = cloning.firstIndex(where: { $0 === parent }) else { return }
+    cloning.remove(at: place)
     let group = parent.group
-    // Those that end this moment are among them: a birth is then taken for made once more.
-    func unknown() -> Int { files.threadCount(of: group.hostID) - group.tasks.count }
     let mine = births.indices.filter { births[$0].isThread && births[$0].parent.group === group }
-    let asked = mine.filter { births[$0].isOver && !births[$0].isMade }
-    let certain = mine.count { births[$0].isMade }
-    var left = unknown() - certain
-    if left < asked.count {
+    // Other threads may be making some, and any birth may have been taken for that of one which came sooner: one for each of them must be left.
+    func beingMade() -> Int { cloning.count { $0.group === group } }
+    guard mine.count > beingMade() else { return }
+    // Those that end this moment are counted too: a birth is then kept once more.
+    func surplus() -> Int {
+      mine.count - beingMade() - max(0, files.threadCount(of: group.hostID) - group.tasks.count)
+    }
+    var left = surplus()
+    if left > 0 {
       dropVanished(of: group)
-      left = unknown() - certain
+      left = surplus()
     }
-    if left >= mine.count - certain {
-      for index in asked { births[index].isMade = true }
-    } else if left < asked.count {
-      // Where some of several were made it is those that were asked for last.
-      let dropped = asked.prefix(asked.count - max(0, left))
-      let gone = dropped.map { births[$0] }
-      for index in dropped.reversed() { births.remove(at: index) }
-      for birth in gone { drop(birth) }
-    }
+    let over = mine.filter { index in !cloning.contains { $0 === births[index].parent } }
+    // Of those that were made before it is known.
+    let inDoubt = over.filter { !births[$0].isMade } + over.filter { births[$0].isMade }
+    let dropped = inDoubt.prefix(max(0, left)).sorted()
+    for index in over { births[index].isMade = true }
+    let gone = dropped.map { births[$0] }
+    for index in dropped.reversed() { births.remove(at: index) }
+    for birth in gone { drop(birth) }
   }
 
   /// Threads that a filter of their own ended (SECCOMP_RET_KILL_THREAD): nobody tells of that.
@@ -147,6 +143,7 @@ extension NotificationPlatform {
   func dropThreads(of group: ThreadGroup) {
     let gone = births.filter { $0.isThread && $0.parent.group === group }
     births.removeAll { $0.isThread && $0.parent.group === group }
+    cloning.removeAll { $0.group === group }
     for birth in gone { drop(birth) }
   }
 

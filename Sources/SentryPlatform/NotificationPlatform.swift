@@ -21,6 +21,8 @@ public final class NotificationPlatform: HostThreads {
   /// Who called last, which most often is who calls next.
   private var lastCaller: Task?
   var births: [Birth] = []
+  /// Threads that are making another one: they have not called since.
+  var cloning: [Task] = []
   var executions: [Execution] = []
   private var ticks: Ticks
   /// What guests trace; nil where calls come by a tracer themselves.
@@ -179,7 +181,7 @@ public final class NotificationPlatform: HostThreads {
       // Its process ends this moment by another thread's call: no answer is wanted.
       return refuse(notification)
     }
-    if !births.isEmpty { settle(task) }
+    if !births.isEmpty || !cloning.isEmpty { settle(task) }
     if !executions.isEmpty { executions.removeAll { $0.task === task } }
     if isLaunching, launches.first?.task === task, serveLaunch(notification, task) { return }
     if task.hasAftermath { task.settleAftermath() }
@@ -276,6 +278,7 @@ public final class NotificationPlatform: HostThreads {
     let birth = Birth(child: child, parent: parent, flags: flags)
     if birth.isThread { parent.group.answers.takeBack() } else { prepareAnswers(of: birth) }
     births.append(birth)
+    if birth.isThread { cloning.append(parent) }
   }
 
   public override func execute(
@@ -334,6 +337,7 @@ public final class NotificationPlatform: HostThreads {
   func forget(_ task: Task) {
     if byHost[task.hostID] === task { byHost[task.hostID] = nil }
     if lastCaller === task { lastCaller = nil }
+    cloning.removeAll { $0 === task }
     executions.removeAll { $0.task === task }
     if !task.group.tracees.isEmpty { debugger?.ended(tracer: task) }
     task.leave()
