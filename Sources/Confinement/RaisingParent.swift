@@ -91,12 +91,7 @@ package struct RaisingParent {
     }
     if let score { try set(score, of: child.pid) }
     try meanwhile(child.pid)
-    if let state = bundle.hookState {
-      for moment in [.prestart, .createRuntime] as [HookConfiguration.Moment] {
-        try HookRunner.run(
-          moment, of: configuration.hooks, state: state.bytes(status: "creating", pid: child.pid))
-      }
-    }
+    try runHooks(child.pid)
     if parentOpens {
       var userNamespace: FileDescriptor?
       if identity.mapsFiles {
@@ -116,7 +111,16 @@ package struct RaisingParent {
     }
   }
 
-  private func set(_ score: Int32, of pid: Int32) throws(WallError) {
+  /// Those that run outside of the box, before it is built.
+  package func runHooks(_ pid: Int32) throws(WallError) {
+    guard let state = bundle.hookState else { return }
+    for moment in [.prestart, .createRuntime] as [HookConfiguration.Moment] {
+      try HookRunner.run(moment, of: configuration.hooks, state: state.bytes(status: "creating", pid: pid))
+    }
+  }
+
+  /// Of the kernel's choice when memory runs out (proc_pid_oom_score_adj(5)).
+  package func set(_ score: Int32, of pid: Int32) throws(WallError) {
     do throws(SystemError) {
       try File.writeExisting("/proc/\(pid)/oom_score_adj", "\(score)")
     } catch  where error.errno == .accessDenied && !host.isRoot {

@@ -8,13 +8,14 @@ import Walls
 extension JailRaiser {
   /// Clones, and returns when the child is confined and runs guest/init, which waits to be told what to start.
   func spawn(
-    _ plan: ConfinementPlan, _ root: JailRoot?, _ holdings: JailHoldings, _ message: InitMessage
+    _ plan: ConfinementPlan, _ root: JailRoot?, _ holdings: JailHoldings, _ message: InitMessage,
+    _ notes: [String]
   ) throws(WallError) -> JailSandbox {
     let prepared: Prepared
     do throws(SystemError) {
       // Orphans of a jail without an own user must come to us to be found.
       if holdings.user == nil { try Identity.becomeSubreaper() }
-      prepared = try Prepared(streams, hostTerminal: root == nil)
+      prepared = try Prepared(bundle, streams, hostTerminal: root == nil)
       if let user = holdings.user {
         streams.givePipes(to: user.id)
         if let far = prepared.terminal?.far.rawValue {
@@ -36,15 +37,28 @@ extension JailRaiser {
     }
     prepared.closeFarEnds()
     do throws(WallError) {
-      try equip(prepared.channel.near.rawValue)
-      var remarks: [String] = []
-      let terminal = try awaitChild(prepared.channel.near.rawValue, &remarks) ?? prepared.terminal?.near
+      let parent = RaisingParent(bundle, on: host)
+      if !bundle.usesInit {
+        if let score = configuration.process.oomScoreAdjustment { try parent.set(score, of: child.pid) }
+        try parent.runHooks(child.pid)
+      }
+      let channel = prepared.channel.near
+      try equip(channel.rawValue)
+      var remarks = notes
+      let own = try parent.awaitChild(channel.rawValue, isReadyWhenClosed: bundle.usesInit, &remarks)
+      let terminal = own.map { OwnedDescriptor(FileDescriptor(owning: $0)) } ?? prepared.terminal?.near
       guard let process = ProcessIdentity(pid: child.pid) else {
         throw WallError("set-up of the sandbox: its first process died")
       }
+      let beginning: BoxLife.Beginning =
+        if let socket = prepared.socket?.near {
+          .told(message, socket, explains: JailSandbox.explain)
+        } else {
+          .released(channel)
+        }
       return JailSandbox(
-        holdings, child: child, process: process, message: message, socket: prepared.socket.near,
-        terminal: terminal, remarks: remarks)
+        holdings, child: child, process: process, beginning: beginning,
+        waitsIn: bundle.usesInit ? nil : bundle.directory, terminal: terminal, remarks: remarks)
     } catch {
       // It has failed and says why, or is still ours alone.
       try? child.signal(SIGKILL)
@@ -58,27 +72,17 @@ extension JailRaiser {
     var filter = bundle.filter
     if let compile = bundle.compileFilter { filter = try compile() }
     do throws(SystemError) {
-      let program = try GuestInit.image()
-      try SetupChannel.tell(channel, filter: filter, descriptors: [program.rawValue])
-      _ = consume program
+      if bundle.usesInit {
+        let program = try GuestInit.image()
+        try SetupChannel.tell(channel, filter: filter, descriptors: [program.rawValue])
+        _ = consume program
+      } else {
+        try SetupChannel.tell(channel, filter: filter)
+      }
     } catch  where error.errno == .brokenPipe {
       // The child has failed already, and says why.
     } catch {
       throw WallError("set-up of the sandbox", error)
-    }
-  }
-
-  /// Until the child runs init; returns the near end of a terminal of the jail's own.
-  private func awaitChild(_ channel: Int32, _ remarks: inout [String]) throws(WallError) -> OwnedDescriptor? {
-    var terminal: OwnedDescriptor?
-    while true {
-      switch try SetupChannel.listen(channel) {
-      case .failed(let error): throw error
-      case .terminal(let descriptor): terminal = OwnedDescriptor(FileDescriptor(owning: descriptor))
-      case .remark(let text): remarks.append(text)
-      case .closed: return terminal
-      case .ready, .process: throw WallError("set-up of the sandbox: the child said something unknown")
-      }
     }
   }
 
@@ -88,39 +92,84 @@ extension JailRaiser {
   ) -> Never {
     // The end of the near ones tells it that the parent died.
     prepared.closeNearEnds()
+    var channel = prepared.channel.far.rawValue
     do throws(WallError) {
       var plan = plan
       try step("set-up of the sandbox") { () throws(SystemError) in
         try Identity.setDumpable(false)
         Identity.setUmask(0)
-        if let cgroup = holdings.cgroup, cgroup.unifiedPath == nil { try cgroup.joinAlone() }
+        if let cgroup = holdings.cgroup { try Cgroup.join(tasks: try cgroup.openTasks()) }
       }
       var far: OwnedDescriptor?
-      try root?.enter(prepared.channel.far.rawValue) { root throws(SystemError) in
+      try root?.enter(channel) { root throws(SystemError) in
         guard case .terminal(let size) = streams, let user = holdings.user else { return }
         let terminal = try BoxTerminal.open(in: root.descriptor, size: size, owner: user.id)
-        try SetupChannel.hand(prepared.channel.far.rawValue, terminal: terminal.near.rawValue)
+        try SetupChannel.hand(channel, terminal: terminal.near.rawValue)
         far = OwnedDescriptor(try terminal.far.duplicate(atLeast: 64))
       }
       var given: [Int32] = []
       try step("set-up of the sandbox") { () throws(SystemError) in
-        plan.filter = try SetupChannel.awaitFilter(prepared.channel.far.rawValue, descriptors: &given)
-        guard given.count == 1 else { throw SystemError("set-up", "the parent went away", .brokenPipe) }
+        plan.filter = try SetupChannel.awaitFilter(channel, descriptors: &given)
+        guard given.count == (bundle.usesInit ? 1 : 0) else {
+          throw SystemError("set-up", "the parent went away", .brokenPipe)
+        }
         // Above the numbers that are given away.
-        given = [try FileDescriptor(owning: given[0]).duplicate(atLeast: 64).release()]
+        given = try given.map { number throws(SystemError) in
+          try FileDescriptor(owning: number).duplicate(atLeast: 64).release()
+        }
         try takeStreams(far ?? prepared.terminal?.far)
-        try handOver([prepared.socket.far.rawValue] + bundle.preservedDescriptors)
-        Identity.setUmask(bundle.configuration.process.user.umask ?? 0o022)
-        try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
-        try Confinement.enter(plan)
       }
-      let error = Process.execute(
-        descriptor: given[0], "", arguments: ["init"], environment: [])
-      throw WallError("init of the sandbox", error)
+      if bundle.usesInit, let socket = prepared.socket?.far.rawValue {
+        try becomeInit(plan, program: given[0], socket: socket)
+      }
+      try becomeProgram(plan, holdings, prepared.waiting, &channel)
     } catch {
-      SetupChannel.report(prepared.channel.far.rawValue, error)
+      SetupChannel.report(channel, error)
     }
     Process.exit(125)
+  }
+
+  private func becomeInit(_ plan: ConfinementPlan, program: Int32, socket: Int32) throws(WallError) {
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      try FileDescriptor.handOver([socket] + bundle.preservedDescriptors, from: 3)
+      Identity.setUmask(configuration.process.user.umask ?? 0o022)
+      try FileDescriptor.closeRange(from: UInt32(4 + bundle.preservedDescriptors.count))
+      try Confinement.enter(plan)
+    }
+    let error = Process.execute(descriptor: program, "", arguments: ["init"], environment: [])
+    throw WallError("init of the sandbox", error)
+  }
+
+  /// The program itself is the first process, and waits until it is let go, by the command that made it or by another.
+  private func becomeProgram(
+    _ plan: ConfinementPlan, _ holdings: JailHoldings, _ waiting: StartSocket.Ends?, _ channel: inout Int32
+  ) throws(WallError) {
+    let process = configuration.process
+    // This image waits in the jail: nothing of the host's may be read off it.
+    Process.wipeArguments()
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      try FileDescriptor.handOver(bundle.preservedDescriptors, from: 3)
+      Identity.setUmask(process.user.umask ?? 0o022)
+      try StandardStreams.beginSession(hasTerminal: process.terminal)
+      try SignalSet.letProgramHave()
+      let kept = [channel, waiting?.listener.rawValue, waiting?.lock.rawValue].compactMap { $0 }
+      try FileDescriptor.closeAll(but: Array(0..<Int32(3 + bundle.preservedDescriptors.count)) + kept)
+      // The user has a process from here on: its id is given to nobody else, and whoever ends the jail finds this one.
+      try holdings.user?.claim()
+    }
+    // Not its working directory: a link could lead this process, which may still do anything, through the host's /proc.
+    try BoxProgram.check(process, throughMagicLinks: false)
+    try step("set-up of the sandbox") { () throws(SystemError) in
+      try SetupChannel.tellReady(channel)
+      if try SetupChannel.awaitLast(channel) == .leave, let waiting {
+        _ = FileDescriptor(owning: channel)
+        // What goes wrong from here on is the business of the command that starts the jail.
+        channel = try StartSocket.wait(waiting.listener.rawValue)
+      }
+      try Confinement.enter(plan)
+    }
+    try BoxDirectory.enter(process.workingDirectory)
+    throw BoxProgram.run(HomeFolder.complete(process))
   }
 
   /// 0, 1 and 2; copied out of the way first, for they may be each other's numbers.
@@ -131,15 +180,7 @@ extension JailRaiser {
     case .terminal: given = [Int32](repeating: terminal?.rawValue ?? -1, count: 3)
     }
     if given == [0, 1, 2] { return }
-    try place(given, from: 0)
-  }
-
-  private func handOver(_ given: [Int32]) throws(SystemError) { try place(given, from: 3) }
-
-  private func place(_ given: [Int32], from first: Int32) throws(SystemError) {
-    var copies: [Int32] = []
-    for descriptor in given { copies.append(try FileDescriptor.duplicate(descriptor, atLeast: 64).release()) }
-    for (index, copy) in copies.enumerated() { try FileDescriptor.replace(first + Int32(index), with: copy) }
+    try FileDescriptor.handOver(given, from: 0)
   }
 
   private func step(_ what: String, _ body: () throws(SystemError) -> Void) throws(WallError) {
@@ -150,13 +191,17 @@ extension JailRaiser {
 /// Sockets and a terminal, above the numbers that the child gives away.
 struct Prepared {
   let channel: (near: OwnedDescriptor, far: OwnedDescriptor)
-  let socket: (near: OwnedDescriptor, far: OwnedDescriptor)
+  /// Init's; nil without it.
+  let socket: (near: OwnedDescriptor, far: OwnedDescriptor)?
+  /// Where a jail without init waits for the command that starts it.
+  let waiting: StartSocket.Ends?
   let terminal: (near: OwnedDescriptor, far: OwnedDescriptor)?
 
   /// `hostTerminal`: one of the host's devpts, where the jail has none.
-  init(_ streams: Streams, hostTerminal: Bool) throws(SystemError) {
+  init(_ bundle: Bundle, _ streams: Streams, hostTerminal: Bool) throws(SystemError) {
     channel = try OwnedDescriptor.pair(packets: true)
-    socket = try OwnedDescriptor.pair(packets: false)
+    socket = bundle.usesInit ? try OwnedDescriptor.pair(packets: false) : nil
+    waiting = bundle.usesInit ? nil : try StartSocket.make(in: bundle.directory)
     if hostTerminal, case .terminal(let size) = streams {
       let pair = try Self.raised(Terminal.openPair())
       try Terminal.setSize(pair.near.rawValue, rows: size.rows, columns: size.columns)
@@ -176,14 +221,15 @@ struct Prepared {
 
   func closeFarEnds() {
     channel.far.close()
-    socket.far.close()
+    socket?.far.close()
+    waiting?.close()
     terminal?.far.close()
   }
 
   /// What only the parent holds from now on.
   func closeNearEnds() {
     channel.near.close()
-    socket.near.close()
+    socket?.near.close()
     terminal?.near.close()
   }
 }

@@ -14,7 +14,7 @@ struct JailRaiser {
   let host: Host
   let mode: JailMode
 
-  private var configuration: RuntimeConfiguration { bundle.configuration }
+  var configuration: RuntimeConfiguration { bundle.configuration }
 
   func raise() throws(WallError) -> JailSandbox {
     try check()
@@ -29,6 +29,7 @@ struct JailRaiser {
   }
 
   private func check() throws(WallError) {
+    if !bundle.usesInit { try JailRefusals.check(bundle) }
     if case .user = bundle.policy.network.value {
       throw WallError("network user: a jail stands in the host's network or in none: use --wall container")
     }
@@ -37,9 +38,14 @@ struct JailRaiser {
   }
 
   private func raise(_ holdings: inout JailHoldings) throws(WallError) -> JailSandbox {
+    var notes: [String] = []
     var limits = try JailLimits(configuration, mode: mode)
     if mode.hasOwnUser { holdings.user = try takeUser() }
-    if !limits.group.controllers.isEmpty {
+    if !bundle.usesInit {
+      // The client names the groups, and counts in them.
+      holdings.cgroup = try RaisingParent(bundle, on: host).makeCgroup(.jail(ownsFiles: true), &notes)
+      if holdings.cgroup == nil { limits.substitute() } else { limits.rlimits = configuration.process.rlimits }
+    } else if !limits.group.controllers.isEmpty {
       do throws(SystemError) {
         holdings.cgroup = try Cgroup.create(bundle.id, limits: limits.group)
       } catch  where Cgroup.isRefused(error.errno) || error.errno == .noDevice {
@@ -60,7 +66,7 @@ struct JailRaiser {
       message.environment = Self.moved(message.environment, home: home, unless: bundle.policy.environment.map(\.value))
     }
     defer { root?.close() }
-    return try spawn(plan, root, holdings, message)
+    return try spawn(plan, root, holdings, message, notes)
   }
 
   private func takeUser() throws(WallError) -> JailUser {
@@ -108,17 +114,20 @@ struct JailRaiser {
   {
     var plan = ConfinementPlan()
     plan.rlimits = limits.rlimits
-    plan.oomScoreAdjustment = configuration.process.oomScoreAdjustment
+    // Without init of ours it is set from outside: nothing is written through a /proc of the jail's.
+    plan.oomScoreAdjustment = bundle.usesInit ? configuration.process.oomScoreAdjustment : nil
+    plan.traits = ProcessTraits(configuration.process, personality: configuration.personality)
     plan.user.user = user?.id ?? Process.user
     plan.user.group = user?.id ?? Process.group
     plan.setGroups = user != nil
-    if bundle.policy.network.value == .none, bundle.policy.processes.seccomp.value != "default" {
+    let hasNetwork = bundle.usesInit ? bundle.policy.network.value != .none : !configuration.has(.network)
+    if !hasNetwork, bundle.usesInit == false || bundle.policy.processes.seccomp.value != "default" {
       plan.firstFilter = try Self.noNetwork()
     }
     plan.noNewPrivileges = true
     if Landlock.probe() != nil {
       plan.landlock = LandlockRuleset(
-        files: nil, ports: bundle.policy.network.value == .none ? [] : nil, scopes: [.abstractSockets, .signals])
+        files: nil, ports: hasNetwork ? nil : [], scopes: [.abstractSockets, .signals])
     }
     return plan
   }

@@ -59,7 +59,9 @@ struct JailRoot {
     try BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: nil, hasNetworkNamespace: false
     ).attach(to: root)
-    try ProtectedPaths(masked: masked, readOnly: []).apply(root)
+    try ProtectedPaths(
+      masked: masked, readOnly: bundle.usesInit ? [] : bundle.configuration.readonlyPaths
+    ).apply(root)
     do throws(SystemError) {
       try own(root)
       try prepare(root)
@@ -72,9 +74,11 @@ struct JailRoot {
 
   /// Nobody but root may write /proc/sys and the like, and the sandbox is never root: they need no read-only mounts.
   private var masked: [String] {
+    let hidden = bundle.policy.files.filter { $0.value.access == .hidden }.map(\.value.destination)
+    if !bundle.usesInit { return bundle.configuration.maskedPaths + hidden }
     // Those of /proc that only root may read need no mask.
-    ["/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/scsi"].filter(bundle.configuration.maskedPaths.contains)
-      + bundle.policy.files.filter { $0.value.access == .hidden }.map(\.value.destination)
+    return ["/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/scsi"]
+      .filter(bundle.configuration.maskedPaths.contains) + hidden
   }
 
   /// The folders that are the sandbox's to write to: of the host's own root its home, of an image the root itself.

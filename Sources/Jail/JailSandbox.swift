@@ -10,20 +10,22 @@ final class JailSandbox: Sandbox {
   let id: String
   let holdings: JailHoldings
   let remarks: [String]
+  /// The folder in which it waits to be started by another command; nil with guest/init, which only the command that made it can tell.
+  private let folder: String?
 
   private let life: BoxLife
 
   /// Just raised.
   init(
-    _ holdings: JailHoldings, child: consuming Child, process: ProcessIdentity, message: InitMessage,
-    socket: OwnedDescriptor, terminal: OwnedDescriptor?, remarks: [String]
+    _ holdings: JailHoldings, child: consuming Child, process: ProcessIdentity, beginning: BoxLife.Beginning,
+    waitsIn folder: String?, terminal: OwnedDescriptor?, remarks: [String]
   ) {
     self.remarks = remarks
+    self.folder = folder
     id = holdings.id
     self.holdings = holdings
     life = BoxLife(
-      id: id, child: child, process: process, beginning: .told(message, socket, explains: Self.explain),
-      terminal: terminal, holdings: holdings)
+      id: id, child: child, process: process, beginning: beginning, terminal: terminal, holdings: holdings)
   }
 
   /// From another command's record; it may be gone, or never have been whole.
@@ -31,10 +33,15 @@ final class JailSandbox: Sandbox {
     id = record.id
     holdings = JailHoldings(id: record.id, details: record.details)
     remarks = []
-    life = try BoxLife(record, startedIn: nil, holdings: holdings, on: host)
+    folder = record.details["directory"]
+    life = try BoxLife(record, startedIn: folder, holdings: holdings, on: host)
   }
 
-  var details: [String: String] { holdings.details }
+  var details: [String: String] {
+    var details = holdings.details
+    if let folder { details["directory"] = folder }
+    return details
+  }
   var process: ProcessIdentity { life.process }
   var exitDescriptor: Int32 { life.exitDescriptor }
   var terminal: Int32? { life.terminal }
@@ -43,7 +50,7 @@ final class JailSandbox: Sandbox {
   func collect() throws(WallError) -> Ending { try life.collect() }
   func destroy() throws(WallError) { try life.destroy() }
 
-  private static func explain(_ failure: InitReply.Failure, _ message: InitMessage) -> WallError {
+  static func explain(_ failure: InitReply.Failure, _ message: InitMessage) -> WallError {
     guard failure.step == .execute else { return WallError(failure.describe(message)) }
     return WallError(failure.isNotFound ? .notFound : .notExecutable, failure.describe(message))
   }
@@ -97,6 +104,11 @@ final class JailSandbox: Sandbox {
   var execution: (any Execution)? { nil }
   var pausing: (any Pausing)? { JailPausing(sandbox: self) }
   var measurement: (any Measurement)? { JailMeasurement(sandbox: self) }
+  var parting: (any Parting)? { life.parting(in: folder) }
+  var limiting: (any Limiting)? {
+    guard folder != nil, let cgroup = holdings.cgroup else { return nil }
+    return GroupLimiting(id: id, cgroup: cgroup) { _ in }
+  }
   var listing: (any ProcessListing)? { JailListing(sandbox: self) }
   /// A jail without a root of its own has the host's paths: there is nothing to copy into or out of.
   var files: (any FileTransfer)? { hasOwnRoot ? transfer : nil }

@@ -16,6 +16,12 @@ struct JailUser: Equatable {
     self.id = id
   }
 
+  /// Counts this process as one of the user's (PRIO_USER, kill(2)): its real id alone, so that it keeps every right it has (setresuid(2)).
+  func claim() throws(SystemError) {
+    let unchanged = UInt(UInt32.max)
+    try checked("setresuid", "\(id)", systemCall(Int(SYS_setresuid), UInt(id), unchanged, unchanged))
+  }
+
   /// The next free one; the counter is kept in the first of the folders that can be written to.
   static func take(in folders: [String]) throws(SystemError) -> JailUser {
     let counter = try openCounter(folders)

@@ -42,6 +42,14 @@ public struct JailWall: Wall {
     return try JailRaiser(bundle: bundle, streams: streams, host: host, mode: JailMode(host)).raise()
   }
 
+  /// Where the caller chose the groups, or they follow from the id: what a killed `create` may leave.
+  public func traces(of bundle: Bundle) throws(WallError) -> [String: String] {
+    if bundle.usesInit { return [:] }
+    var traces = try BoxLimits.traces(bundle.configuration)
+    traces["directory"] = bundle.directory
+    return traces
+  }
+
   public func open(_ record: SandboxRecord, on host: Host) throws(WallError) -> any Sandbox {
     try JailSandbox(record, on: host)
   }

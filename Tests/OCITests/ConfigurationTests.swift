@@ -71,7 +71,7 @@ struct ConfigurationTests {
     #expect(FileManager.default.contents(atPath: OCI.folder + "/immure")?.isEmpty == false)
   }
 
-  @Test("preserved descriptors keep their numbers, and no other one comes in", arguments: OCI.names)
+  @Test("preserved descriptors keep their numbers, and no other one comes in", arguments: OCI.namesWithoutExec)
   func descriptors(name: String) throws {
     let oci = try OCI(name: name)
     let id = oci.newID()
@@ -84,7 +84,7 @@ struct ConfigurationTests {
     #expect(try oci.run("run", "--preserve-fds", "50", "--bundle", bundle, oci.newID()).error.contains("is not open"))
   }
 
-  @Test("update: a file of resources, standard input, and single flags", arguments: OCI.names)
+  @Test("update: a file of resources, standard input, and single flags", arguments: OCI.namesWithoutExec)
   func update(name: String) throws {
     let oci = try OCI(name: name)
     let id = oci.newID()

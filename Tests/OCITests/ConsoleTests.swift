@@ -49,7 +49,9 @@ struct ConsoleTests {
     return text
   }
 
-  @Test("create and exec send the terminal, whose far end is of the container's own devpts", arguments: OCI.names)
+  @Test(
+    "create and exec send the terminal, whose far end is of the container's own devpts", arguments: OCI.namesWithoutExec
+  )
   func terminals(name: String) throws {
     let oci = try OCI(name: name)
     let id = oci.newID()
@@ -68,6 +70,7 @@ struct ConsoleTests {
     #expect(try Self.text(terminal.rawValue, until: "\n") == "/dev/pts/0\r\n")
     try File.writeAll(terminal.rawValue, "hello\n")
     #expect(try Self.text(terminal.rawValue, until: "got hello").contains("got hello"))
+    if name == OCI.jail { return }
 
     let second = try Receiver(oci.path)
     let process = oci.path + "/process.json"

@@ -19,6 +19,9 @@ final class OCI {
   /// The names under which a container's whole life must be the same.
   static let names = ["immure-oci", sentry]
   static let sentry = "immure-sentry"
+  /// And where nothing enters the container but its first program.
+  static let namesWithoutExec = names + [jail]
+  static let jail = "immure-jail"
 
   let path: String
   /// The program under the name of a runtime.

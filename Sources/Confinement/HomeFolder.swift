@@ -1,13 +1,13 @@
 import CLinux
-import Formats
+package import Formats
 import Linux
 
 /// HOME for a program whose environment has none: programs that Docker starts count on it. The box's own /etc/passwd says, asked from
 /// inside with the rights of the box's user; whatever it says is no more than a variable of that program's.
-enum HomeFolder {
+package enum HomeFolder {
   private static let limit = 1 << 20
 
-  static func complete(_ process: ProcessConfiguration) -> ProcessConfiguration {
+  package static func complete(_ process: ProcessConfiguration) -> ProcessConfiguration {
     if process.environment.contains(where: { $0.hasPrefix("HOME=") }) { return process }
     var whole = process
     whole.environment.append("HOME=" + (folder(of: process.user.user) ?? "/"))
