@@ -94,7 +94,7 @@ struct BadInputTests {
   fileprivate func itIsNamed(mistake: Mistake) throws {
     let immure = Immure()
     let before = try state(immure.root.path)
-    let result = try Immure.run(["--root", immure.root.path] + mistake.words, seconds: 20)
+    let result = try Immure.run(["--root", immure.root.path] + mistake.words, seconds: 120)
     #expect(result.status == mistake.status, "\(result.error)")
     #expect(result.error.hasPrefix("immure: ") && result.error.split(separator: "\n").count == 1, "\(result.error)")
     #expect(result.error.contains(mistake.names), "\(result.error)")
@@ -118,7 +118,7 @@ struct BadInputTests {
     let path = immure.root.path + "/wrong.toml"
     try text.write(toFile: path, atomically: false, encoding: .utf8)
     let before = try state(immure.root.path)
-    let result = try immure("run", "--policy", path, "--", "true", seconds: 20)
+    let result = try immure("run", "--policy", path, "--", "true", seconds: 120)
     #expect(result.status == 125, "\(result.error)")
     #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
     #expect(result.error.contains("wrong.toml"), "\(result.error)")
@@ -135,7 +135,7 @@ struct BadInputTests {
     let immure = Immure()
     let path = immure.root.path + "/wrong.json"
     try text.write(toFile: path, atomically: false, encoding: .utf8)
-    let result = try immure("run", "--security-opt", "seccomp=\(path)", "--", "true", seconds: 20)
+    let result = try immure("run", "--security-opt", "seccomp=\(path)", "--", "true", seconds: 120)
     #expect(result.status == 125, "\(result.error)")
     #expect(result.error.split(separator: "\n").count == 1 && result.error.contains("wrong.json"), "\(result.error)")
   }
@@ -153,14 +153,14 @@ struct BadInputTests {
     try text.write(toFile: folder + "/record.json", atomically: false, encoding: .utf8)
     for verb in ["inspect", "kill", "stop", "logs", "wait", "rm", "top", "exec"] {
       let words = [verb, "0123456789ab"] + (verb == "exec" ? ["true"] : [])
-      let result = try Immure.run(["--root", immure.root.path] + words, seconds: 20)
+      let result = try Immure.run(["--root", immure.root.path] + words, seconds: 120)
       #expect(result.status != 0, "\(verb)")
       #expect(result.error.split(separator: "\n").count == 1, "\(verb): \(result.error)")
       #expect(result.error.contains("0123456789ab"), "\(verb): \(result.error)")
     }
-    let listed = try immure("ps", "-a", seconds: 20)
+    let listed = try immure("ps", "-a", seconds: 120)
     #expect(listed.error.contains("0123456789ab"), "\(listed.error)")
-    #expect(try immure("rm", "-f", "0123456789ab", seconds: 20).status == 0)
+    #expect(try immure("rm", "-f", "0123456789ab", seconds: 120).status == 0)
     #expect(!FileManager.default.fileExists(atPath: folder))
   }
 

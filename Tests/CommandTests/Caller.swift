@@ -156,11 +156,11 @@ struct Station {
 
 /// What is looked at on the host, outside every box.
 enum Machine {
-  /// Waits until the process has ended, at most ten seconds.
+  /// Waits until the process has ended, at most two minutes.
   static func awaitEnd(of pid: Int32) {
     // Gone already, or never there: as well.
     guard let handle = try? Linux.Process.open(pid: pid) else { return }
-    _ = try? Readiness.wait(handle.rawValue, milliseconds: 10_000)
+    _ = try? Readiness.wait(handle.rawValue, milliseconds: 120_000)
   }
 
   /// The processes whose command line holds `text`.

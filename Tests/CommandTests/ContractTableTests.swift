@@ -23,7 +23,7 @@ struct ContractTableTests {
     let station = try Station(cell.caller)
     let operation = cell.operation
     do {
-      let result = try station.script(operation.script, wall: cell.wall, seconds: 30)
+      let result = try station.script(operation.script, wall: cell.wall, seconds: 120)
       let story: Comment =
         "status \(result.status), said: \(result.error.suffix(800)), printed: \(result.output.suffix(800))"
       if let rule = operation.rule, try verdict(of: rule, cell, station) != "enforced" {
@@ -52,7 +52,7 @@ struct ContractTableTests {
   func strictly(operation: Operation) throws {
     let station = try Station(.root)
     let result = try station.script(
-      operation.script, wall: "sentry", options: "--syscalls strict", seconds: 30)
+      operation.script, wall: "sentry", options: "--syscalls strict", seconds: 120)
     let story: Comment =
       "status \(result.status), said: \(result.error.suffix(800)), printed: \(result.output.suffix(800))"
     #expect(result.status == operation.status, story)

@@ -25,7 +25,7 @@ import Testing
       socket my $t, AF_INET, SOCK_STREAM, 0; bind $t, pack_sockaddr_in(0, inet_aton("127.0.0.1")); listen $t, 9;
       socket my $a, AF_UNIX, SOCK_STREAM, 0; bind $a, pack_sockaddr_un("\\0immure-$mark"); listen $a, 9;
       socket my $n, AF_UNIX, SOCK_STREAM, 0; bind $n, pack_sockaddr_un("$root/secret.sock"); listen $n, 9; chmod 0777, "$root/secret.sock";
-      my ($port) = unpack_sockaddr_in(getsockname $t); print "$port\\n"; sleep 60;
+      my ($port) = unpack_sockaddr_in(getsockname $t); print "$port\\n"; sleep 600;
       """
 
     private func attempt(_ attempt: Attempt, boxed: Bool) throws -> (result: Immure.Result, left: [String]) {
@@ -41,8 +41,8 @@ import Testing
         mkfifo $R/f; perl $R/canary $R $M > $R/f & c=$!; exec 6< $R/f; read port <&6
         exec 7< $R/secret 8<> $R/secret 9< /
         SECRET=1 \(start) - $c $port immure-$M $R/secret < $R/probe
-        kill -0 $c && echo canary lives; kill $c
-        """, wall: attempt.wall, seconds: 40)
+        kill -0 $c && echo canary lives; kill $c; wait $c
+        """, wall: attempt.wall, seconds: 120)
       return (result, try station.close())
     }
 

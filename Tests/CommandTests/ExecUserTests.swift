@@ -53,7 +53,7 @@ struct ExecUserTests {
       script(
         files,
         "refuses immuretest 'has no such user'; refuses root:root 'has no such user'; is 5 '5 0'; is 5:6 '5 6'"),
-      seconds: 30)
+      seconds: 120)
     #expect(result.output == "done\n", "\(result.error.suffix(800))")
     #expect(try station.close() == [])
   }

@@ -13,7 +13,7 @@ struct JailTests {
 
   func jail(_ words: String..., options: [String] = [], folder: String? = nil) throws -> Immure.Result {
     try Immure.run(
-      ["--root", immure.root.path, "run", "--wall", "jail"] + options + ["--"] + words, folder: folder, seconds: 40)
+      ["--root", immure.root.path, "run", "--wall", "jail"] + options + ["--"] + words, folder: folder, seconds: 120)
   }
 
   @Test func itIsNobodyWithNothing() throws {
@@ -264,7 +264,7 @@ struct JailTests {
     #expect(imported.status == 0, "\(imported.error)")
     func run(_ options: [String], _ script: String) throws -> Immure.Result {
       try Immure.run(
-        ["--root", immure.root.path, "run", "--wall", "jail"] + options + ["tiny", "sh", "-c", script], seconds: 40)
+        ["--root", immure.root.path, "run", "--wall", "jail"] + options + ["tiny", "sh", "-c", script], seconds: 120)
     }
     let asRoot = try run([], "cat /root/key; echo new > /root/new && cat /root/new; touch /home/u/x || echo refused")
     #expect(asRoot.output == "key\nnew\nrefused\n", "\(asRoot.error)")
@@ -284,7 +284,7 @@ struct JailTests {
       [Immure.path, "--root", immure.root.path, "run", "--wall", "jail", "--name", name, "--", "sleep", "600"],
       folder: "/")
     // Running once it is listed so.
-    let deadline = Date(timeIntervalSinceNow: 60)
+    let deadline = Date(timeIntervalSinceNow: 120)
     var isRunning = false
     while !isRunning && Date() < deadline {
       isRunning = try immure("ps", "--format", "json").output.contains("running")
@@ -332,7 +332,7 @@ final class PlainUserJailTests {
     let become = ["setpriv", "--reuid", "\(Self.user)", "--regid", "\(Self.user)", "--clear-groups"]
     return try Immure.command(
       become + [program, "--root", folder + "/state", "run", "--wall", "jail"] + options + ["--"] + words,
-      environment: ["PATH": "/usr/bin:/bin"], folder: folder + "/work", seconds: 40)
+      environment: ["PATH": "/usr/bin:/bin"], folder: folder + "/work", seconds: 120)
   }
 
   @Test func itReadsProgramsAndWritesToItsOwnFolderOnly() throws {
@@ -384,7 +384,7 @@ struct ContainedRootJailTests {
         "setpriv", "--bounding-set", "-sys_admin", Immure.path, "--root", immure.root.path, "run", "-q", "--wall",
         "jail",
       ]
-        + ["--", "sh", "-c", script], seconds: 40)
+        + ["--", "sh", "-c", script], seconds: 120)
   }
 
   @Test func itHasAnOwnUserAndLandlock() throws {

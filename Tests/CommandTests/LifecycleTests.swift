@@ -14,7 +14,7 @@ struct LifecycleTests {
   func itGoesAsSaid(cell: Cell) throws {
     let station = try Station(cell.caller)
     let operation = cell.operation
-    let result = try station.script(operation.script, wall: cell.wall, seconds: 30)
+    let result = try station.script(operation.script, wall: cell.wall, seconds: 120)
     let story: Comment =
       "status \(result.status), said: \(result.error.suffix(800)), printed: \(result.output.suffix(800))"
     #expect(result.status == operation.status, story)

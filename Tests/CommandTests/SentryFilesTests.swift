@@ -61,7 +61,7 @@ struct SentryFilesTests {
       let begun = try Immure.run(
         ["--root", immure.root.path, "run", "-d", "--wall", wall, "--name", wall] + program.dropFirst())
       try #require(begun.status == 0, "\(begun.error)")
-      let deadline = Date(timeIntervalSinceNow: 60)
+      let deadline = Date(timeIntervalSinceNow: 120)
       while try immure("logs", wall).output != "ready\n" {
         let told = try immure("logs", wall)
         try #require(Date() < deadline, "\(wall): \(told.output)\(told.error)")

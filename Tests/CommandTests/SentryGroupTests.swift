@@ -30,9 +30,9 @@ struct SentryGroupTests {
     return -1
   }
   private static func eventually(_ what: String, _ isSo: () throws -> Bool) throws {
-    let deadline = Date(timeIntervalSinceNow: 60)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while try !isSo() {
-      try #require(Date() < deadline, "not after 60 seconds: \(what)")
+      try #require(Date() < deadline, "not after 120 seconds: \(what)")
       usleep(20_000)
     }
   }

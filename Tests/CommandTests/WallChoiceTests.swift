@@ -11,7 +11,7 @@ struct WallChoiceTests {
 
   private func holds(_ caller: Caller, _ script: String, _ check: (Immure.Result) -> Void) throws {
     let station = try Station(caller)
-    check(try station.script(script, seconds: 40))
+    check(try station.script(script, seconds: 120))
     #expect(try station.close() == [])
   }
 
@@ -108,7 +108,7 @@ struct WallChoiceTests {
       "$B" --root $R doctor | grep -c 'control groups: not mounted'
       END
       export B R W; unshare --mount --propagation private sh $R/script
-      """, wall: wall, seconds: 40)
+      """, wall: wall, seconds: 120)
     #expect(result.output == "in\n0\n1\n125\n125\nin\n0\n1\n", "\(result.output) \(result.error)")
     let lines = result.error.split(separator: "\n")
     #expect(lines.count == 2 && lines.allSatisfy { $0.contains("--allow-unenforced limits.memory") }, "\(result.error)")

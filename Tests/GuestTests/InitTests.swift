@@ -4,7 +4,7 @@ import Guest
 import Linux
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct InitTests {
+@Suite(.timeLimit(.minutes(5))) struct InitTests {
   @Test func theProgramIsSmallAndSealed() throws {
     #expect(GuestInit.size > 0)
     #expect(GuestInit.size < 32 << 10)
@@ -216,9 +216,9 @@ import Testing
 
 struct Unexpected: Error {}
 
-/// Polls /proc until the process is in the state; false when 20 seconds passed. There is no event for another's child.
+/// Polls /proc until the process is in the state; false when two minutes passed. There is no event for another's child.
 func waitForState(_ letter: Character, of pid: Int32) throws -> Bool {
-  let deadline = Clock.monotonicNanoseconds() + 20_000_000_000
+  let deadline = Clock.monotonicNanoseconds() + 120_000_000_000
   while Clock.monotonicNanoseconds() < deadline {
     let text = try File.text("/proc/\(pid)/stat")
     if let close = text.lastIndex(of: ")"), text[close...].dropFirst(2).first == letter { return true }

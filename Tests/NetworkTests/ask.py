@@ -72,12 +72,14 @@ def ask(target, wait, results):
 
 results = {}
 threads = []
-# Frames last: the neighbour table knows the gateway then.
+# Frames once all that is to answer has: the neighbour table knows the gateway then.
 targets = {word.removeprefix("+"): 30 if word.startswith("+") else 3 for word in sys.argv[1:]}
-for target in sorted(targets, key=lambda t: t.startswith("frame")):
+order = sorted(targets, key=lambda t: t.startswith("frame"))
+for target in order:
     if target.startswith("frame"):
-        for thread in threads:
-            thread.join()
+        for thread, asked in zip(threads, order):
+            if targets[asked] > 3 and not asked.startswith("frame"):
+                thread.join()
     threads.append(threading.Thread(target=ask, args=(target, targets[target], results)))
     threads[-1].start()
 for thread in threads:

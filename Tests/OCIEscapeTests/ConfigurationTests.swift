@@ -97,13 +97,13 @@ struct ConfigurationTests {
     _ = try rig.begin(id, bundle)
     let words = ["grep", "-E", "^(Uid|Gid|Groups)", "/proc/self/status"]
     let result = try Rig.command(
-      rig.words(["exec", "--user", "1000:1000", "--additional-gids", "7", id] + words), seconds: 30)
+      rig.words(["exec", "--user", "1000:1000", "--additional-gids", "7", id] + words), seconds: 120)
     #expect(
       result.output.contains("Uid:\t1000\t") && result.output.contains("Groups:\t7 \n"),
       "\(result.output)\(result.error)")
-    #expect(try rig.run("ps", id, seconds: 30).status == 0)
-    #expect(try rig.run("kill", id, "KILL", seconds: 30).status == 0)
-    #expect(try rig.run("delete", "--force", id, seconds: 30).status == 0)
+    #expect(try rig.run("ps", id, seconds: 120).status == 0)
+    #expect(try rig.run("kill", id, "KILL", seconds: 120).status == 0)
+    #expect(try rig.run("delete", "--force", id, seconds: 120).status == 0)
   }
 
   /// `exec` runs the program that was asked for, with links, binaries and libraries of the container's replaced by links to the host's

@@ -109,11 +109,11 @@ struct CredentialTests {
     let bundle = try rig.bundle(["/attack", "type"])
     for words in [["run", "--bundle", bundle, rig.newID()], ["exec", id, "/attack", "type"]] {
       let line = rig.words(words).joined(separator: " ")
-      let result = try Rig.command(["/usr/bin/script", "-qec", line, "/dev/null"], input: .silence, seconds: 30)
+      let result = try Rig.command(["/usr/bin/script", "-qec", line, "/dev/null"], input: .silence, seconds: 120)
       #expect(result.output.contains("refused") && !result.output.contains("ESCAPED"), "\(result.output)")
     }
     let control = try Rig.command(
-      ["/usr/bin/script", "-qec", rig.attack + " type", "/dev/null"], input: .silence, seconds: 30)
+      ["/usr/bin/script", "-qec", rig.attack + " type", "/dev/null"], input: .silence, seconds: 120)
     #expect(control.output.contains("ESCAPED typed") || control.output.contains("Input/output"), "\(control.output)")
   }
 

@@ -169,7 +169,7 @@ struct OCIFaultTests {
       ]
     }
     let id = rig.newID()
-    let result = try rig.run("create", "--bundle", bundle, id, seconds: 40)
+    let result = try rig.run("create", "--bundle", bundle, id, seconds: 120)
     #expect(result.status == 1 && result.error.contains(moment) && result.error.contains("timeout"), "\(result.error)")
     #expect(try rig.run("delete", "--force", id).status == 0)
     try expectNothing(rig, id, bundle, "a slow \(moment) hook")

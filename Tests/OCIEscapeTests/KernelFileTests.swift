@@ -26,7 +26,7 @@ struct KernelFileTests {
     // kmsg, 1:11.
     default: try #require(unsafe mknod(null, S_IFCHR | 0o666, 1 << 8 | 11) == 0)
     }
-    let result = try rig.run("run", "--bundle", bundle, rig.newID(), seconds: 20)
+    let result = try rig.run("run", "--bundle", bundle, rig.newID(), seconds: 120)
     #expect(result.status == 1 && result.output == "", "\(result.output)")
     #expect(result.error.contains("/proc/timer_list") && result.error.contains("null"), "\(result.error)")
   }
@@ -102,7 +102,7 @@ struct KernelFileTests {
   /// `run` on a terminal that script(1) makes.
   private func terminal(_ rig: Rig, _ bundle: String) throws -> Rig.Result {
     let words = rig.words(["run", "--bundle", bundle, rig.newID()]).joined(separator: " ")
-    return try Rig.command(["/usr/bin/script", "-qec", words, "/dev/null"], input: .silence, seconds: 30)
+    return try Rig.command(["/usr/bin/script", "-qec", words, "/dev/null"], input: .silence, seconds: 120)
   }
 
   /// CVE-2019-16884: a volume of the image's at /proc, or at a file of it, so that what is written there by the runtime goes nowhere.

@@ -150,7 +150,7 @@ final class Rig {
 
   /// Waits, within a bound, for a text in a file.
   static func text(of path: String, with word: String) throws -> String {
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while true {
       let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
       if text.contains(word) || Date() > deadline { return text }
@@ -160,7 +160,7 @@ final class Rig {
 
   /// Waits, within a bound, until something holds.
   static func eventually(_ holds: () throws -> Bool) rethrows -> Bool {
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while Date() < deadline {
       if try holds() { return true }
       usleep(10_000)

@@ -26,9 +26,9 @@ struct ConsoleTests {
 
     /// The terminal that was sent, which the caller owns.
     func terminal() throws -> Int32 {
-      #expect(try Readiness.wait(listener, milliseconds: 30_000))
+      #expect(try Readiness.wait(listener, milliseconds: 120_000))
       let caller = try accept()
-      #expect(try Readiness.wait(caller.rawValue, milliseconds: 30_000))
+      #expect(try Readiness.wait(caller.rawValue, milliseconds: 120_000))
       var descriptors: [Int32] = []
       let name = try PacketSocket.receive(caller.rawValue, descriptors: &descriptors)
       #expect(!name.isEmpty, "a message without bytes is none to a stream's reader")
@@ -39,7 +39,7 @@ struct ConsoleTests {
   /// What comes out of the terminal until `mark`, within a bound.
   static func text(_ terminal: Int32, until mark: String) throws -> String {
     var text = ""
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while !text.contains(mark), Date() < deadline {
       guard try Readiness.wait(terminal, milliseconds: 1000) else { continue }
       // EIO: the far end is closed (ioctl_tty(2)).

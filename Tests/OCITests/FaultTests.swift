@@ -50,7 +50,7 @@ struct FaultTests {
       #expect(deleted.status == 0, "\(deleted.error)")
       #expect(try oci.run("list", "-q").output == "")
       #expect(Self.groups(id) == [])
-      let deadline = Date(timeIntervalSinceNow: 30)
+      let deadline = Date(timeIntervalSinceNow: 120)
       while !Self.processes(of: bundle).isEmpty && Date() < deadline { usleep(20_000) }
       #expect(Self.processes(of: bundle) == [])
     }

@@ -295,7 +295,7 @@ struct FieldTests {
       kill(agent.pid, SIGKILL)
       _ = agent.wait()
     }
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while !FileManager.default.fileExists(atPath: socket), Date() < deadline { usleep(10_000) }
     func profile(_ names: [String]) -> [String: Any] {
       [

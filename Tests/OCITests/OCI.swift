@@ -100,10 +100,10 @@ final class OCI {
 
   /// Waits, within a bound, until the container's status is this.
   func wait(_ id: String, _ status: String) throws {
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while try self.status(id) != status {
       guard Date() < deadline else {
-        Issue.record("\(id) is \(try self.status(id) ?? "gone"), not \(status), after 30 seconds")
+        Issue.record("\(id) is \(try self.status(id) ?? "gone"), not \(status), after 120 seconds")
         return
       }
       usleep(20_000)
@@ -112,7 +112,7 @@ final class OCI {
 
   /// Waits, within a bound, for a file with something in it.
   static func text(of path: String, until isWhole: (String) -> Bool = { !$0.isEmpty }) throws -> String {
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while true {
       let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
       if isWhole(text) || Date() > deadline { return text }

@@ -130,7 +130,7 @@ struct SentryHostTests {
     #expect(members.count >= 5, "keeper, program, two of its own, the further one")
     #expect(kill(sentry, SIGKILL) == 0)
     try oci.wait(id, "stopped")
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while members.contains(where: { ProcessTable.lives($0) }), Date() < deadline { usleep(20_000) }
     for pid in members { #expect(!ProcessTable.lives(pid)) }
     #expect(!(try String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8)).contains(bundle))

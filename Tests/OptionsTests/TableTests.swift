@@ -164,9 +164,9 @@ struct TableTests {
     #expect(Set(output.split(separator: "\n").map(String.init)) == Set(expected))
   }
 
-  /// Runs a program to its end, at most 20 seconds long.
+  /// Runs a program to its end, at most 120 seconds long.
   static func run(_ words: [String], input: String) throws -> (status: Int32, output: String, error: String) {
-    let result = try Finished.run(words, input: .text(input), seconds: 20, killsAtOnce: true)
+    let result = try Finished.run(words, input: .text(input), seconds: 120, killsAtOnce: true)
     return (result.status, result.output, result.error)
   }
 }

@@ -164,7 +164,7 @@ struct RootTests {
 extension Podman {
   /// Asks again within a bound.
   static func eventually(_ what: Comment, _ holds: () throws -> Bool) throws {
-    let deadline = Date(timeIntervalSinceNow: 30)
+    let deadline = Date(timeIntervalSinceNow: 120)
     while try !holds() {
       guard Date() < deadline else {
         Issue.record(what)

@@ -141,7 +141,8 @@ struct DefaultProfileTests {
     try lines.joined(separator: "\n").write(to: file, atomically: true, encoding: .utf8)
   }
 
-  @Test("a compiled default costs less than 150 us", .enabled(if: !isDebug, "release builds only"))
+  /// The time, which `make bench` reads, is told; the size, which repeats, is held.
+  @Test("a compiled default has at most 240 instructions", .enabled(if: !isDebug, "release builds only"))
   func speed() throws {
     for profile in CompilerTests.ownProfiles {
       var best = Duration.seconds(1)
@@ -149,10 +150,11 @@ struct DefaultProfileTests {
         let time = try ContinuousClock().measure { _ = try profile.compile(for: .host) }
         best = min(best, time)
       }
+      let count = try profile.compile(for: .host).instructions.count
       print(
         "compile \(profile.kind) compat32=\(profile.compat32) denyNetwork=\(profile.denyNetwork):",
-        "\(best), \(try profile.compile(for: .host).instructions.count) instructions")
-      #expect(best < .microseconds(150))
+        "\(best), \(count) instructions")
+      #expect(count <= 240)
     }
   }
 

@@ -41,10 +41,10 @@ struct TerminalBridgeTests {
     }
   }
 
-  /// Until so many bytes have come out at the far end, or ten seconds have passed.
+  /// Until so many bytes have come out at the far end, or two minutes have passed.
   static func shown(_ pair: borrowing HostPair, _ count: Int, _ kernel: Kernel) throws -> [UInt8] {
     var bytes: [UInt8] = []
-    let end = kernel.now + 10_000_000_000
+    let end = kernel.now + 120_000_000_000
     while bytes.count < count, kernel.now < end {
       kernel.hostEvents.wait(milliseconds: 1) { _, _ in }
       var asked = pollfd(fd: pair.far.rawValue, events: Int16(POLLIN), revents: 0)
@@ -100,7 +100,7 @@ struct TerminalBridgeTests {
     let number = try guest.task.descriptors.add(bridge.open(flags: 2), closesOnExec: false)
     #expect(guest.read(number).0 == .blocked)
     pair = nil
-    let end = guest.kernel.now + 10_000_000_000
+    let end = guest.kernel.now + 120_000_000_000
     while !bridge.hasEnded, guest.kernel.now < end { guest.kernel.hostEvents.wait(milliseconds: 10) { _, _ in } }
     #expect(bridge.hasEnded)
     #expect(guest.goOn() == .value(0))
@@ -116,7 +116,7 @@ struct TerminalBridgeTests {
     #expect(reading.inode?.kind == .fifo)
     #expect(guest.read(number).0 == .blocked)
     try File.writeAll(ends.second, [1, 2, 3])
-    let end = guest.kernel.now + 10_000_000_000
+    let end = guest.kernel.now + 120_000_000_000
     while guest.kernel.ready.isEmpty, guest.kernel.now < end {
       guest.kernel.hostEvents.wait(milliseconds: 10) { _, _ in }
     }

@@ -5,7 +5,7 @@ import Testing
 
 /// Guests over the probe: each program passes on Linux first.
 @Suite(
-  "Guests", .enabled(if: GuestProgram.canRun, "\(GuestProgram.obstacle ?? "")"), .serialized, .timeLimit(.minutes(3)))
+  "Guests", .enabled(if: GuestProgram.canRun, "\(GuestProgram.obstacle ?? "")"), .serialized, .timeLimit(.minutes(5)))
 struct GuestTests {
   static let policies: [[String]] = [[], ["--strict"]]
 
@@ -195,9 +195,9 @@ struct GuestTests {
   }
 
   private func wait(_ what: String, until holds: () -> Bool) throws {
-    let patience = Date(timeIntervalSinceNow: 30)
+    let patience = Date(timeIntervalSinceNow: 120)
     while !holds() {
-      guard Date() < patience else { throw GuestProgram.Failure(description: "not within 30 seconds: \(what)") }
+      guard Date() < patience else { throw GuestProgram.Failure(description: "not within 120 seconds: \(what)") }
       usleep(2000)
     }
   }

@@ -15,7 +15,7 @@ final class Folder {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(1))) struct MonitorTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct MonitorTests {
   let folder: Folder
   init() throws { folder = try Folder() }
 
@@ -29,7 +29,7 @@ final class Folder {
     let work = Beside { () throws -> Outcome in
       let monitor = try Monitor(directory: path, terminal: terminal, interactive: interactive, options)
       isUp.signal()
-      if waits { try #require(try monitor.waitForClient(milliseconds: 20_000)) }
+      if waits { try #require(try monitor.waitForClient(milliseconds: 120_000)) }
       if terminal {
         let pair = try Terminal.openPair()
         let master = try copied(pair.first.rawValue)
@@ -170,7 +170,7 @@ final class Folder {
     var reader = AttachFrameReader()
     var seen = false
     while !seen {
-      try #require(try Readiness.wait(owner.rawValue, milliseconds: 20_000))
+      try #require(try Readiness.wait(owner.rawValue, milliseconds: 120_000))
       reader.append(try File.read(owner.rawValue, atMost: 4096))
       while let frame = reader.next() { if frame == .output(Array("ready\n".utf8)) { seen = true } }
     }
@@ -230,7 +230,7 @@ final class Folder {
     // Welcome, and then the end.
     var bytes: [UInt8] = []
     while true {
-      try #require(try Readiness.wait(bad.rawValue, milliseconds: 20_000))
+      try #require(try Readiness.wait(bad.rawValue, milliseconds: 120_000))
       do throws(SystemError) {
         let more = try File.read(bad.rawValue, atMost: 100)
         if more.isEmpty { break }

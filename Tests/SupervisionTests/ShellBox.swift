@@ -131,7 +131,7 @@ final class Beside<Value: Sendable>: @unchecked Sendable {
 func readLine(_ descriptor: Int32) throws -> String {
   var bytes: [UInt8] = []
   while true {
-    try #require(try Readiness.wait(descriptor, milliseconds: 20_000), "no line came")
+    try #require(try Readiness.wait(descriptor, milliseconds: 120_000), "no line came")
     let byte = try File.read(descriptor, atMost: 1)
     if byte.isEmpty || byte == [10] { return String(decoding: bytes, as: UTF8.self) }
     bytes += byte
@@ -142,7 +142,7 @@ func readLine(_ descriptor: Int32) throws -> String {
 func readRest(_ descriptor: Int32) throws -> [UInt8] {
   var bytes: [UInt8] = []
   while true {
-    try #require(try Readiness.wait(descriptor, milliseconds: 20_000), "the stream does not end")
+    try #require(try Readiness.wait(descriptor, milliseconds: 120_000), "the stream does not end")
     let chunk = try File.read(descriptor, atMost: 64 << 10)
     if chunk.isEmpty { return bytes }
     bytes += chunk

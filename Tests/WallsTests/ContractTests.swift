@@ -34,7 +34,7 @@ import struct Foundation.UUID
     let sandbox = try Self.raise(["touch", folder.path + "/ran"], in: folder)
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/ran"))
     try sandbox.start()
-    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 10_000))
+    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 120_000))
     #expect(try sandbox.collect() == Ending(status: .exited(0)))
     #expect(FileManager.default.fileExists(atPath: folder.path + "/ran"))
   }
@@ -44,7 +44,7 @@ import struct Foundation.UUID
     let folder = Folder()
     let sandbox = try Self.raise(["sh", "-c", "exit \(code)"], in: folder)
     try sandbox.start()
-    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 10_000))
+    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 120_000))
     #expect(try sandbox.collect().status == .exited(code))
   }
 
@@ -53,7 +53,7 @@ import struct Foundation.UUID
     let sandbox = try Self.raise(["sleep", "1000"], in: folder)
     try sandbox.start()
     try sandbox.destroy()
-    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 10_000))
+    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 120_000))
     _ = try sandbox.collect()
     try sandbox.destroy()
     #expect(!sandbox.process.isAlive)
@@ -72,7 +72,7 @@ import struct Foundation.UUID
     let again = try SandboxRecord(bytes: record.json.bytes(), source: "record.json")
     #expect(again == record)
     try wall.open(again, on: Host()).destroy()
-    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 10_000))
+    #expect(try Readiness.wait(sandbox.exitDescriptor, milliseconds: 120_000))
     _ = try sandbox.collect()
     #expect(throws: WallError.self) { try wall.open(again, on: Host()) }
   }
