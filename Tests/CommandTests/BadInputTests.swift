@@ -19,7 +19,7 @@ private struct Mistake: Sendable, CustomTestStringConvertible {
 }
 
 /// Malformed and hostile input: one line that repeats the offending text, a status that is not 0, and nothing changed.
-@Suite(.enabled(if: Immure.isBuilt, Immure.whyNot), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Immure.isBuilt, Immure.whyNot), .timeLimit(.minutes(60)))
 struct BadInputTests {
   fileprivate static let mistakes: [Mistake] = [
     .run("--frobnicate", names: "--frobnicate"), .run("--memroy=1g", names: "did you mean --memory?"),

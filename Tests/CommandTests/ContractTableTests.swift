@@ -16,7 +16,7 @@ struct Cell: Sendable, CustomTestStringConvertible {
 
 /// The contract that every wall keeps, held from the outside: an operation holds, or the wall is weaker and says so, or it is refused
 /// with 125. Which of these `policy explain` and `doctor` tell beforehand.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct ContractTableTests {
   @Test(arguments: Cell.all)
   func theContractHolds(cell: Cell) throws {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// `cp` with real boxes: where things land, and what a box that runs meanwhile tries against it.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct CopyTests {
   /// Starts a box whose program is `inside`, waits until it has said "ready" in its log, then runs `outside` in a folder $D of the
   /// caller's own. The box's program ends with a long sleep whose argument is the mark.

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Many commands over one root at once. Each sees sandboxes come and go while it looks: nothing fails but for what its user asked for.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct CrowdTests {
   /// Those that look and those that clear away say nothing and end with 0, and take nothing away from those that run.
   @Test(arguments: contractWalls, [Caller.root, .user])

@@ -4,7 +4,7 @@ import Testing
 
 /// `--disk-bps` and `--disk-iops`, by how long it takes at least to read or write more than they let through in a second. Written past the
 /// page cache: version 1 does not hold who writes later, and the sentry knows no other way.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct DiskLimitTests {
   struct Limit: Sendable {
     let option: String

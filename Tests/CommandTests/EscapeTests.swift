@@ -4,7 +4,7 @@ import Testing
 
 #if arch(x86_64)
   /// What hostile code tries, and what a canary outside saw of it. The probes call the kernel by number, so they are x86-64's.
-  @Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+  @Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
   struct EscapeTests {
     struct Attempt: Sendable, CustomTestStringConvertible {
       let wall: String

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// `exec -u NAME[:GROUP]`: looked up in files that the box's own code wrote, which try everything.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct ExecUserTests {
   /// A box whose /etc is its own to write, and what `exec -u WORD b id -u -g -G` says of each word.
   private func script(_ files: String, _ checks: String) -> String {

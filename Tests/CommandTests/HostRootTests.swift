@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What a box without an image sees of the host's files: programs, and nothing that is anybody's own.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct HostRootTests {
   static let callers: [Caller] = [.root, .user]
   /// Where secrets lie; the file is made readable by all, so that nothing but the wall keeps it.

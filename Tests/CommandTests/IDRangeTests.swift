@@ -6,7 +6,7 @@ import Testing
 @Suite(
   .enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody),
   .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), "wants python3"),
-  .timeLimit(.minutes(5)))
+  .timeLimit(.minutes(60)))
 struct IDRangeTests {
   @Test func eachBoxHasItsOwn() throws {
     let station = try Station(.root)

@@ -8,7 +8,7 @@ import Testing
   .enabled(
     if: FileManager.default.isExecutableFile(atPath: "/bin/busybox")
       && FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), "wants busybox and python3 to make an image"),
-  .timeLimit(.minutes(5)))
+  .timeLimit(.minutes(60)))
 struct ImageMountTests {
   let station = Immure()
   private var root: String { station.root.path }

@@ -7,7 +7,7 @@ private let python = FileManager.default.isExecutableFile(atPath: "/usr/bin/pyth
 
 /// A child may have SIGTERM blocked, as the thread that started it had.
 /// The jail wall from the outside, as root. What is said to be held is looked at by a canary outside the box.
-@Suite(.enabled(if: isUsable, "wants root, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: isUsable, "wants root, and IMMURE_BIN with the executables"), .timeLimit(.minutes(60)))
 struct JailTests {
   let immure = Immure()
 
@@ -307,7 +307,7 @@ struct JailTests {
 @Suite(
   .enabled(
     if: isUsable && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
-    "wants root to become a plain user, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
+    "wants root to become a plain user, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(60)))
 final class PlainUserJailTests {
   let folder = "/tmp/immure-plain-\(UUID().uuidString.prefix(8))"
   let program: String
@@ -374,7 +374,7 @@ final class PlainUserJailTests {
 @Suite(
   .enabled(
     if: isUsable && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
-    "wants root to give capabilities up, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(10)))
+    "wants root to give capabilities up, setpriv, and IMMURE_BIN with the executables"), .timeLimit(.minutes(60)))
 struct ContainedRootJailTests {
   let immure = Immure()
 

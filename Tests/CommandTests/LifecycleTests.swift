@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// The life of sandboxes as names, records, listings and signals tell it.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct LifecycleTests {
   @Test(
     arguments: contractWalls.flatMap { wall in

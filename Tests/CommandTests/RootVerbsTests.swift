@@ -9,7 +9,7 @@ import Testing
   .enabled(
     if: FileManager.default.isExecutableFile(atPath: "/bin/busybox")
       && FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), "wants busybox and python3 to make an image"),
-  .timeLimit(.minutes(5)))
+  .timeLimit(.minutes(60)))
 struct RootVerbsTests {
   /// Runs `text` as the caller, in a folder $D of his own, with the image $I in the store. `look BOX` prints everything that can be
   /// seen of every file inside.

@@ -8,7 +8,7 @@ import Testing
   .enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody),
   .enabled(
     if: ["/usr/bin/python3", "/usr/bin/bash", "/usr/bin/ps"].allSatisfy(FileManager.default.isExecutableFile(atPath:)),
-    "wants python3, bash and ps"), .timeLimit(.minutes(5)))
+    "wants python3, bash and ps"), .timeLimit(.minutes(60)))
 struct TerminalTests {
   private static let fixture =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path

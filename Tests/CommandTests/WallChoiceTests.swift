@@ -4,7 +4,7 @@ import Testing
 
 /// Which wall `run` takes where the machine refuses something, and what it says then. Each refusal is forced, in namespaces of the
 /// test's own.
-@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(10)))
+@Suite(.enabled(if: Caller.canBeAnybody, Caller.whyNotAnybody), .timeLimit(.minutes(60)))
 struct WallChoiceTests {
   /// Takes user namespaces away from what follows, in the one-id namespace that the script runs in (user_namespaces(7)).
   static let noUserNamespaces = "echo 0 > /proc/sys/user/max_user_namespaces || exit 99\n"

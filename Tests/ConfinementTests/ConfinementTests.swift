@@ -40,7 +40,7 @@ private let harness = Array(Int32(0)..<32)
 private let allowAll = SeccompFilter(instructions: [0x06 | UInt64(0x7fff_0000) << 32])
 
 /// Each confines a child process of its own.
-@Suite(.timeLimit(.minutes(5))) struct ConfinementTests {
+@Suite(.timeLimit(.minutes(60))) struct ConfinementTests {
   @Test(.enabled(if: isRoot, "becoming another user wants root"))
   func aUserWithoutAnythingIsLeft() async {
     await #expect(processExitsWith: .exitCode(0)) {
@@ -184,7 +184,7 @@ private let allowAll = SeccompFilter(instructions: [0x06 | UInt64(0x7fff_0000) <
 }
 
 /// A worker keeps its descriptors and nothing else.
-@Suite(.timeLimit(.minutes(5)), .enabled(if: isRoot || Landlock.probe() != nil, "wants root or Landlock"))
+@Suite(.timeLimit(.minutes(60)), .enabled(if: isRoot || Landlock.probe() != nil, "wants root or Landlock"))
 struct WorkerTests {
   @Test func itReadsWritesAndUsesMemory() async {
     await #expect(processExitsWith: .exitCode(0)) {

@@ -4,7 +4,7 @@ import Testing
 
 /// immure-oci under the engines that people use, as the documents set them up. Each test is a life that a user would lead with one.
 @Suite(
-  "Engines", .serialized, .timeLimit(.minutes(10)),
+  "Engines", .serialized, .timeLimit(.minutes(60)),
   .enabled(if: World.obstacle == nil, Comment(rawValue: World.obstacle ?? "")), InOneWorld()
 )
 struct EngineTests {

@@ -4,7 +4,7 @@ import Guest
 import Linux
 import Testing
 
-@Suite(.timeLimit(.minutes(5))) struct InitTests {
+@Suite(.timeLimit(.minutes(60))) struct InitTests {
   @Test func theProgramIsSmallAndSealed() throws {
     #expect(GuestInit.size > 0)
     #expect(GuestInit.size < 32 << 10)

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// How many system calls each verb makes: a number that repeats where times do not.
-@Suite("System calls of the verbs", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("System calls of the verbs", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct CallCountTests {
   /// The table of docs/oci-calls.md.
   private static func recorded() throws -> [String: Int] {

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What the runtime reads: bounded, from where it should, and nothing of the container's.
-@Suite("What the runtime reads", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("What the runtime reads", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct ConfigurationTests {
   /// CVE-2021-43784's class: what crosses from the command to the process it raises has no length that overflows. Either the container
   /// runs, or one line says why not; a crash (a signal) is neither.

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What a container must not get of its caller's: groups, capabilities, keys, a terminal, sockets.
-@Suite("Credentials", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("Credentials", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct CredentialTests {
   /// A container that waits, and a program run in it; beside the same program as a container's first.
   private func both(_ rig: Rig, _ prefix: [String], _ program: [String]) throws -> [Rig.Result] {

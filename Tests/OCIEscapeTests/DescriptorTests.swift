@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// CVE-2024-21626: nothing that the caller had open, and no folder of the host's as working directory, comes into a container.
-@Suite("Descriptors and working directories", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("Descriptors and working directories", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct DescriptorTests {
   /// Runs a verb with descriptors open that a careless caller would hand on: the host's root folder, a file, a socket of the runtime's own.
   private func careless(_ rig: Rig, _ words: [String]) throws -> Rig.Result {

@@ -4,7 +4,7 @@ import Testing
 
 /// What the machine refuses in the middle: no room, no descriptors, interrupted calls, a state folder that cannot be written, hooks that
 /// do not end. One line says so, and nothing is left.
-@Suite("Faults under the OCI verbs", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(20)))
+@Suite("Faults under the OCI verbs", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct OCIFaultTests {
   /// A bundle without rlimits: those are asked for by root without CAP_SYS_RESOURCE here.
   private func bundle(_ rig: Rig, _ change: (inout Rig.Configuration) -> Void = { _ in }) throws -> String {

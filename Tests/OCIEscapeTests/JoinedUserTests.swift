@@ -4,7 +4,7 @@ import Testing
 
 /// A container that joins another's user namespace is made before the eyes of that one's root, who has every capability over the
 /// processes in it.
-@Suite("A user namespace of others", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("A user namespace of others", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct JoinedUserTests {
   /// In a process namespace that is joined too he sees the process that builds and waits: it holds the start socket, the root before it
   /// is masked, and immure's own image. He looks into everything that comes, and attaches to what waits; the kernel refuses, since the

@@ -4,7 +4,7 @@ import Testing
 
 /// The kernel's files within a container: /dev nodes and /proc that the image replaced, masks, control groups, what the machine as a whole
 /// obeys.
-@Suite("The kernel's files", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("The kernel's files", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct KernelFileTests {
   /// CVE-2025-31133: a masked file is covered by the null device. Without a /dev of the configuration's, the image's /dev/null would be
   /// bound there: a link to a file of /proc makes that file readable and writable at the masked path.

@@ -4,7 +4,7 @@ import Testing
 
 /// CVE-2019-5736: a container must not be able to overwrite the runtime on the host through /proc/PID/exe of a process of the runtime's
 /// that stands in it.
-@Suite("The runtime's own file", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(5)))
+@Suite("The runtime's own file", .enabled(if: Rig.canRun, Rig.whyNot), .timeLimit(.minutes(60)))
 struct OverwriteTests {
   /// All that an attacker could be given short of the machine itself.
   private static let powers = ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_KILL"]

@@ -7,7 +7,7 @@ extension Trait where Self == TimeLimitTrait {
   /// No limit of a test's own: all tests begin at once and wait for one of the few threads, so each one's time is that of the whole suite,
   /// and on a busy machine the suite's would end tests that have not begun. What hangs is a command, which `FrontCommand.run` ends;
   /// the suite as a whole is ended by Scripts/test.sh.
-  static var whileTheSuiteRuns: Self { .timeLimit(.minutes(120)) }
+  static var whileTheSuiteRuns: Self { .timeLimit(.minutes(60)) }
 }
 
 /// `immure-front` as a user has it, run from the outside on a throw-away root. `IMMURE_BIN` names its folder (`make test` sets it).

@@ -5,7 +5,7 @@ import Testing
 
 /// Guests over the probe: each program passes on Linux first.
 @Suite(
-  "Guests", .enabled(if: GuestProgram.canRun, "\(GuestProgram.obstacle ?? "")"), .serialized, .timeLimit(.minutes(5)))
+  "Guests", .enabled(if: GuestProgram.canRun, "\(GuestProgram.obstacle ?? "")"), .serialized, .timeLimit(.minutes(60)))
 struct GuestTests {
   static let policies: [[String]] = [[], ["--strict"]]
 

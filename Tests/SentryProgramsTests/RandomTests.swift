@@ -5,7 +5,7 @@ import Testing
 /// Sequences of random calls, valid and not: natively, in namespaces of their own, and in the sentry they answer the same.
 @Suite(
   "Random calls", .enabled(if: GuestProgram.canRun, "\(GuestProgram.obstacle ?? "")"), .serialized,
-  .timeLimit(.minutes(30)))
+  .timeLimit(.minutes(60)))
 struct RandomTests {
   private static let isWhole = ProcessInfo.processInfo.environment["IMMURE_TEST_ALL"] == "1"
   /// The same in every run of `make test`; with everything, other ones each time, whose first is told.

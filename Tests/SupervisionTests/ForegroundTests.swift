@@ -5,7 +5,7 @@ import Supervision
 import Testing
 import Walls
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct ForegroundTests {
+@Suite(.serialized, .timeLimit(.minutes(60))) struct ForegroundTests {
   let null: Int32
   /// An input that never comes and never ends.
   let input: (reader: Int32, writer: Int32)

@@ -5,7 +5,7 @@ import Linux
 import Supervision
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct LogTests {
+@Suite(.serialized, .timeLimit(.minutes(60))) struct LogTests {
   let folder: Folder
   init() throws { folder = try Folder() }
 

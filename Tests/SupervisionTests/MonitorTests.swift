@@ -15,7 +15,7 @@ final class Folder {
   deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct MonitorTests {
+@Suite(.serialized, .timeLimit(.minutes(60))) struct MonitorTests {
   let folder: Folder
   init() throws { folder = try Folder() }
 

@@ -5,7 +5,7 @@ import Supervision
 import Testing
 import Walls
 
-@Suite(.serialized, .timeLimit(.minutes(5))) struct RelayTests {
+@Suite(.serialized, .timeLimit(.minutes(60))) struct RelayTests {
   /// Runs a script behind pipes; the test's ends of its streams.
   private func relay(
     _ script: String, _ options: SupervisionOptions = SupervisionOptions(), interactive: Bool = true,

@@ -5,7 +5,7 @@ import Testing
 /// A program is traced, and does the same behind the policy and the profile that were written.
 @Suite(
   "What was traced runs behind its policy", .enabled(if: Command.isBuilt, Command.whyNot),
-  .enabled(if: Command.isRoot, Command.whyNotRoot), .timeLimit(.minutes(5)))
+  .enabled(if: Command.isRoot, Command.whyNotRoot), .timeLimit(.minutes(60)))
 struct RoundTripTests {
   static let server = """
     import socket, threading

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Real programs, traced from the outside.
-@Suite("Following programs", .enabled(if: Command.isBuilt, Command.whyNot), .timeLimit(.minutes(5)))
+@Suite("Following programs", .enabled(if: Command.isBuilt, Command.whyNot), .timeLimit(.minutes(60)))
 struct TracerTests {
   @Test("files: what was read, made, changed and removed, and what a failed look-up is not")
   func files() throws {
