@@ -55,7 +55,8 @@ struct JailRoot {
     } catch {
       throw WallError("root filesystem", error)
     }
-    let root = try assembly.build(trees, channel)
+    var root = try assembly.build(trees, channel)
+    if case .directory = bundle.root { root.owner = user.id }
     try BoxMounts(
       plan: mounts, trees: trees, identity: identity, devices: devices, cgroup: nil, hasNetworkNamespace: false
     ).attach(to: root)

@@ -88,6 +88,28 @@ struct JailTests {
     #expect(try oci.run("list", "-q").output == "")
   }
 
+  @Test("mount points that the image lacks are made, as its owner's")
+  func mountPoints() throws {
+    let oci = try Self.jail()
+    let shared = oci.path + "/shared"
+    try FileManager.default.createDirectory(atPath: shared, withIntermediateDirectories: true)
+    try "word".write(toFile: shared + "/file", atomically: true, encoding: .utf8)
+    let bundle = try oci.bundle(["cat", "/new/folder/file", "/etc/new"]) {
+      let mounts = $0["mounts"] as? [[String: Any]] ?? []
+      $0["mounts"] =
+        mounts + [
+          ["destination": "/new/folder", "type": "bind", "source": shared, "options": ["bind", "ro"]],
+          ["destination": "/etc/new", "type": "bind", "source": shared + "/file", "options": ["bind", "ro"]],
+        ]
+    }
+    let result = try oci.run("run", "--bundle", bundle, oci.newID())
+    #expect(result.output == "wordword", "\(result.error)")
+    for made in ["/new/folder", "/etc/new"] {
+      let owner = try FileManager.default.attributesOfItem(atPath: bundle + "/rootfs" + made)[.ownerAccountID] as? Int
+      #expect(owner == 0, "\(made)")
+    }
+  }
+
   @Test("no network unless the configuration shares the host's", arguments: [true, false])
   func network(shared: Bool) throws {
     let oci = try Self.jail()
