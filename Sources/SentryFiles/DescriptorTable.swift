@@ -17,6 +17,8 @@ public final class DescriptorTable {
 
   /// Files that the host's table of the process has under the guest's numbers, since a mapping was made of them.
   private var mirrors: [Int32: Mirror] = [:]
+  /// Numbers that the host's kernel was told to close by one of several threads, since they were mirrored last.
+  private var closing: Set<Int32> = []
   /// Who must know when a number is let go.
   public var answers: DescriptorAnswers?
   private struct Mirror {
@@ -153,7 +155,14 @@ public final class DescriptorTable {
   public func hasMirror(_ number: Int32) -> Bool { mirrors[number] != nil }
 
   /// The number is closed: whether the host's kernel must close it too (the call is then performed by it).
-  public func takeMirror(_ number: Int32) -> Bool { mirrors.removeValue(forKey: number) != nil }
+  public func takeMirror(_ number: Int32) -> Bool {
+    guard mirrors.removeValue(forKey: number) != nil else { return false }
+    if users > 1 { closing.insert(number) }
+    return true
+  }
+
+  /// Before the host's table gets another file under the number: whether a thread may still be closing the one before.
+  public func takeClosing(_ number: Int32) -> Bool { closing.remove(number) != nil }
 
   /// Numbers in use, ascending (/proc/PID/fd).
   public var numbers: [Int32] {

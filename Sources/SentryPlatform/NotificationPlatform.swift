@@ -2,6 +2,7 @@ import CLinux
 public import Linux
 public import SentryABI
 public import SentryCalls
+import SentryFiles
 import SentryMemory
 public import SentrySignals
 public import SentryTasks
@@ -271,7 +272,15 @@ public final class NotificationPlatform: HostThreads {
 
   public override func inject(_ descriptor: Int32, as number: Int32, for task: Task) throws(Errno) {
     guard let parked = task.parked else { throw .noProcess }
+    if task.descriptors.takeClosing(number) { awaitClose(number, task) }
     _ = try space.listener.inject(descriptor, as: number, during: parked.id)
+  }
+
+  /// Another thread was let close this number and may not have come to it: it would close what the number stands for next. It is within the
+  /// call, which nothing but the want of a processor delays.
+  private func awaitClose(_ number: Int32, _ task: Task) {
+    let limit = Clock.monotonicNanoseconds() &+ 1_000_000_000
+    while files.has(descriptor: number, of: task.hostID), Clock.monotonicNanoseconds() < limit { letOthersRun() }
   }
 
   public override func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) {

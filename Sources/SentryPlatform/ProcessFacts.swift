@@ -186,6 +186,16 @@ struct ProcessFiles: ~Copyable {
     systemCall(Int(SYS_tgkill), word(process), word(thread), 0) != -Int(ESRCH)
   }
 
+  /// Whether the thread's own table has the number.
+  func has(descriptor number: Int32, of thread: Int32) -> Bool {
+    let opened = "\(thread)/fd/\(number)".withPathAddress {
+      systemCall(Int(SYS_openat), word(folder), $0, UInt(O_PATH | O_NOFOLLOW | O_CLOEXEC))
+    }
+    guard opened >= 0 else { return false }
+    _ = systemCall(Int(SYS_close), UInt(bitPattern: opened))
+    return true
+  }
+
   private func contents(_ path: String) -> [UInt8]? {
     // ENOENT and ESRCH say that it has ended.
     try? File.contents(path, at: folder, limit: 64 << 10)

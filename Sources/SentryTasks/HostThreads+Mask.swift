@@ -116,7 +116,7 @@ extension HostThreads {
   }
 
   /// For 20 microseconds: the processor that a traced thread wants may be this one.
-  func letOthersRun() {
+  public func letOthersRun() {
     var moment = timespec(tv_sec: 0, tv_nsec: 20_000)
     // SAFETY: ppoll reads one timespec.
     _ = unsafe withUnsafeMutablePointer(to: &moment) { systemCall(Int(SYS_ppoll), 0, 0, UInt(bitPattern: $0), 0) }
