@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # Seconds that a suite may take on two cores. One that takes longer is named; one that takes twice as long is ended and fails.
 declare -A budgets=(
   [HouseTests]=30 [FormatsTests]=90 [SeccompTests]=120 [PolicyTests]=20 [LinuxTests]=60 [WallsTests]=60 [TreesTests]=60 [GuestTests]=30
-  [ConfinementTests]=60 [SupervisionTests]=60 [NetworkTests]=90 [WorkspaceTests]=90 [ImagesTests]=150 [OptionsTests]=20
+  [ConfinementTests]=60 [SupervisionTests]=60 [NetworkTests]=60 [WorkspaceTests]=90 [ImagesTests]=150 [OptionsTests]=20
   [OCITests]=150 [OCIEscapeTests]=120 [EngineTests]=150 [KernelTests]=120 [PodmanTests]=120 [RegistryTests]=180 [TraceTests]=90 [SentryTests]=30 [SentryFilesTests]=60 [SentryEventsTests]=30 [SentryTasksTests]=20 [SentryProgramsTests]=120 [SentryELFTests]=20 [SentryPythonTests]=120 [SentryPlatformTests]=180 [CommandTests]=480 [Fuzz]=330 [Kernels]=3600
 )
 # Those that walk through every system call, or through every case that a generator makes, when nothing is sampled; and, with all,

@@ -8,8 +8,8 @@ import Walls
 /// the gateway. Packets of the box are *forwarded* there, so the gateway's routes decide, whatever the box's root does:
 /// routes in the box itself would be no wall, since SO_BINDTODEVICE and packet sockets go round them.
 struct UserNetworkStart {
-  /// The bound on all of it: a machine with much else to do needs some of it, and a helper that hangs is told all the same.
-  static let milliseconds: UInt64 = 10_000
+  /// The bound on all of it.
+  static let milliseconds: UInt64 = 2000
 
   let box: ProcessIdentity
   /// Where its process may not be looked into.

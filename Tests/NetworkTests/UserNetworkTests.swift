@@ -125,7 +125,7 @@ struct UserNetworkTests {
   @Test(arguments: [
     (0, "no-helper", [], "neither is in /usr/bin"), (4321, "no-helper", [], "neither is in /usr/bin"),
     (0, "no-route", [], "no default route"), (4321, "tun-0600", [], "/dev/net/tun may not be opened by this user"),
-    (4321, "no-tun", [], "/dev/net/tun is missing"), (0, "hanging", [], "pasta was not ready within 10 s"),
+    (4321, "no-tun", [], "/dev/net/tun is missing"), (0, "hanging", [], "pasta was not ready within 2 s"),
     (0, "normal", ["127.0.0.1:1234:80"], "port 127.0.0.1:1234 cannot be published: another program has it"),
     (4321, "normal", ["127.0.0.1:80:80"], "port 127.0.0.1:80 cannot be published: ports below"),
     (0, "normal", ["8.8.8.8:8080:80"], "this host does not have that address"),
