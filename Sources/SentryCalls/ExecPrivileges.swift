@@ -10,27 +10,29 @@ enum ExecPrivileges {
   static func credentials(of file: OpenFile, for task: Task) throws(Errno) -> (who: Credentials, isSecure: Bool) {
     let before = task.credentials
     var who = before
-    guard let place = file.path, let inode = place.inode, !before.noNewPrivileges,
-      !place.mount.flags.contains(.noSetID)
-    else {
+    if let place = file.path, let inode = place.inode, !before.noNewPrivileges, !place.mount.flags.contains(.noSetID) {
+      let attributes = inode.attributes
+      let (user, group): (UInt32, UInt32) = (0o4000, 0o2010)
+      let isPossible = who.exec(
+        setUser: attributes.permissions & user != 0 ? attributes.user : nil,
+        setGroup: attributes.permissions & group == group ? attributes.group : nil,
+        capabilities: capabilities(of: inode))
+      if !isPossible { throw .notPermitted }
+    } else {
       who.exec(setUser: nil, setGroup: nil)
-      return (who, who.areSecure)
     }
-    let attributes = inode.attributes
-    let (user, group): (UInt32, UInt32) = (0o4000, 0o2010)
-    let isPossible = who.exec(
-      setUser: attributes.permissions & user != 0 ? attributes.user : nil,
-      setGroup: attributes.permissions & group == group ? attributes.group : nil, capabilities: capabilities(of: inode))
-    if !isPossible { throw .notPermitted }
     let isSecure = who.areSecure
-    if isSecure, isUnsafe(task) { who.giveUp(whatWasNotOf: before) }
+    // Root gains by any program where it had put something away.
+    let gains = who.permitted & ~before.permitted != 0
+    if isSecure || gains, isUnsafe(task) { who.giveUp(whatWasNotOf: before) }
     return (who, isSecure)
   }
 
   /// Others share its places (CLONE_FS) or trace it who may not do as much as the program (LSM_UNSAFE_SHARE, LSM_UNSAFE_PTRACE).
   private static func isUnsafe(_ task: Task) -> Bool {
-    if let tracer = task.tracee?.tracer, !tracer.credentials.has(Capability.trace) { return true }
-    return task.kernel.tasks.values.contains { $0.paths === task.paths && $0.group !== task.group }
+    if let tracee = task.tracee, !tracee.isTrusted { return true }
+    let shares = { (other: Task) in other.paths === task.paths && other.group !== task.group }
+    return task.kernel.tasks.values.contains(where: shares) || task.kernel.host.expected.contains(where: shares)
   }
 
   private static func capabilities(of inode: Inode) -> FileCapabilities? {

@@ -37,6 +37,7 @@ enum GuestFilterCalls {
   ]
 
   private enum Flag {
+    static let allThreads: UInt32 = 1
     static let listener: UInt32 = 8
     static let waitsKillably: UInt32 = 32
     static let all: UInt32 = 63
@@ -62,6 +63,12 @@ enum GuestFilterCalls {
     // The sandbox's own has one already, as the kernel would say.
     if flags & Flag.listener != 0 { throw .busy }
     task.group.answers.giveWayToFilter()
+    // The others have its promise with its filter (seccomp_sync_threads, kernel/seccomp.c): none of them executes a set-id program under it.
+    if flags & Flag.allThreads != 0, task.credentials.noNewPrivileges {
+      for other in task.group.tasks + task.kernel.host.expected where other.group === task.group {
+        other.credentials.noNewPrivileges = true
+      }
+    }
     try lend(task.kernel.host.filterPrologue, before: program, at: address, task)
     return .native
   }

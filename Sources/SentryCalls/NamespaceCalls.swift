@@ -11,7 +11,7 @@ enum NamespaceCalls {
     CallRow(
       272, "unshare",
       .part(
-        "CLONE_NEWUSER: EPERM; CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME: EINVAL, as where the kernel has none; CLONE_NEWCGROUP: without effect"
+        "CLONE_NEWUSER: EPERM; CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWTIME: EINVAL, as where the kernel has none; CLONE_NEWCGROUP: without effect; CLONE_FILES of a shared table together with new namespaces: EINVAL"
       )
     ) { (call, task) throws(Errno) in try unshare(call.arguments.0.bits, task) },
     CallRow(308, "setns", .refused(.invalid)) { (call, task) throws(Errno) in
@@ -47,8 +47,12 @@ enum NamespaceCalls {
     if flags & Flag.users != 0 { throw .notPermitted }
     if flags & (Flag.own | Flag.absent) != 0, !task.credentials.has(Capability.administer) { throw .notPermitted }
     if flags & Flag.absent != 0 { throw .invalid }
-    if flags & Flag.files != 0, task.descriptors.users > 1 {
-      let own = task.descriptors.copy()
+    // The host's table is shared too, and has files that were mapped: it must part as well, or one would map what is in the other's. What else is
+    // asked for in the same call must be nothing to the host.
+    let parts = flags & Flag.files != 0 && task.descriptors.users > 1
+    if parts {
+      if flags & Flag.own != 0 { throw .invalid }
+      let own = task.descriptors.copyApart()
       task.descriptors.leave()
       task.descriptors = own
     }
@@ -67,6 +71,6 @@ enum NamespaceCalls {
       if task.group.tasks.count == 1 { task.undoSemaphores() } else { task.keepUndoing() }
     }
     if flags & Flag.objects != 0 { task.namespaces.objects = IPCSpace() }
-    return .zero
+    return parts ? .native : .zero
   }
 }

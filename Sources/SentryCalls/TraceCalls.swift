@@ -31,9 +31,10 @@ enum TraceCalls {
     let (id, address, data) = (call.arguments.1.int32, call.arguments.2.bits, call.arguments.3.bits)
     switch number {
     case Request.traceMe:
-      guard task.tracee == nil, let parent = task.group.parent, let tracer = parent.tasks.first else {
-        throw .notPermitted
-      }
+      guard task.tracee == nil, let tracer = task.group.realParent else { throw .notPermitted }
+      // cap_ptrace_traceme() of security/commoncap.c.
+      let (its, mine) = (task.credentials, tracer.credentials)
+      guard its.permitted & ~mine.permitted == 0 || mine.has(Capability.trace) else { throw .notPermitted }
       try begin(task, by: tracer, .asked, options: 0)
     case Request.attach, Request.seize:
       guard let other = task.kernel.tasks[id] else { throw .noProcess }
@@ -58,7 +59,8 @@ enum TraceCalls {
 
   /// A tracer is not traced, and who traces is not traced: the sentry is the one tracer that the host lets a thread have.
   private static func begin(_ task: Task, by tracer: Task, _ beginning: TraceBeginning, options: UInt32) throws(Errno) {
-    guard tracer.tracee == nil, task.group.tracees.isEmpty, tracer.group !== task.group else { throw .notPermitted }
+    guard tracer.group.tasks.allSatisfy({ $0.tracee == nil }), task.group.tracees.isEmpty, tracer.group !== task.group
+    else { throw .notPermitted }
     try task.kernel.host.trace(task, by: tracer, beginning, options: options)
   }
 

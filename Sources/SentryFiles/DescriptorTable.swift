@@ -47,6 +47,13 @@ public final class DescriptorTable {
     return copy
   }
 
+  /// For a task that leaves a shared one: what the host's table has by the time that it parts, nobody knows.
+  public func copyApart() -> DescriptorTable {
+    let copy = copy()
+    copy.mirrors = [:]
+    return copy
+  }
+
   /// - Throws: EBADF.
   public func file(_ number: Int32) throws(Errno) -> OpenFile { try entry(number).file }
 

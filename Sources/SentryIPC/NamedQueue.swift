@@ -14,6 +14,8 @@ public enum NamedQueueLimits {
   public static let mostMessages: Int64 = 65536
   public static let greatestSize: Int64 = 16 << 20
   public static let queues = 256
+  /// Of all namespaces together, for whoever has it.
+  public static let mostQueues = 4096
 }
 
 /// A message queue with a name (mq_overview(7)): an inode of the mqueue file system.

@@ -4,10 +4,13 @@ public import SentryFiles
 
 /// The mqueue file system (mq_overview(7)): one directory, whose files are POSIX's message queues.
 public final class NamedQueueFileSystem: PseudoFileSystem {
-  /// Bytes of all messages together, each with what it costs beside them: less than Linux's would be, as they are the sentry's memory.
+  /// Bytes of all messages together, each with what it costs beside them: less than Linux's would be, as they are the sentry's memory. For all of
+  /// the sandbox's namespaces: who may make one may make very many.
   private static let all = 16 << 20
   private static let overhead = 64
-  private var held = 0
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  nonisolated(unsafe) private static var held = 0
+  nonisolated(unsafe) private static var living = 0
   /// What the queues of each user count for (RLIMIT_MSGQUEUE).
   private var costs: [UInt32: UInt64] = [:]
   private var count = 0
@@ -26,6 +29,7 @@ public final class NamedQueueFileSystem: PseudoFileSystem {
   ) throws(Errno) -> NamedQueue {
     let isFree = caller.has(Capability.resources)
     if count >= NamedQueueLimits.queues, !isFree { throw .noSpace }
+    if unsafe Self.living >= NamedQueueLimits.mostQueues { throw .noSpace }
     guard messages > 0, size > 0,
       messages <= (isFree ? NamedQueueLimits.mostMessages : NamedQueueLimits.messages),
       size <= (isFree ? NamedQueueLimits.greatestSize : NamedQueueLimits.size)
@@ -38,20 +42,22 @@ public final class NamedQueueFileSystem: PseudoFileSystem {
     guard before + cost <= limit else { throw .tooManyFiles }
     costs[file.user] = before + cost
     count += 1
+    unsafe Self.living += 1
     return NamedQueue(self, file, messages: messages, size: size, cost: cost)
   }
 
   func gone(_ queue: NamedQueue) {
     count -= 1
+    unsafe Self.living -= 1
     let left = (costs[queue.maker] ?? 0) - queue.cost
     costs[queue.maker] = left == 0 ? nil : left
   }
 
   func take(_ bytes: Int) throws(Errno) {
-    guard held + bytes + Self.overhead <= Self.all else { throw .noMemory }
-    held += bytes + Self.overhead
+    guard unsafe Self.held + bytes + Self.overhead <= Self.all else { throw .noMemory }
+    unsafe Self.held += bytes + Self.overhead
   }
-  func giveBack(_ bytes: Int, messages: Int = 1) { held -= bytes + messages * Self.overhead }
+  func giveBack(_ bytes: Int, messages: Int = 1) { unsafe Self.held -= bytes + messages * Self.overhead }
 }
 
 /// Its directory, which everybody may make queues in, each removed by its owner alone.

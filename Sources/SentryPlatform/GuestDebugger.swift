@@ -45,7 +45,9 @@ final class GuestDebugger {
       request, task.hostID, 0, isSeized ? UInt(TraceRequest.hostOptions(options)) : 0)
     // Gone, or another call's mask has a signal delivered to it this moment.
     guard result >= 0 else { throw Errno(rawValue: Int32(truncatingIfNeeded: -result)) }
-    let tracee = Tracee(task, tracer: tracer, isSeized: isSeized, options: options)
+    let asker = beginning == .asked ? task : tracer
+    let tracee = Tracee(
+      task, tracer: tracer, isSeized: isSeized, isTrusted: asker.credentials.has(Capability.trace), options: options)
     traced[task.hostID] = TracedGuest(
       tracee, thread: task.hostID, isSeized ? .runs : .begins(reports: beginning == .attached))
     // Its tracer is to see all of its calls.
@@ -113,7 +115,7 @@ final class GuestDebugger {
 
   /// A leader whose number another thread has taken with an execve(2): nobody hears of its end (ptrace(2), "execve(2) under ptrace").
   private func vanished(_ guest: TracedGuest) {
-    traced[guest.thread] = nil
+    if traced[guest.thread] === guest { traced[guest.thread] = nil }
     guest.tracee.release()
   }
 
@@ -160,7 +162,9 @@ final class GuestDebugger {
     guard let thread = TraceRequest.message(guest.thread).map({ Int32(truncatingIfNeeded: $0) }),
       let tracer = guest.tracee.tracer, let child = platform.adopt(thread)
     else { return nil }
-    let tracee = Tracee(child, tracer: tracer, isSeized: guest.tracee.isSeized, options: guest.tracee.options)
+    let tracee = Tracee(
+      child, tracer: tracer, isSeized: guest.tracee.isSeized, isTrusted: guest.tracee.isTrusted,
+      options: guest.tracee.options)
     traced[thread] = TracedGuest(tracee, thread: thread, .runs)
     return child.id
   }
@@ -202,6 +206,13 @@ final class GuestDebugger {
 
   // MARK: - Executing a program
 
+  /// A thread has, and the others of its process are gone: what has one of their numbers now is nobody's tracee for that.
+  func executed(_ task: Task) {
+    for guest in traced.values where guest.tracee.task.group === task.group && guest.tracee.task !== task {
+      vanished(guest)
+    }
+  }
+
   private func loaded(_ guest: TracedGuest) {
     if !guest.isTraced { return detach(guest, signal: 0) }
     let tracee = guest.tracee
@@ -231,7 +242,9 @@ final class GuestDebugger {
   func request(_ number: Int32, _ tracee: Tracee, _ address: UInt64, _ data: UInt64, by tracer: Task) throws(Errno)
     -> Int64
   {
-    guard let guest = traced.values.first(where: { $0.tracee === tracee }) else { throw .noProcess }
+    guard let guest = traced.values.first(where: { $0.tracee === tracee }), !platform.isHeldBack(tracee.task) else {
+      throw .noProcess
+    }
     if number == TraceRequest.kill {
       _ = systemCall(Int(SYS_kill), word(tracee.task.group.hostID), UInt(SIGKILL))
       return 0

@@ -22,6 +22,8 @@ extension NotificationPlatform {
   /// The first call of a thread that is not known yet.
   func bind(_ notification: Notification) -> Task? {
     guard let facts = files.caller(notification.thread) else { return nil }
+    // It stands for this number as long as its owner is in this call.
+    defer { files.forgetDescriptor() }
     if isLaunching, let launch = launches.first, launch.task.id == 0, facts.parent == space.keeper.pid,
       notification.instructionPointer &- StubProgram.base < StubProgram.limit
     {

@@ -11,6 +11,8 @@ struct Execution {
   let image: ProgramImage
   /// The stub's file that the process must run by then; nil where it makes no odds.
   let proof: UInt64?
+  /// The program gets what its caller has not.
+  var gives: Bool { proof != nil }
   let done: (Task) -> Void
 }
 
@@ -45,6 +47,8 @@ extension NotificationPlatform {
       return space.listener.answer(notification.id, value: 0, error: -ENOEXEC)
     }
     let execution = executions.remove(at: index)
+    held.removeAll { $0.task.group === execution.task.group }
+    debugger?.executed(execution.task)
     if let proof = execution.proof, !isProved(proof, execution.task) {
       _ = systemCall(Int(SYS_kill), word(notification.thread), UInt(SIGKILL))
       return space.listener.answer(notification.id, value: 0, error: -EPERM)
@@ -81,7 +85,40 @@ extension NotificationPlatform {
 
   /// Whether the process has executed that file, and nobody has come to trace it meanwhile who may not trace what it becomes.
   private func isProved(_ proof: UInt64, _ task: Task) -> Bool {
-    if let tracer = task.tracee?.tracer, !tracer.credentials.has(Capability.trace) { return false }
+    if let tracee = task.tracee, !tracee.isTrusted { return false }
     do throws(Errno) { return try files.program(of: task.group.hostID) == proof } catch { return false }
   }
+
+  // MARK: - While a program that gives is executed
+
+  /// The host ends the other threads of a process at some moment between the sentry's answer and the new program's hello; their numbers, the
+  /// leader's above all, may be the new program's from then on. So nothing is written into their memory, or done in their name (a clone that
+  /// shares places, a filter for all threads), before it is known what came of it: their calls wait. Linux holds cred_guard_mutex and in_exec
+  /// meanwhile (fs/exec.c).
+  func isHeldBack(_ task: Task) -> Bool {
+    executions.contains { $0.gives && $0.task.group === task.group && $0.task !== task }
+  }
+
+  func holdBack(_ task: Task, _ notification: Notification?) {
+    held.append(HeldCall(task: task, notification: notification))
+  }
+
+  /// The host refused it, or its thread has ended: who waited for that goes on.
+  func endExecution(of task: Task) {
+    executions.removeAll { $0.task === task }
+    let group = task.group
+    guard held.contains(where: { $0.task.group === group }), !isGaining(group) else { return }
+    for call in held where call.task.group === group {
+      if let notification = call.notification { waiting.append(notification) } else { kernel.ready.append(call.task) }
+    }
+    held.removeAll { $0.task.group === group }
+    kernel.look(at: group)
+  }
+}
+
+/// A call that waits while another thread of its process executes a program that gives.
+struct HeldCall {
+  let task: Task
+  /// Nil for one that slept, and was woken.
+  let notification: Notification?
 }

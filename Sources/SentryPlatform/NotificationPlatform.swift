@@ -25,15 +25,16 @@ public final class NotificationPlatform: HostThreads {
   /// Threads that are making another one: they have not called since.
   var cloning: [Task] = []
   var executions: [Execution] = []
+  var held: [HeldCall] = []
   private var ticks: Ticks
   /// What guests trace; nil where calls come by a tracer themselves.
   private(set) var debugger: GuestDebugger?
   /// Looks at everything that come before calls alone are waited for again: something is about to happen.
   private var caution = 0
   /// Taken, not yet looked at.
-  private var waiting: [Notification] = []
+  var waiting: [Notification] = []
   /// Processes by the descriptor that tells their end.
-  private var watched: [Int32: ThreadGroup] = [:]
+  var watched: [Int32: ThreadGroup] = [:]
   var launches: [Launch] = []
   /// Whether the keeper is at work on the first of them.
   var isLaunching = false
@@ -45,7 +46,7 @@ public final class NotificationPlatform: HostThreads {
   /// Processes whose end is the keeper's to wait for: programs that it started, and those whose parents ended. By the sentry's number.
   var keepersChildren: Set<Int32> = []
   /// Processes that ended, so that some time those are dropped of whom nobody will hear again.
-  private var ends: UInt64 = 0
+  var ends: UInt64 = 0
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
   public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
   /// The guests' number of each program that was launched, by the keeper's where that stands outside of their namespace.
@@ -168,6 +169,10 @@ public final class NotificationPlatform: HostThreads {
       for task in ready {
         task.waiter.taken()
         guard task.parked != nil else { continue }
+        if !executions.isEmpty, isHeldBack(task) {
+          holdBack(task, nil)
+          continue
+        }
         task.beginLook()
         look(task)
       }
@@ -183,7 +188,10 @@ public final class NotificationPlatform: HostThreads {
       return refuse(notification)
     }
     if !births.isEmpty || !cloning.isEmpty { settle(task) }
-    if !executions.isEmpty { executions.removeAll { $0.task === task } }
+    if !executions.isEmpty {
+      endExecution(of: task)
+      if isHeldBack(task) { return holdBack(task, notification) }
+    }
     if isLaunching, launches.first?.task === task, serveLaunch(notification, task) { return }
     if task.hasAftermath { task.settleAftermath() }
     if task.traits.isStrict, CallTable.isForbiddenStrictly(notification.number) {
@@ -297,6 +305,12 @@ public final class NotificationPlatform: HostThreads {
 
   public override func isExpectingThread(of group: ThreadGroup) -> Bool { births.contains { $0.child.group === group } }
 
+  public override var expected: [Task] { births.map(\.child) }
+
+  public override func isGaining(_ group: ThreadGroup) -> Bool {
+    executions.contains { $0.gives && $0.task.group === group }
+  }
+
   public override func ending(_ task: Task, wholeGroup: Bool) {
     if wholeGroup {
       leaving.insert(task.group.hostID)
@@ -347,65 +361,9 @@ public final class NotificationPlatform: HostThreads {
     if byHost[task.hostID] === task { byHost[task.hostID] = nil }
     if lastCaller === task { lastCaller = nil }
     cloning.removeAll { $0 === task }
-    executions.removeAll { $0.task === task }
+    held.removeAll { $0.task === task }
+    if !executions.isEmpty { endExecution(of: task) }
     if !task.group.tracees.isEmpty { debugger?.ended(tracer: task) }
     task.leave()
-  }
-
-  // Ends of processes.
-
-  /// Forgets the processes that somebody waited for in the host's kernel, which tells nobody.
-  private func dropWaitedFor() {
-    kernel.forgetGone()
-  }
-
-  /// A call of a thread that is not known.
-  private func refuse(_ notification: Notification) {
-    // It is gone, or its process ends this moment by another thread's call: nobody waits for an answer.
-    guard let facts = files.facts(notification.thread), !leaving.contains(facts.process) else { return }
-    // No call of a guest's made it: there is none such but by a fault of the sentry's.
-    stray(facts.guestID)
-    _ = systemCall(Int(SYS_kill), word(facts.process), UInt(SIGKILL))
-    space.listener.answer(notification.id, value: 0, error: -ENOSYS)
-  }
-
-  /// Learns of the process's end, however it comes.
-  func watch(_ group: ThreadGroup) {
-    guard let descriptor = files.takeDescriptor(of: group.hostID)?.release() ?? openProcess(group.hostID) else {
-      // It has ended, and its parent has waited for it.
-      return finish(group)
-    }
-    watched[descriptor] = group
-    do throws(Errno) { try kernel.hostEvents.add(own: descriptor) } catch { finish(group) }
-  }
-
-  private func openProcess(_ process: Int32) -> Int32? {
-    let result = systemCall(Int(IMMURE_SYS_pidfd_open), word(process), 0)
-    return result >= 0 ? Int32(truncatingIfNeeded: result) : nil
-  }
-
-  /// The process is a zombie, or not even that.
-  private func finish(_ group: ThreadGroup) {
-    for (descriptor, other) in watched where other === group {
-      watched[descriptor] = nil
-      kernel.hostEvents.close(own: descriptor)
-    }
-    leaving.remove(group.hostID)
-    endAnswers(of: group)
-    group.answers.leave()
-    for task in group.tasks { forget(task) }
-    adoptOrphans(of: group)
-    // What it leaves is the keeper's to wait for from here on. Some time it looks anyhow: for what never made a call.
-    var concernsKeeper = keepersChildren.remove(group.hostID) != nil || ends % 64 == 0
-    for child in kernel.groups.values where child.parent === group {
-      if child.traits.hasEnded { concernsKeeper = true } else { keepersChildren.insert(child.hostID) }
-    }
-    kernel.ended(group)
-    ends &+= 1
-    if ends % 256 == 0 { dropWaitedFor() }
-    if concernsKeeper {
-      orphanEnded = true
-      serveIdleKeeper()
-    }
   }
 }

@@ -109,6 +109,9 @@ struct ProcessFiles: ~Copyable {
   /// - Returns: a pidfd where one is open for the process.
   mutating func takeDescriptor(of process: Int32) -> FileDescriptor? { numbers?.takeDescriptor(of: process) }
 
+  /// What is open for the last caller: somebody else may have its number afterwards.
+  mutating func forgetDescriptor() { numbers?.forgetDescriptor() }
+
   /// - Returns: nil where the thread is gone.
   func facts(_ thread: Int32) -> ProcessFacts? {
     let file = "\(thread)/status".withPathAddress {

@@ -107,10 +107,11 @@ public struct StubFilter: Sendable {
   ]
 
   static let births = Continued(
-    "a new thread or process", [56: "clone", 57: "fork", 58: "vfork"],
-    "what the child has is prepared; flags that make namespaces or descriptors are refused")
+    "a new thread or process", [56: "clone", 57: "fork", 58: "vfork", 272: "unshare"],
+    "what the child has is prepared; flags that make namespaces or descriptors are refused; unshare ends clone's CLONE_FILES alone"
+  )
   static let birthsByClone3 = Continued(
-    births.kind, [56: "clone", 57: "fork", 58: "vfork", 435: "clone3"],
+    births.kind, [56: "clone", 57: "fork", 58: "vfork", 272: "unshare", 435: "clone3"],
     "as without clone3, whose flags the host reads once more: user namespaces are shut, others want capabilities")
   static let continuedAlways: [Continued] = [
     Continued("another program", [59: "execve", 322: "execveat"], "whatever the path says, the host finds the stub"),

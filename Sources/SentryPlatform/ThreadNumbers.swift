@@ -71,4 +71,6 @@ struct ThreadNumbers: ~Copyable {
     guard self.process == process else { return nil }
     return descriptor.take()
   }
+
+  mutating func forgetDescriptor() { descriptor = nil }
 }

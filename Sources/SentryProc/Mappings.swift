@@ -73,17 +73,25 @@ final class ProcessMemory: Inode {
       system, .pseudo(system, .regular, 0o600, user: owner.user, group: owner.group, number: number))
   }
   override func open(_ flags: Int32, _ path: Path, _ caller: FileCaller) throws(Errno) -> OpenFile {
-    MemoryFile(flags: flags, try subject.inspected(by: caller).memory)
+    MemoryFile(flags: flags, try subject.inspected(by: caller).group)
   }
   override func truncate(to size: Int64) throws(Errno) {}
 
   private final class MemoryFile: OpenFile {
-    private let memory: GuestMemory
-    init(flags: Int32, _ memory: GuestMemory) {
-      self.memory = memory
+    private weak var group: ThreadGroup?
+    private let executions: UInt64
+    init(flags: Int32, _ group: ThreadGroup) {
+      self.group = group
+      executions = group.executions
       super.init(flags: flags)
     }
+    /// The memory that was there when it was opened; nil where that is gone: another program's is another file (mem_open, fs/proc/base.c).
+    private var memory: GuestMemory? {
+      guard let group, group.executions == executions, !group.kernel.host.isGaining(group) else { return nil }
+      return group.tasks.first?.memory
+    }
     override func read(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
+      guard let memory else { return 0 }
       let address = GuestAddress(UInt64(bitPattern: offset ?? position))
       var moved = 0
       while buffer.remaining > 0, moved < 1 << 20 {
@@ -101,6 +109,7 @@ final class ProcessMemory: Inode {
       return moved
     }
     override func write(_ buffer: inout GuestBuffer, at offset: Int64?) throws(Errno) -> Int {
+      guard let memory else { return 0 }
       let bytes = try buffer.take(1 << 20)
       do throws(Errno) {
         try memory.store(bytes, at: GuestAddress(UInt64(bitPattern: offset ?? position)))

@@ -100,12 +100,14 @@ struct Subject {
   func inspected(by caller: FileCaller) throws(Errno) -> Task {
     let task = try task()
     if let other = caller.task as? Task, other.group === task.group { return task }
+    // It is about to be more than that.
+    if kernel.host.isGaining(task.group) { throw .accessDenied }
     let (mine, its) = (caller.credentials, task.credentials)
     if mine.has(19) { return task }
     let isSame =
       [its.user, its.effectiveUser, its.savedUser].allSatisfy { $0 == mine.fileUser }
       && [its.group, its.effectiveGroup, its.savedGroup].allSatisfy { $0 == mine.fileGroup }
-    guard isSame, task.group.traits.isDumpable, its.permitted & ~mine.permitted == 0 else { throw .accessDenied }
+    guard isSame, task.group.traits.isDumpable, its.permitted & ~mine.effective == 0 else { throw .accessDenied }
     return task
   }
 

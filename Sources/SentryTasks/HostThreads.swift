@@ -52,6 +52,13 @@ open class HostThreads {
   /// Whether a thread of the process has been made, or is about to be, whose number the sentry does not know yet.
   open func isExpectingThread(of group: ThreadGroup) -> Bool { false }
 
+  /// Threads and processes that are being made, or are, and have not called yet.
+  open var expected: [Task] { [] }
+
+  /// Whether the process is executing a program that gets what its caller has not: until that is known to have come about, nobody may look into
+  /// it or change it by what it was before.
+  open func isGaining(_ group: ThreadGroup) -> Bool { false }
+
   /// Instructions (struct sock_filter, 8 bytes each) that must stand before every filter of a guest's own.
   open var filterPrologue: [UInt8] { [] }
 

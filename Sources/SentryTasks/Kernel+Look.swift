@@ -9,6 +9,8 @@ extension Kernel {
   /// Looks whether a signal ends parked calls of the process.
   public func look(at group: ThreadGroup) {
     if !group.signalQueue.isEmpty { group.signalQueue.wake(.readable) }
+    // Its threads may be gone, and their numbers another program's: it is looked at again where that program did not come about.
+    if host.isGaining(group) { return }
     // Asked of the host once, and not by each of very many threads about all others.
     var isStopping: Bool?
     var takers: [Taker]?

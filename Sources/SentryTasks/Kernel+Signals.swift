@@ -65,7 +65,13 @@ extension Kernel {
   }
 
   /// Looks again in a while, some times: the host's kernel makes the signal pending at a moment that the sentry does not see.
-  public func watch(_ group: ThreadGroup) { _ = SignalWatch(group) }
+  public func watch(_ group: ThreadGroup) {
+    // One for each process, however many signals are sent to it.
+    if let watch = group.signalWatch { return watch.begin() }
+    let watch = SignalWatch(group)
+    group.signalWatch = watch
+    watch.begin()
+  }
 
   private func watchForChild(_ parent: ThreadGroup) {
     if parent.actions[Signal.child].isCaught || !parent.signalQueue.isEmpty { watch(parent) }
@@ -128,22 +134,32 @@ struct Resumption {
 }
 
 /// Looks at a process after 50 microseconds, and then after twice as long each time, up to some tenths of a second.
-private final class SignalWatch: Waiter {
+final class SignalWatch: Waiter {
   private weak var group: ThreadGroup?
-  private var delay: UInt64 = 50_000
-  init(_ group: ThreadGroup) {
-    self.group = group
-    super.init()
+  private static let shortest: UInt64 = 50_000
+  private var delay = shortest
+  private var token: Deadlines.Token?
+  init(_ group: ThreadGroup) { self.group = group }
+
+  /// From the shortest time on, for one more signal.
+  func begin() {
+    // It is as far as that already.
+    if token != nil, delay == 2 * Self.shortest { return }
+    if let token { group?.kernel.deadlines.cancel(token) }
+    delay = Self.shortest
     wait()
   }
   private func wait() {
     guard let group else { return }
-    _ = group.kernel.deadlines.add(self, at: group.kernel.now &+ delay)
+    token = group.kernel.deadlines.add(self, at: group.kernel.now &+ delay)
     delay &*= 2
   }
   override func wake(_ events: PollEvents) {
+    token = nil
     guard let group, !group.traits.hasEnded else { return }
     group.kernel.look(at: group)
+    // Somebody may have sent one more meanwhile.
+    if token != nil { return }
     if delay < 500_000_000 && group.tasks.contains(where: { $0.parked != nil }) { wait() }
   }
 }

@@ -120,6 +120,15 @@ public final class ThreadGroup {
   public internal(set) var id: Int32
   public internal(set) var hostID: Int32 = 0
   public var parent: ThreadGroup? { didSet { answers.forget() } }
+  /// The thread of the parent's that made it.
+  weak var maker: Task?
+  /// Whose child it is to ptrace(2): that thread, or when it has ended another of its parent's (forget_original_parent, kernel/exit.c).
+  public var realParent: Task? {
+    if let maker, maker.group === parent, maker.kernel.tasks[maker.id] === maker { return maker }
+    return parent?.tasks.first
+  }
+  /// Programs that it has executed: what was opened about one (/proc/PID/mem) says nothing of the next.
+  public internal(set) var executions: UInt64 = 0
   /// The sentry's own, which guests only see (Keeper.swift).
   public internal(set) var isKeeper = false
   public var tasks: [Task] = []
@@ -137,6 +146,7 @@ public final class ThreadGroup {
   public var executable: Path?
   /// Keeps that file from being written while the process runs it.
   public var executed: ExecutedFile?
+  var signalWatch: SignalWatch?
   /// Woken when a signal may have become pending (signalfd(2)).
   public let signalQueue = WaitQueue()
   /// What its threads trace (ptrace(2)).

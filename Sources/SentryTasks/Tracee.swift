@@ -31,6 +31,9 @@ public final class Tracee {
   public private(set) weak var tracer: Task?
   /// PTRACE_SEIZE and not PTRACE_ATTACH or PTRACE_TRACEME.
   public let isSeized: Bool
+  /// Who had it traced could trace anyone then (`ptracer_cred`, kernel/ptrace.c): its tracer's own power may since come from a set-id program that
+  /// knows of no tracee.
+  public let isTrusted: Bool
   /// PTRACE_O_*, as its tracer set them.
   public var options: UInt32
   /// Its number to guests, which stays when it has ended.
@@ -38,7 +41,8 @@ public final class Tracee {
   /// Nil while it runs.
   public var stop: Stop?
 
-  public init(_ task: Task, tracer: Task, isSeized: Bool, options: UInt32) {
+  public init(_ task: Task, tracer: Task, isSeized: Bool, isTrusted: Bool, options: UInt32) {
+    self.isTrusted = isTrusted
     self.task = task
     self.tracer = tracer
     self.isSeized = isSeized
@@ -63,6 +67,8 @@ public enum TraceBeginning: Sendable, Equatable {
 extension Task {
   /// PTRACE_MODE_ATTACH_REALCREDS of ptrace(2).
   public func mayTrace(_ other: Task) -> Bool {
+    // It is about to be more than that (cred_guard_mutex and exec_update_lock, fs/exec.c).
+    if kernel.host.isGaining(other.group) { return false }
     let (mine, its) = (credentials, other.credentials)
     if mine.has(Capability.trace) { return true }
     return [its.user, its.effectiveUser, its.savedUser].allSatisfy { $0 == mine.user }

@@ -74,6 +74,7 @@ extension Task {
     self.credentials = credentials
     group.actions = group.actions.copy()
     group.actions.resetForExec()
+    group.executions &+= 1
     group.traits.hasExeced = true
     // Nobody looks into a program that has more than its user (begin_new_exec of fs/exec.c, commit_creds of kernel/cred.c).
     group.traits.isDumpable =
