@@ -70,119 +70,133 @@ static int can_write(char *at, size_t count, const char *stack) {
 static void copy(volatile void *to, const volatile void *from, size_t count) {
   __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
 }
-static void copy_status(char *to, const volatile uint64_t *from) {
-  volatile uint64_t *words = (volatile uint64_t *)to;
-  for (int i = 0; i < STATUS_WORDS; i++) words[i] = from[i];
+static void copy_status(char *to, const volatile uint64_t *from, int words) {
+  volatile uint64_t *to_words = (volatile uint64_t *)to;
+  for (int i = 0; i < STATUS_WORDS; i++) to_words[i] = i < words ? from[i] : 0;
 }
 
-static volatile struct answered_descriptor *descriptor(unsigned number) {
-  volatile struct answers_page *page = ANSWERS_PAGE;
-  volatile struct answered_descriptor *entry = &page->descriptor[number % DESCRIPTORS];
-  return page->epoch && entry->epoch == page->epoch && entry->number == number && entry->position != CLOSED ? entry : NULL;
-}
 static int holds(uint64_t generation) { return generation && ANSWERS_BOARD->generation == generation; }
 static unsigned mode_of(const volatile uint64_t *status) { return (unsigned)status[3]; }
 
+// What is told of a descriptor, read while the sentry did not write it, though other threads of the process may be closing it.
+struct told {
+  volatile struct answered_descriptor *entry;
+  uint64_t sequence, generation, size, tag, position;
+  unsigned number, file, flags, mode;
+};
+// Whether nothing else was told, and nothing taken back, since it was read.
+static int is_told(const struct told *told) {
+  const volatile struct answered_descriptor *entry = told->entry;
+  uint32_t epoch = ANSWERS_PAGE->epoch;
+  return epoch && entry->epoch == epoch && entry->number == told->number && entry->sequence == told->sequence;
+}
+static int find(unsigned number, struct told *told) {
+  volatile struct answered_descriptor *entry = &ANSWERS_PAGE->descriptor[number % DESCRIPTORS];
+  told->entry = entry, told->number = number, told->sequence = entry->sequence;
+  told->generation = entry->generation, told->size = entry->size, told->file = entry->file, told->flags = entry->flags;
+  told->mode = mode_of(entry->status);
+  // The tag first: it changes before the position does in any other way than by `move`.
+  told->tag = entry->tag, told->position = entry->position;
+  return told->sequence && is_told(told) && told->position != CLOSED;
+}
+static int still_holds(const struct told *told) { return is_told(told) && holds(told->generation); }
+
 static long status_of_descriptor(unsigned number, char *to, const char *stack) {
-  const volatile struct answered_descriptor *entry = descriptor(number);
-  if (!entry || !holds(entry->generation) || !can_write(to, STATUS, stack)) return UNANSWERED;
-  copy_status(to, entry->status);
+  struct told told;
+  if (!find(number, &told) || !holds(told.generation) || !can_write(to, STATUS, stack)) return UNANSWERED;
+  copy_status(to, told.entry->status, TOLD_STATUS_WORDS);
   // What changed meanwhile is asked for again.
-  return entry == descriptor(number) && holds(entry->generation) ? 0 : UNANSWERED;
+  return still_holds(&told) ? 0 : UNANSWERED;
 }
 
 // Bytes of an open file from before its end.
-static long bytes_at(const volatile struct answered_descriptor *entry, unsigned number, char *to, size_t count, uint64_t offset, const char *stack) {
-  if (!entry->file || !holds(entry->generation) || offset >= entry->size) return UNANSWERED;
-  if (count > entry->size - offset) count = entry->size - offset;
+static long bytes_at(const struct told *told, char *to, size_t count, uint64_t offset, const char *stack) {
+  if (!told->file || !holds(told->generation) || offset >= told->size) return UNANSWERED;
+  if (count > told->size - offset) count = told->size - offset;
   // Of more than two pieces the sentry's copy costs no more than these looks.
   if (count == 0 || count > PIECE || !can_write(to, count, stack)) return UNANSWERED;
   const volatile struct answers_board *board = ANSWERS_BOARD;
   for (size_t done = 0; done < count;) {
     uint64_t index = (offset + done) / PIECE, within = (offset + done) % PIECE;
-    unsigned place = (unsigned)((uint64_t)entry->file * 31 + index) % PIECES;
+    unsigned place = (unsigned)((uint64_t)told->file * 31 + index) % PIECES;
     const volatile struct answered_piece *piece = &board->piece[place];
     uint64_t sequence = piece->sequence;
-    if (sequence & 1 || piece->file != entry->file || piece->index != index || !holds(piece->generation)) return UNANSWERED;
+    if (sequence & 1 || piece->file != told->file || piece->index != index || !holds(piece->generation)) return UNANSWERED;
     size_t length = PIECE - within < count - done ? PIECE - within : count - done;
     copy(to + done, &board->bytes[place][within], length);
     if (piece->sequence != sequence) return UNANSWERED;
     done += length;
   }
-  return entry == descriptor(number) && holds(entry->generation) ? (long)count : UNANSWERED;
+  return still_holds(told) ? (long)count : UNANSWERED;
 }
 
 static long read_at(unsigned number, char *to, size_t count, uint64_t offset, const char *stack) {
-  const volatile struct answered_descriptor *entry = descriptor(number);
-  return entry ? bytes_at(entry, number, to, count, offset, stack) : UNANSWERED;
+  struct told told;
+  return find(number, &told) ? bytes_at(&told, to, count, offset, stack) : UNANSWERED;
 }
 
 // An open file whose position is this process's to move: nobody else has it, and it was opened for reading.
-static volatile struct answered_descriptor *movable(unsigned number) {
-  volatile struct answered_descriptor *entry = descriptor(number);
-  return entry && (mode_of(entry->status) & KIND) == REGULAR && holds(entry->generation) ? entry : NULL;
+static int find_movable(unsigned number, struct told *told) {
+  return find(number, told) && (told->mode & KIND) == REGULAR && told->tag && holds(told->generation);
 }
-// Moves a position that is still what it was, and still ours: a handler may have moved it, the sentry may have taken it back.
-static int move(volatile struct answered_descriptor *entry, uint64_t tag, uint64_t from, uint64_t to) {
+// Moves a position that is still what it was, and still ours: a handler or another thread may have moved it, the sentry may have taken it
+// back. A tag is given once only, so whatever was read with it is what was told with it.
+static int move(const struct told *told, uint64_t to) {
   unsigned char moved;
+  uint64_t tag = told->tag, from = told->position;
   __asm__ volatile("lock cmpxchg16b %1\n\tsete %0"
-                   : "=q"(moved), "+m"(*(volatile unsigned __int128 *)&entry->tag), "+a"(tag), "+d"(from)
+                   : "=q"(moved), "+m"(*(volatile unsigned __int128 *)&told->entry->tag), "+a"(tag), "+d"(from)
                    : "b"(tag), "c"(to)
                    : "cc", "memory");
   return moved;
 }
 
 static long read_on(unsigned number, char *to, size_t count, const char *stack) {
-  volatile struct answered_descriptor *entry = movable(number);
-  if (!entry) return UNANSWERED;
-  uint64_t tag = entry->tag, position = entry->position;
-  if (!tag) return UNANSWERED;
-  if (position >= entry->size) {
-    if (!(entry->flags & TELLS_END)) return UNANSWERED;
+  struct told told;
+  if (!find_movable(number, &told)) return UNANSWERED;
+  if (told.position >= told.size) {
+    if (!(told.flags & TELLS_END)) return UNANSWERED;
     if ((uintptr_t)to > END_OF_MEMORY || count > END_OF_MEMORY - (uintptr_t)to) return UNANSWERED;
-    return move(entry, tag, position, position) && holds(entry->generation) ? 0 : UNANSWERED;
+    return move(&told, told.position) && holds(told.generation) ? 0 : UNANSWERED;
   }
-  long done = bytes_at(entry, number, to, count, position, stack);
-  return done != UNANSWERED && move(entry, tag, position, position + (uint64_t)done) ? done : UNANSWERED;
+  long done = bytes_at(&told, to, count, told.position, stack);
+  return done != UNANSWERED && move(&told, told.position + (uint64_t)done) ? done : UNANSWERED;
 }
 
 // Within the file: what else lseek(2) may say is the sentry's.
 static long seek(unsigned number, int64_t offset, unsigned whence) {
-  volatile struct answered_descriptor *entry = movable(number);
-  if (!entry) return UNANSWERED;
-  uint64_t tag = entry->tag, position = entry->position, size = entry->size;
-  uint64_t target = (uint64_t)offset + (whence == 1 ? position : whence == 2 ? size : 0);
-  if (!tag || whence > 2 || position > size || target > size) return UNANSWERED;
-  return move(entry, tag, position, target) && holds(entry->generation) ? (long)target : UNANSWERED;
+  struct told told;
+  if (!find_movable(number, &told)) return UNANSWERED;
+  uint64_t target = (uint64_t)offset + (whence == 1 ? told.position : whence == 2 ? told.size : 0);
+  if (whence > 2 || told.position > told.size || target > told.size) return UNANSWERED;
+  return move(&told, target) && holds(told.generation) ? (long)target : UNANSWERED;
 }
 
 // The sentry learns of it at this process's next call, whatever that is, before it looks at it.
 static long shut(unsigned number) {
   volatile struct answers_page *page = ANSWERS_PAGE;
-  volatile struct answered_descriptor *entry = movable(number);
-  if (!entry || !(entry->flags & CLOSABLE)) return UNANSWERED;
-  uint64_t tag = entry->tag;
-  if (!tag || !move(entry, tag, entry->position, CLOSED)) return UNANSWERED;
+  struct told told;
+  if (!find_movable(number, &told) || !(told.flags & CLOSABLE) || !move(&told, CLOSED)) return UNANSWERED;
   __asm__ volatile("lock incq %0" : "+m"(page->closes) : : "cc", "memory");
   return 0;
 }
 
 // fcntl(2) about flags that stay as they are. Those of an open file are anybody's who has it.
 static long control(unsigned number, unsigned command, unsigned argument) {
-  const volatile struct answered_descriptor *entry = descriptor(number);
-  if (!entry) return UNANSWERED;
-  unsigned flags = entry->flags, closes = flags & CLOSES_ON_EXEC ? FD_CLOEXEC : 0;
+  struct told told;
+  if (!find(number, &told)) return UNANSWERED;
+  unsigned flags = told.flags, closes = flags & CLOSES_ON_EXEC ? FD_CLOEXEC : 0;
   switch (command) {
   case F_GETFD: return closes;
   case F_SETFD: return (argument & FD_CLOEXEC) == closes ? 0 : UNANSWERED;
-  case F_GETFL: return entry->tag ? (long)(flags & ~(CLOSES_ON_EXEC | TELLS_END | CLOSABLE)) : UNANSWERED;
+  case F_GETFL: return told.tag ? (long)(flags & ~(CLOSES_ON_EXEC | TELLS_END | CLOSABLE)) : UNANSWERED;
   default: return UNANSWERED;
   }
 }
 // Files and directories are no terminals.
 static long terminal_of(unsigned number, unsigned request) {
-  const volatile struct answered_descriptor *entry = descriptor(number);
-  return request == TCGETS && entry && !(entry->flags & O_PATH) ? -ENOTTY : UNANSWERED;
+  struct told told;
+  return request == TCGETS && find(number, &told) && !(told.flags & O_PATH) ? -ENOTTY : UNANSWERED;
 }
 
 // Gives what the path leads to, 0 or -ENOENT, with the status where it is asked for, and the mode.
@@ -213,7 +227,7 @@ static long look_up(const char *path, unsigned kind, char *to, unsigned *mode, c
   *mode = mode_of(entry->status);
   if (result == 0 && to) {
     if (!can_write(to, STATUS, stack)) return UNANSWERED;
-    copy_status(to, entry->status);
+    copy_status(to, entry->status, STATUS_WORDS);
   }
   return entry->sequence == sequence && holds(entry->generation) ? result : UNANSWERED;
 }

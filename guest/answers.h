@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-enum { UNANSWERED = -4096, STATUS_WORDS = 18 };
+enum { UNANSWERED = -4096, STATUS_WORDS = 18, TOLD_STATUS_WORDS = 15 };
 
 // An open file, at the place of its number modulo DESCRIPTORS.
 struct answered_descriptor {
@@ -13,8 +13,11 @@ struct answered_descriptor {
   uint32_t file, flags;
   // Bytes of the whole file.
   uint64_t size;
-  // struct stat.
-  uint64_t status[STATUS_WORDS];
+  // struct stat without the three words at its end, which are 0.
+  uint64_t status[TOLD_STATUS_WORDS];
+  uint64_t reserved[2];
+  // Another one each time that something is told here, 0 while it is written: by it a thread sees that all it read belongs together.
+  uint64_t sequence;
   // Where read(2) goes on, as long as this process alone has the open file: until the sentry takes it back, which it does by a tag of 0.
   // Both change together (cmpxchg16b).
   uint64_t tag, position;
@@ -50,6 +53,7 @@ struct answers_page {
 #define ANSWERS_PAGE ((volatile struct answers_page *)0x500000010000)
 _Static_assert(__builtin_offsetof(struct answers_page, area) == 0x80, "the sentry writes what is below");
 _Static_assert(__builtin_offsetof(struct answers_page, descriptor) == 0x100, "descriptors begin here");
+_Static_assert(__builtin_offsetof(struct answered_descriptor, sequence) == 168, "StubAnswers.swift counts with it");
 _Static_assert(__builtin_offsetof(struct answered_descriptor, tag) == 176, "StubAnswers.swift counts with it");
 _Static_assert(sizeof(struct answers_page) == 4096, "a page");
 

@@ -22,6 +22,8 @@ open class DescriptorAnswers {
   /// - Parameter takesBack: it may move it no more.
   /// - Returns: nil where that cannot be told; any number that is not negative otherwise.
   open func position(of file: OpenFile, takesBack: Bool) -> Int64? { nil }
+  /// Whether the process may move it while the sentry serves a call of it: it has several threads.
+  open var movesMeanwhile: Bool { false }
   /// Sets the position of a file that is lent.
   open func move(_ file: OpenFile, to position: Int64) {}
 }

@@ -94,11 +94,12 @@ open class OpenFile {
     isHeld = false
   }
 
-  /// For the length of a call of that process, all of which sleeps in it: the sentry moves the position, and it stays lent.
+  /// For the length of a call of that process, all of which sleeps in it: the sentry moves the position, and it stays lent. One of several
+  /// threads has it taken back, and lent anew when it is answered.
   /// - Returns: whether `letGo` must follow.
   public final func hold() -> Bool {
     guard let lender else { return false }
-    guard let now = lender.position(of: self, takesBack: false) else {
+    guard !lender.movesMeanwhile, let now = lender.position(of: self, takesBack: false) else {
       takeBack()
       return false
     }

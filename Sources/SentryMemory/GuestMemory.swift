@@ -64,6 +64,36 @@ public struct GuestMemory: Sendable {
     if count != MemoryLayout<Value>.size { throw .badAddress }
   }
 
+  /// Parts of a value, one after the other: other threads of the guest see none before those that come before it (x86-64 keeps the order
+  /// of stores).
+  /// - Parameter parts: at most eight, within the value; `address` is where the whole of it would begin.
+  public func store<Value: BitwiseCopyable>(_ value: Value, at address: GuestAddress, parts: [Range<Int>])
+    throws(Errno)
+  {
+    var copy = value
+    var wanted = 0
+    let stored = unsafe withUnsafeBytes(of: &copy) { bytes in
+      unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: 2 * parts.count) { vectors in
+        for (index, part) in parts.enumerated() {
+          wanted += part.count
+          // SAFETY: slicing traps outside of the value; the vectors are filled before the kernel reads them.
+          let near = unsafe UnsafeMutableRawPointer(mutating: UnsafeRawBufferPointer(rebasing: bytes[part]).baseAddress)
+          let far = unsafe UnsafeMutableRawPointer(
+            bitPattern: UInt(truncatingIfNeeded: address.advanced(by: part.lowerBound).bits))
+          unsafe vectors.initializeElement(at: index, to: iovec(iov_base: near, iov_len: part.count))
+          unsafe vectors.initializeElement(at: parts.count + index, to: iovec(iov_base: far, iov_len: part.count))
+        }
+        let start = UInt(bitPattern: vectors.baseAddress)
+        let (count, size) = unsafe (UInt(parts.count), UInt(MemoryLayout<iovec>.stride))
+        return systemCall(
+          Int(SYS_process_vm_writev), word(process), start, count, start + count * size, count,
+          0)
+      }
+    }
+    if stored < 0 { throw Errno(rawValue: Int32(truncatingIfNeeded: -stored)) }
+    if stored != wanted { throw .badAddress }
+  }
+
   /// Bytes, all of them.
   /// - Parameter count: at most what a caller has bounded.
   public func bytes(_ address: GuestAddress, count: Int) throws(Errno) -> [UInt8] {

@@ -26,14 +26,15 @@ package struct CallSite {
     self.number = UInt32(bitPattern: number)
     call = end &- 2
     // A byte more than the seven, so that one word holds all.
-    if let word: UInt64 = try? memory.load(GuestAddress(end &- 7)), UInt8(truncatingIfNeeded: word) == Self.move,
+    if let word = try? memory.load(GuestAddress(end &- 7), as: UInt64.self),
+      UInt8(truncatingIfNeeded: word) == Self.move,
       UInt32(truncatingIfNeeded: word >> 8) == self.number, word >> 40 & 0xffff == 0x050f
     {
       (start, first, window) = (end &- 7, Self.move, nil)
       return
     }
     // Either form of xor, and the byte after the call.
-    guard number == 0, let word: UInt64 = try? memory.load(GuestAddress(end &- 4)),
+    guard number == 0, let word = try? memory.load(GuestAddress(end &- 4), as: UInt64.self),
       word & 0xffff_ffff == 0x050f_c031 || word & 0xffff_ffff == 0x050f_c033
     else { return nil }
     let high = Int64(Int8(truncatingIfNeeded: word >> 32)) << 24

@@ -70,9 +70,11 @@ extension NotificationPlatform {
     }
   }
 
-  /// Before a process is made: a copy of the parent's memory must not say that it is the parent.
+  /// Before a process is made: a copy of the parent's memory must not say that it is the parent. Before a thread is made: what the process
+  /// moved by itself while all of it slept in its calls is moved otherwise from now on.
   func prepareAnswers(of birth: Birth) {
     let answers = birth.parent.group.answers
+    if birth.isThread { return answers.expectThread(sharesDescriptors: birth.sharesDescriptors) }
     answers.forget()
     if birth.flags & 0x100 == 0 {
       birth.child.group.answers = answers.copy()
@@ -82,7 +84,10 @@ extension NotificationPlatform {
     }
   }
 
-  /// The process ends: nothing need be taken back.
+  /// A thread ends, or its process: then nothing need be taken back.
+  func endAnswers(of task: Task, wholeGroup: Bool) {
+    if wholeGroup { endAnswers(of: task.group) } else { task.group.answers.leaves(task) }
+  }
   func endAnswers(of group: ThreadGroup) { if group.answers.users == 1 { group.answers.gone() } }
 
   /// execve(2) has given the process another address space.

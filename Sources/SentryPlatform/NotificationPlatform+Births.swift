@@ -11,6 +11,8 @@ struct Birth {
   var isThread: Bool { flags & 0x10000 != 0 }
   /// Whose child it will be (CLONE_PARENT).
   var above: ThreadGroup? { flags & 0x8000 != 0 ? parent.group.parent : parent.group }
+  /// CLONE_FILES.
+  var sharesDescriptors: Bool { flags & 0x400 != 0 }
   /// The process that the host's kernel names as the child's parent while it lives.
   var hostParent: Int32 { above?.hostID ?? 0 }
 }
@@ -139,6 +141,17 @@ extension NotificationPlatform {
     if task.group.hostID == process { return false }
     forget(task)
     return true
+  }
+
+  /// `HostThreads.expectedThreads`.
+  func threadsOnTheirWay(in group: ThreadGroup) -> Int? {
+    if executions.contains(where: { $0.task.group === group }) { return nil }
+    var count = 0
+    for birth in births where birth.parent.group === group {
+      guard birth.isThread, birth.sharesDescriptors else { return nil }
+      count += 1
+    }
+    return count
   }
 
   /// execve(2) has ended the other threads.

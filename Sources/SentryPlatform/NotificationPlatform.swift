@@ -173,6 +173,8 @@ public final class NotificationPlatform: HostThreads {
           holdBack(task, nil)
           continue
         }
+        // It may get a number that another thread of its process has closed meanwhile.
+        task.settleCloses()
         task.beginLook()
         look(task)
       }
@@ -199,7 +201,7 @@ public final class NotificationPlatform: HostThreads {
       _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))
       return space.listener.answer(notification.id, value: 0, error: -EPERM)
     }
-    if task.group.answers.mayHaveClosed { task.settleCloses() }
+    task.settleCloses()
     if answersInStub { beginAnswer(notification.number, notification.instructionPointer, task) }
     let a = notification.arguments
     task.parked = ParkedCall(
@@ -293,7 +295,7 @@ public final class NotificationPlatform: HostThreads {
 
   public override func expect(_ child: Task, of parent: Task, flags: UInt64) throws(Errno) {
     let birth = Birth(child: child, parent: parent, flags: flags)
-    if birth.isThread { parent.group.answers.takeBack() } else { prepareAnswers(of: birth) }
+    prepareAnswers(of: birth)
     births.append(birth)
     if birth.isThread { cloning.append(parent) }
   }
@@ -311,11 +313,11 @@ public final class NotificationPlatform: HostThreads {
     executions.contains { $0.gives && $0.task.group === group }
   }
 
+  public override func expectedThreads(of group: ThreadGroup) -> Int? { threadsOnTheirWay(in: group) }
+
   public override func ending(_ task: Task, wholeGroup: Bool) {
-    if wholeGroup {
-      leaving.insert(task.group.hostID)
-      endAnswers(of: task.group)
-    }
+    if wholeGroup { leaving.insert(task.group.hostID) }
+    endAnswers(of: task, wholeGroup: wholeGroup)
     for each in wholeGroup ? task.group.tasks : [task] {
       settle(each)
       forget(each)

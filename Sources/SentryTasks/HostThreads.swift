@@ -59,6 +59,10 @@ open class HostThreads {
   /// it or change it by what it was before.
   open func isGaining(_ group: ThreadGroup) -> Bool { false }
 
+  /// Threads of the process that share its descriptors and whose numbers the sentry does not know yet.
+  /// - Returns: nil while what is told of descriptors may come to another process: one is being made, or a program executed.
+  open func expectedThreads(of group: ThreadGroup) -> Int? { 0 }
+
   /// Instructions (struct sock_filter, 8 bytes each) that must stand before every filter of a guest's own.
   open var filterPrologue: [UInt8] { [] }
 

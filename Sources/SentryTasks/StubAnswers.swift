@@ -1,7 +1,7 @@
 public import Linux
 public import SentryABI
 public import SentryFiles
-import SentryMemory
+public import SentryMemory
 
 /// What the stub of one address space answers by itself (guest/answers.h): the page that says what holds, and the call sites that lead to
 /// it. The page is the guest's own memory: whoever writes to it deceives nobody else, and nothing of it is read back but where trampolines
@@ -32,10 +32,13 @@ public final class StubAnswers: DescriptorAnswers {
   private var generations: [UInt64] = []
   private var lent: [OpenFile?] = []
   private static let places = 20
-  /// Of `struct answered_descriptor`: what makes a position be moved no more, and the position.
+  /// Of `struct answered_descriptor`: what is another one each time that it is told, what makes a position be moved no more, and the position.
+  private static let sequence = 168
   private static let tag = 176
   private static let position = 184
   private nonisolated(unsafe) static var lastTag: UInt64 = 0
+  /// Several threads have been in this address space, which answer and move positions while the sentry serves one of them.
+  public private(set) var hasThreads = false
   /// Of `struct answers_page`.
   private static let defaultsAt = page.advanced(by: 0x28)
   private static let wantedAt = page.advanced(by: 0x38)
@@ -68,6 +71,21 @@ public final class StubAnswers: DescriptorAnswers {
     (copy.isOff, copy.isFiltered) = (isOff, isFiltered)
     return copy
   }
+
+  /// A thread is about to be made.
+  /// - Parameter sharesDescriptors: it has no table of its own, of which what is told here would not be true.
+  public func expectThread(sharesDescriptors: Bool) {
+    if sharesDescriptors { takeBack() } else { forget() }
+    hasThreads = true
+  }
+  /// By whose number the memory is reached from now on: a thread of the process that lives.
+  public func reach(by thread: GuestMemory) { if users == 1, epoch != 0 { memory = thread } }
+  /// A thread ends.
+  public func leaves(_ task: Task) {
+    guard memory.process == task.hostID, let other = task.group.tasks.first(where: { $0 !== task }) else { return }
+    memory = other.memory
+  }
+  override public var movesMeanwhile: Bool { hasThreads }
 
   public func share() { users += 1 }
   public func leave() { users -= 1 }
@@ -164,10 +182,13 @@ public final class StubAnswers: DescriptorAnswers {
     let file: UInt32
     let flags: UInt32
     let size: UInt64
+    /// Of its last three words, which are 0 in every status, the third is the sequence.
     let status: StatusRecord.KernelStatus
     let tag: UInt64
     let position: Int64
   }
+  /// In which order it is written where threads may be reading it, and its sequence is 0: the position before its tag, and that all holds last.
+  private static let parts = [0..<sequence, position..<entrySize, tag..<position, sequence..<tag]
 
   /// Whether all that can be told of a descriptor is told.
   func tells(_ number: Int32, _ file: OpenFile, under generation: UInt64) -> Bool {
@@ -202,14 +223,26 @@ public final class StubAnswers: DescriptorAnswers {
       unsafe Self.lastTag &+= 1
       tag = unsafe Self.lastTag
     }
-    let entry = Entry(
+    var entry = Entry(
       epoch: epoch, number: number, generation: generation, file: UInt32(truncatingIfNeeded: bytes),
       flags: UInt32(bitPattern: file.flags) & 0x1fff_ffff | (closable >> UInt32(place) & 1) << 29
         | (closesOnExec ? 1 << 31 : 0)
         | (file.inode?.endsAsTold == true ? 1 << 30 : 0),
       size: UInt64(clamping: record.size), status: record.kernelStatus, tag: tag, position: position)
     do throws(Errno) {
-      try memory.store(entry, at: Self.entry(place))
+      // SAFETY: as for epochs.
+      unsafe Self.lastTag &+= 1
+      let next = unsafe Self.lastTag
+      if hasThreads { try memory.store(UInt64(0), at: Self.entry(place).advanced(by: Self.sequence)) }
+      // SAFETY: the offset is the third of the status's last words.
+      unsafe withUnsafeMutableBytes(of: &entry) {
+        unsafe $0.storeBytes(of: next, toByteOffset: Self.sequence, as: UInt64.self)
+      }
+      if hasThreads {
+        try memory.store(entry, at: Self.entry(place), parts: Self.parts)
+      } else {
+        try memory.store(entry, at: Self.entry(place))
+      }
       (told[place], generations[place]) = (number, generation)
     } catch {
       // As above; nobody moves it then.
@@ -235,12 +268,14 @@ public final class StubAnswers: DescriptorAnswers {
   func takeCloses() -> [Int32] {
     var closed = closedLate
     closedLate = []
-    guard closable != 0, let now: UInt64 = try? memory.load(Self.closesAt), now != closes else { return closed }
+    guard closable != 0, let now = try? memory.load(Self.closesAt, as: UInt64.self), now != closes else {
+      return closed
+    }
     closes = now
     for place in 0..<Self.places where closable >> UInt32(place) & 1 != 0 {
       let at = Self.entry(place).advanced(by: Self.position)
       // Without the page nothing was closed there.
-      guard let position: Int64 = try? memory.load(at), position == .min else { continue }
+      guard let position = try? memory.load(at, as: Int64.self), position == .min else { continue }
       closed.append(told[place])
       told[place] = -1
       stopLending(place)
@@ -329,62 +364,5 @@ public final class StubAnswers: DescriptorAnswers {
   /// Where the stub says trampolines may be written: two areas, 0 where there is none, and the bytes of each.
   public func areas(_ task: Task) throws(Errno) -> (UInt64, UInt64, UInt64) {
     try task.memory.load(Self.page.advanced(by: Self.ownSize))
-  }
-}
-
-/// Call sites of one address space as they were seen calling, by their addresses. It forgets: a place is one of 64.
-public struct CallSites {
-  public enum State: UInt8, Sendable {
-    case seen, refused, led
-  }
-  private var places: [UInt64] = []
-  private var states: [State] = []
-  private var chances: [UInt8] = []
-  /// Trampolines written so far, of each area.
-  public var used = (0, 0)
-  /// Pages that the stub has made for trampolines of sites with little room, the trampolines there, and the page that it was asked for.
-  public var farPages: [UInt64] = []
-  public var farUsed: [UInt64] = []
-  public var wanted: UInt64 = 0
-  /// How often it was looked whether that page is there.
-  public var looks = 0
-  public init() {}
-
-  private static func index(_ place: UInt64) -> Int { Int((place ^ place >> 7) & 63) }
-
-  /// - Returns: nil at a first call.
-  public func state(of place: UInt64) -> State? {
-    if places.isEmpty { return nil }
-    let index = Self.index(place)
-    return places[index] == place ? states[index] : nil
-  }
-  public mutating func set(_ place: UInt64, _ state: State) {
-    if places.isEmpty {
-      places = [UInt64](repeating: 0, count: 64)
-      states = [State](repeating: .seen, count: 64)
-      chances = [UInt8](repeating: 0, count: 64)
-    }
-    let index = Self.index(place)
-    if places[index] != place { chances[index] = 0 }
-    (places[index], states[index]) = (place, state)
-  }
-
-  /// A call of the site could have been answered without the sentry.
-  /// - Returns: whether that has been so often enough for the site to be led: that costs as much as two or three calls.
-  public mutating func hadChance(_ place: UInt64) -> Bool {
-    switch state(of: place) {
-    case .refused, .led: return false
-    case nil: set(place, .seen)
-    case .seen: break
-    }
-    let index = Self.index(place)
-    chances[index] = min(chances[index], 100) + 1
-    return chances[index] >= 4
-  }
-
-  /// Not yet: after as many calls once more.
-  public mutating func postpone(_ place: UInt64) {
-    set(place, .seen)
-    chances[Self.index(place)] = 0
   }
 }

@@ -77,9 +77,10 @@ extension Task {
 
   private func tell(_ number: Int32, _ file: OpenFile) {
     let answers = group.answers
-    // A second thread could read an entry that is half written, or close the file in a table of its own.
-    guard let board = kernel.board, !board.isOff, !answers.isOff, group.tasks.count == 1, descriptors.users == 1,
-      !kernel.host.isExpectingThread(of: group), let inode = file.inode,
+    // A thread, or a process on its way, could have a table of its own.
+    guard let board = kernel.board, !board.isOff, !answers.isOff,
+      let expected = kernel.host.expectedThreads(of: group), descriptors.users == group.tasks.count + expected,
+      answers.users == 1, let inode = file.inode,
       inode.kind == .regular || inode.kind == .directory, inode.fileSystem.tellsLasting
     else { return }
     if answers.tells(number, file, under: board.current) {
@@ -105,7 +106,10 @@ extension Task {
 
   /// What the process has closed by itself is closed, before its call is looked at.
   public func settleCloses() {
-    for number in group.answers.takeCloses() {
+    let answers = group.answers
+    answers.reach(by: memory)
+    guard answers.mayHaveClosed else { return }
+    for number in answers.takeCloses() {
       // It was open when it was lent; whoever closed it since has had it taken back.
       try? descriptors.close(number)
     }

@@ -81,6 +81,10 @@ struct GuestTests {
     let closed = try positions.inSentry(["closing", "2000"], options: options + ["--count"])
     // Four, of which the open alone comes.
     #expect(try closed.status == 0 && calls(closed) < 2250, "\(closed)")
+    let threads = try GuestProgram("instub/threads", options: ["-lpthread"])
+    let raced = try threads.inSentry(["loop", "2000"], options: options + ["--count"])
+    // Five calls each time by each of four threads, 40,000.
+    #expect(try raced.status == 0 && calls(raced) < 2000, "\(raced)")
   }
 
   /// A process namespace has a bound of its own from Linux 6.14 on; before, the machine's would be changed.
