@@ -71,7 +71,7 @@ struct answered_path {
 struct answered_piece {
   uint64_t sequence, generation, file, index;
 };
-enum { PATHS = 1024, LONGEST_PATH = 255, PIECES = 128, PIECE = 4096 };
+enum { PATHS = 1024, LONGEST_PATH = 255, PIECES = 512, PIECE = 4096, LONGEST_READ = 65536 };
 
 // One of each sandbox, shared, written by the sentry alone: its file is sealed against everybody else's writing.
 struct answers_board {
@@ -84,4 +84,4 @@ struct answers_board {
 };
 #define ANSWERS_BOARD ((const volatile struct answers_board *)0x500000100000)
 _Static_assert(sizeof(struct answered_path) == 512, "AnswerBoard.swift counts with it");
-_Static_assert(sizeof(struct answers_board) == 0x102000, "AnswerBoard.swift counts with it");
+_Static_assert(sizeof(struct answers_board) == 0x285000, "AnswerBoard.swift counts with it");

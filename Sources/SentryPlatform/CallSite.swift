@@ -2,8 +2,8 @@ import Linux
 import SentryABI
 package import SentryMemory
 
-/// A place in a guest's text that makes a system call as `mov $number, %eax; syscall`, or as `xor %eax, %eax; syscall`. Its first bytes become
-/// a jump to a trampoline; the syscall instruction stays. So what the stub does not answer is called from the very place that always did, with
+/// A place in a guest's text that makes a system call as `mov $number, %eax; syscall`, as `xor %eax, %eax; syscall`, or by C libraries' own
+/// code for calls of any number (`Form`). Its first bytes become a jump to a trampoline; the syscall instruction stays. So what the stub does not answer is called from the very place that always did, with
 /// the registers and the stack that it had, and a thread that stood between the two instructions goes on.
 ///
 /// The xor has two bytes, a jump five: the other three are those of the syscall instruction and of what follows it, whatever they are. So
@@ -18,7 +18,28 @@ package struct CallSite {
   let first: UInt8
   /// Where the jump of a site with little room leads, of 256 addresses the lowest.
   package let window: UInt64?
+  /// What stands between the jump and the syscall instruction, where the number comes in rax.
+  let form: Form?
   static let move: UInt8 = 0xb8
+
+  /// An instruction of five bytes, and what follows it up to the syscall instruction. None of it looks at where it stands, so the trampoline
+  /// does the same; who stands behind the first goes on as ever.
+  struct Form {
+    let bytes: [UInt8]
+    /// C libraries look whether a thread stands there when they cancel it: not where there are others.
+    var isCancelled = false
+
+    static let all = [
+      // glibc's syscall(3): mov 8(%rsp), %r9.
+      Form(bytes: [0x4c, 0x8b, 0x4c, 0x24, 0x08]),
+      // musl's calls that may sleep, in programs without threads: the same, and mov %rcx, %rdx.
+      Form(bytes: [0x4c, 0x8b, 0x4c, 0x24, 0x08, 0x48, 0x89, 0xca]),
+      // musl's, in others (__syscall_cp_asm): mov %r11, 8(%rsp).
+      Form(bytes: [0x4c, 0x89, 0x5c, 0x24, 0x08], isCancelled: true),
+    ]
+  }
+  /// What the jump takes the place of, where it may have to come back.
+  var cancelled: [UInt8]? { form?.isCancelled == true ? form?.bytes : nil }
 
   /// - Parameter end: where the thread goes on after its call.
   /// - Returns: nil where it was not made in this form.
@@ -30,7 +51,12 @@ package struct CallSite {
       UInt8(truncatingIfNeeded: word) == Self.move,
       UInt32(truncatingIfNeeded: word >> 8) == self.number, word >> 40 & 0xffff == 0x050f
     {
-      (start, first, window) = (end &- 7, Self.move, nil)
+      (start, first, window, form) = (end &- 7, Self.move, nil, nil)
+      return
+    }
+    if let form = Self.form(end: end, memory) {
+      (start, first, window) = (end &- 2 &- UInt64(form.bytes.count), form.bytes[0], nil)
+      self.form = form
       return
     }
     // Either form of xor, and the byte after the call.
@@ -38,8 +64,30 @@ package struct CallSite {
       word & 0xffff_ffff == 0x050f_c031 || word & 0xffff_ffff == 0x050f_c033
     else { return nil }
     let high = Int64(Int8(truncatingIfNeeded: word >> 32)) << 24
-    (start, first) = (end &- 4, UInt8(truncatingIfNeeded: word))
+    (start, first, form) = (end &- 4, UInt8(truncatingIfNeeded: word), nil)
     window = start &+ 5 &+ UInt64(bitPattern: high + 0x05_0f00)
+  }
+
+  private static func form(end: UInt64, _ memory: GuestMemory) -> Form? {
+    let longest = 8
+    guard end > 16, let before = try? memory.bytes(GuestAddress(end &- UInt64(longest + 2)), count: longest + 2),
+      before.suffix(2) == [0x0f, 0x05]
+    else { return nil }
+    return Form.all.first { form in before.dropLast(2).suffix(form.bytes.count) == form.bytes[...] }
+  }
+
+  /// Sites of the same number that come soon behind one: C libraries go another way to a call that can be cancelled once there are threads.
+  /// - Parameter code: what stands from `end` on.
+  package static func others(of number: Int32, in code: [UInt8], from end: UInt64) -> [UInt64] {
+    let moves = [move] + bytes(UInt64(UInt32(bitPattern: number)), count: 4) + [0x0f, 0x05]
+    let forms: [[UInt8]] = number == 0 ? [moves, [0x31, 0xc0, 0x0f, 0x05], [0x33, 0xc0, 0x0f, 0x05]] : [moves]
+    var found: [UInt64] = []
+    for at in code.indices.dropFirst() {
+      // A prefix would make it an instruction with another register.
+      if code[at - 1] & 0xf0 == 0x40 { continue }
+      for form in forms where code[at...].starts(with: form) { found.append(end &+ UInt64(at + form.count)) }
+    }
+    return found
   }
 
   /// Where thirty-two bytes may lie that its jump can lead to, and the page that they are in.
@@ -91,9 +139,10 @@ package enum Trampoline {
     return padded(code + call)
   }
 
-  /// To the stub's own code (guest/answers.c), with the number in rax and the place of the syscall instruction in r11.
+  /// To the stub's own code (guest/answers.c), with the call's number in rax and the place of the syscall instruction in r11.
   package static func stub(for site: CallSite, at place: UInt64) -> [UInt8]? {
-    var code: [UInt8] = [0xb8] + CallSite.bytes(UInt64(site.number), count: 4) + [0x4c, 0x8d, 0x1d]
+    let number = site.form?.bytes ?? [CallSite.move] + CallSite.bytes(UInt64(site.number), count: 4)
+    var code: [UInt8] = number + [0x4c, 0x8d, 0x1d]
     guard let call = CallSite.distance(from: place &+ UInt64(code.count) &+ 4, to: site.call) else { return nil }
     // lea call, %r11; movabs answer, %rcx; jmp *%rcx.
     code += call + [0x48, 0xb9] + CallSite.bytes(StubProgram.answer, count: 8) + [0xff, 0xe1]

@@ -74,7 +74,10 @@ extension NotificationPlatform {
   /// moved by itself while all of it slept in its calls is moved otherwise from now on.
   func prepareAnswers(of birth: Birth) {
     let answers = birth.parent.group.answers
-    if birth.isThread { return answers.expectThread(sharesDescriptors: birth.sharesDescriptors) }
+    if birth.isThread {
+      leaveCancelled(birth.parent)
+      return answers.expectThread(sharesDescriptors: birth.sharesDescriptors)
+    }
     answers.forget()
     if birth.flags & 0x100 == 0 {
       birth.child.group.answers = answers.copy()
@@ -107,8 +110,44 @@ extension NotificationPlatform {
     guard let site = CallSite(end: place, number: number, task.memory), !isWritable(site, task) else {
       return answers.sites.set(place, .refused)
     }
-    if site.window != nil { return leadFar(site, place, task) }
-    answers.sites.set(place, write(site, task, way) ? .led : .refused)
+    if site.window != nil {
+      leadFar(site, place, task)
+    } else {
+      let isWritten = write(site, task, way)
+      answers.sites.set(place, isWritten ? .led : .refused)
+      if isWritten, site.cancelled != nil { answers.sites.cancelled.append(site.start) }
+    }
+    if answers.sites.state(of: place) == .led, site.form == nil { leadOthers(number, place, task, way) }
+  }
+
+  /// The C library's other site for the same call, which it takes once there are threads: then it is too late.
+  private func leadOthers(_ number: Int32, _ place: UInt64, _ task: Task, _ way: Way) {
+    // At the end of the text there is no such site.
+    guard Self.isCancellable(number), let code = try? task.memory.bytes(GuestAddress(place), count: 256) else { return }
+    let sites = CallSite.others(of: number, in: code, from: place)
+    for other in sites.prefix(2) where task.group.answers.sites.state(of: other) == nil {
+      guard let site = CallSite(end: other, number: number, task.memory), site.form == nil else { continue }
+      if site.window != nil {
+        leadFar(site, other, task)
+      } else if write(site, task, way) {
+        task.group.answers.sites.set(other, .led)
+      }
+    }
+  }
+  /// read, open, close, pread64, fcntl, openat (pthreads(7), "Cancellation points").
+  private static func isCancellable(_ number: Int32) -> Bool { [0, 2, 3, 17, 72, 257].contains(number) }
+
+  /// Before there is a second thread, which may cancel the first: musl looks then whether that stands between two of its own addresses.
+  private func leaveCancelled(_ task: Task) {
+    let answers = task.group.answers
+    for start in answers.sites.cancelled {
+      // Who has changed his text since has it as he made it.
+      guard let jump: UInt8 = try? task.memory.load(GuestAddress(start), as: UInt8.self), jump == 0xe9,
+        let form = CallSite.Form.all.first(where: \.isCancelled)
+      else { continue }
+      _ = patch(task, [(start, form.bytes)])
+    }
+    answers.sites.cancelled = []
   }
 
   /// Each has its place remembered: a guest makes call sites without end.
@@ -168,8 +207,9 @@ extension NotificationPlatform {
 
   private func trampoline(_ way: Way, _ site: CallSite, _ place: UInt64) -> [UInt8]? {
     switch way {
-    case .word(let offset): Trampoline.word(StubAnswers.page.bits &+ offset, for: site, at: place)
-    case .stub: Trampoline.stub(for: site, at: place)
+    case .word(let offset) where site.form == nil:
+      Trampoline.word(StubAnswers.page.bits &+ offset, for: site, at: place)
+    default: Trampoline.stub(for: site, at: place)
     }
   }
 

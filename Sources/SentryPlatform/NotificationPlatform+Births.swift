@@ -145,6 +145,7 @@ extension NotificationPlatform {
 
   /// `HostThreads.expectedThreads`.
   func threadsOnTheirWay(in group: ThreadGroup) -> Int? {
+    if births.isEmpty, executions.isEmpty { return 0 }
     if executions.contains(where: { $0.task.group === group }) { return nil }
     var count = 0
     for birth in births where birth.parent.group === group {

@@ -174,7 +174,7 @@ public final class NotificationPlatform: HostThreads {
           continue
         }
         // It may get a number that another thread of its process has closed meanwhile.
-        task.settleCloses()
+        if task.group.answers.mayHaveClosed { task.settleCloses() }
         task.beginLook()
         look(task)
       }
@@ -201,7 +201,7 @@ public final class NotificationPlatform: HostThreads {
       _ = systemCall(Int(SYS_kill), word(task.group.hostID), UInt(SIGKILL))
       return space.listener.answer(notification.id, value: 0, error: -EPERM)
     }
-    task.settleCloses()
+    if task.group.answers.mayHaveClosed { task.settleCloses() }
     if answersInStub { beginAnswer(notification.number, notification.instructionPointer, task) }
     let a = notification.arguments
     task.parked = ParkedCall(

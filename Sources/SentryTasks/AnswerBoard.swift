@@ -9,7 +9,7 @@ public import SentryFiles
   /// Sealed: who gets it can map it for reading alone (F_SEAL_FUTURE_WRITE of fcntl(2)).
   public let file: FileDescriptor
   private let memory: UnsafeMutableRawPointer
-  private static let size = 0x102000
+  private static let size = 0x285000
   private enum Paths {
     static let start = 4096
     static let size = 512
@@ -21,10 +21,15 @@ public import SentryFiles
   private enum Pieces {
     static let start = Paths.start + Paths.size * Int(Paths.count)
     static let size = 32
-    static let count: UInt64 = 128
+    static let count: UInt64 = 512
     static let bytes = start + size * Int(count)
   }
   static let piece = 4096
+  /// Bytes of a read that the stub answers.
+  static let longest = 65536
+  /// How often something else was asked for where a piece is told: one that is asked for again and again stays while a long file is read past it.
+  private var others = [UInt8](repeating: 0, count: Int(Pieces.count))
+  private static let patience: UInt8 = 4
   /// Hashes of what was asked for once. What is asked for a second time is told from then on.
   private var seen = [UInt32](repeating: 0, count: 1024)
   private var lastFile: UInt64 = 0
@@ -191,19 +196,44 @@ public import SentryFiles
     return inode.answerNumber
   }
 
+  /// Bytes of a file have been read.
+  /// - Parameters:
+  ///   - number: not 0.
+  ///   - count: at least 1.
+  /// - Returns: whether all of them are told.
+  @discardableResult
+  func consider(_ file: OpenFile, _ number: UInt64, from offset: Int64, count: Int) -> Bool {
+    let size = Int64(Self.piece)
+    guard offset >= 0, (1...Self.longest).contains(count), offset <= .max - Int64(count) else { return false }
+    var areTold = true
+    for index in offset / size...(offset + Int64(count) - 1) / size {
+      if !consider(file, number, at: index * size) { areTold = false }
+    }
+    return areTold
+  }
+
+  /// Whether a piece's place is free, or what is told there has been passed by often enough.
+  private func gives(_ place: Int, _ at: Int) -> Bool {
+    // SAFETY: as in `put`.
+    let isFree = unsafe memory.load(fromByteOffset: at + 8, as: UInt64.self) != current
+    others[place] = isFree ? Self.patience : min(others[place], Self.patience) + 1
+    guard others[place] >= Self.patience else { return false }
+    others[place] = 0
+    return true
+  }
+
   /// A piece of a file has been read.
   /// - Parameter number: not 0.
   /// - Returns: whether it is told.
-  @discardableResult
-  func consider(_ file: OpenFile, _ number: UInt64, at offset: Int64) -> Bool {
-    guard offset >= 0 else { return false }
+  private func consider(_ file: OpenFile, _ number: UInt64, at offset: Int64) -> Bool {
     let index = UInt64(offset) / UInt64(Self.piece)
     let hash = (number &* 0x9e37_79b9_7f4a_7c15 &+ index) &* 0x100_0000_01b3
     let place = Int((number &* 31 &+ index) % Pieces.count)
     let at = Pieces.start + Pieces.size * place
     if holds(at, number, at: 16), holds(at, index, at: 24) { return true }
+    guard isSecond(hash), gives(place, at) else { return false }
     // What cannot be read now is said to who reads it.
-    guard isSecond(hash), let bytes = try? file.bytes(at: Int64(index) * Int64(Self.piece), count: Self.piece) else {
+    guard let bytes = try? file.bytes(at: Int64(index) * Int64(Self.piece), count: Self.piece) else {
       return false
     }
     write(at: at) {

@@ -12,6 +12,8 @@ public struct CallSites {
   public var farPages: [UInt64] = []
   public var farUsed: [UInt64] = []
   public var wanted: UInt64 = 0
+  /// Where jumps stand that must go before there is a second thread.
+  public var cancelled: [UInt64] = []
   /// How often it was looked whether that page is there.
   public var looks = 0
   public init() {}

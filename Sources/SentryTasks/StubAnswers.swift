@@ -255,8 +255,8 @@ public final class StubAnswers: DescriptorAnswers {
     closable &= ~(1 << UInt32(place))
   }
 
-  /// Whether a process may have closed something since its last call.
-  public var mayHaveClosed: Bool { closable != 0 || !closedLate.isEmpty }
+  /// Whether a process may have closed something since its last call, or its memory is to be reached by another thread from now on.
+  public var mayHaveClosed: Bool { closable != 0 || !closedLate.isEmpty || hasThreads }
   /// Whether it can close this by itself.
   func canClose(_ number: Int32) -> Bool {
     guard number >= 0, !told.isEmpty else { return false }

@@ -28,14 +28,12 @@ extension Task {
 
   /// pread(2) was answered.
   public func askedBytes(of file: OpenFile, _ number: Int32, at offset: Int64, count: Int) {
-    guard count > 0, count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff,
+    guard count > 0, count <= AnswerBoard.longest, let board = kernel.board, !group.answers.isOff,
       group.answers.isAskedAgain(number) || group.answers.asksAlways
     else { return }
     let known = board.number(of: file)
     guard known != 0 else { return }
-    board.consider(file, known, at: offset)
-    let last = offset &+ Int64(count) &- 1
-    if last / Int64(AnswerBoard.piece) != offset / Int64(AnswerBoard.piece) { board.consider(file, known, at: last) }
+    board.consider(file, known, from: offset, count: count)
     tell(number, file)
   }
 
@@ -56,12 +54,11 @@ extension Task {
       if file.inode?.endsAsTold == true { asked(about: file, number) }
       return
     }
-    guard count <= AnswerBoard.piece, let board = kernel.board, !group.answers.isOff,
+    guard count <= AnswerBoard.longest, let board = kernel.board, !group.answers.isOff,
       file.inode?.isImmutable == true
     else { return }
     let known = board.number(of: file)
-    guard known != 0, board.consider(file, known, at: end &- Int64(count)), board.consider(file, known, at: end &- 1)
-    else { return }
+    guard known != 0, board.consider(file, known, from: end &- Int64(count), count: count) else { return }
     asked(about: file, number)
   }
 
@@ -108,7 +105,6 @@ extension Task {
   public func settleCloses() {
     let answers = group.answers
     answers.reach(by: memory)
-    guard answers.mayHaveClosed else { return }
     for number in answers.takeCloses() {
       // It was open when it was lent; whoever closed it since has had it taken back.
       try? descriptors.close(number)

@@ -27,6 +27,39 @@ struct CallSiteTests {
     #expect(CallSite(end: 3, number: 39, GuestMemory(process: getpid())) == nil)
   }
 
+  @Test("the places of C libraries that call any number are known, and nothing that is like them")
+  func anyNumber() throws {
+    let move: [UInt8] = [0x4c, 0x8b, 0x4c, 0x24, 0x08]
+    let (call, more): ([UInt8], [UInt8]) = ([0x0f, 0x05], [0x48, 0x89, 0xca])
+    let before = [UInt8](repeating: 0x90, count: 24)
+    let seen = { (code: [UInt8]) -> (CallSite, Int)? in
+      Self.site(before + code, number: 17, end: before.count + code.count).map { ($0, Int($0.call &- $0.start)) }
+    }
+    let (site, distance) = try #require(seen(move + call))
+    #expect(distance == 5)
+    let stub = try #require(Trampoline.stub(for: site, at: site.start &+ 4096))
+    #expect(stub.count == Trampoline.size && Array(stub.prefix(5)) == move)
+    #expect(seen(move + more + call)?.1 == 8)
+    #expect(seen([0x4c, 0x89, 0x5c, 0x24, 0x08] + call)?.1 == 5)
+    #expect(seen([0x4c, 0x8b, 0x4c, 0x24, 0x10] + call) == nil)
+    #expect(seen(move + [0x48, 0x89, 0xcb] + call) == nil)
+    #expect(seen(move + [0x90] + call) == nil)
+    #expect(seen(move + [0xcd, 0x80]) == nil)
+  }
+
+  @Test("a C library's second site is found by its own number and with no prefix")
+  func second() {
+    let pread: [UInt8] = [0x90, 0xb8, 17, 0, 0, 0, 0x0f, 0x05]
+    #expect(CallSite.others(of: 17, in: pread, from: 1000) == [1008])
+    #expect(CallSite.others(of: 18, in: pread, from: 1000) == [])
+    #expect(CallSite.others(of: 17, in: [0x41] + pread.dropFirst(), from: 1000) == [])
+    #expect(CallSite.others(of: 17, in: Array(pread.dropLast()), from: 1000) == [])
+    #expect(CallSite.others(of: 0, in: [0x90, 0x31, 0xc0, 0x0f, 0x05, 0x90], from: 16) == [21])
+    #expect(CallSite.others(of: 0, in: [0x45, 0x31, 0xc0, 0x0f, 0x05, 0x90], from: 16) == [])
+    #expect(CallSite.others(of: 17, in: [0x90, 0x31, 0xc0, 0x0f, 0x05, 0x90], from: 16) == [])
+    #expect(CallSite.others(of: 0, in: [], from: 16) == [])
+  }
+
   @Test("jumps reach two gigabytes and no further")
   func reach() throws {
     let site = try #require(Self.site(Self.call, number: 39))

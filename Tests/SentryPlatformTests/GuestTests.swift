@@ -85,6 +85,10 @@ struct GuestTests {
     let raced = try threads.inSentry(["loop", "2000"], options: options + ["--count"])
     // Five calls each time by each of four threads, 40,000.
     #expect(try raced.status == 0 && calls(raced) < 2000, "\(raced)")
+    let numbers = try GuestProgram("instub/numbers", options: ["-lpthread"])
+    let counted = try numbers.inSentry(["loop", "2000"], options: options + ["--count"])
+    // Three calls each time in each of three ways, 18,000.
+    #expect(try counted.status == 0 && calls(counted) < 3000, "\(counted)")
   }
 
   /// A process namespace has a bound of its own from Linux 6.14 on; before, the machine's would be changed.

@@ -106,7 +106,7 @@ static void in_threads(void *(*body)(void *), int count, void *(*beside)(void *)
 
 static void *on_its_own(void *argument) {
   long own = (long)argument;
-  for (int i = 0; i < 150; i++)
+  for (int i = 0; i < 100; i++)
     if (!come_and_go(&kinds[(own + i) % 2], (own * 331 + i * 17) % TOLD)) wrong++;
   return NULL;
 }
@@ -152,7 +152,7 @@ static void *forks(void *argument) {
 // One number that is now this, now that file.
 static int number, others[2];
 static void *exchanges(void *argument) {
-  for (int i = 0; i < 600; i++)
+  for (int i = 0; i < 200; i++)
     if (dup3(others[i % 2], number, O_CLOEXEC) != number) wrong++;
   turn = 1;
   return argument;
@@ -174,32 +174,42 @@ static void *looks(void *argument) {
 }
 
 // By turns: what one thread has done the other sees.
+static pthread_mutex_t turns = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t has_turned = PTHREAD_COND_INITIALIZER;
 static void await_turn(long wanted) {
-  while (turn != wanted) sched_yield();
+  pthread_mutex_lock(&turns);
+  while (turn != wanted) pthread_cond_wait(&has_turned, &turns);
+  pthread_mutex_unlock(&turns);
+}
+static void next_turn(void) {
+  pthread_mutex_lock(&turns);
+  turn++;
+  pthread_cond_broadcast(&has_turned);
+  pthread_mutex_unlock(&turns);
 }
 static void *changes(void *argument) {
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0; i < 60; i++) {
     const struct kind *kind = &kinds[i % 2];
     await_turn(4 * i);
     if (close_(number, NULL, NULL, 0) != 0) wrong++;
-    turn++;
+    next_turn();
     await_turn(4 * i + 2);
     if (open(kind->path, O_RDONLY | O_CLOEXEC) != number || !is(number, kind, 50)) wrong++;
-    turn++;
+    next_turn();
   }
   return argument;
 }
 static void *sees(void *argument) {
   struct stat status;
   char byte;
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0; i < 60; i++) {
     await_turn(4 * i + 1);
     if (fstat_(number, &status, NULL, 0) != -EBADF || position(number) != -EBADF || read_(number, &byte, AT(1), 0) != -EBADF) wrong++;
     if (pread_(number, &byte, AT(1), 0) != -EBADF || flags_(number, AT(F_GETFD), NULL, 0) != -EBADF) wrong++;
-    turn++;
+    next_turn();
     await_turn(4 * i + 3);
     if (position(number) != kinds[i % 2].status.st_size || !is(number, &kinds[i % 2], 300)) wrong++;
-    turn++;
+    next_turn();
   }
   return argument;
 }

@@ -58,8 +58,8 @@ static void replace(void) {
 static void take_board(void) {
   char *board = (char *)0x500000100000;
   if (mprotect(board, 4096, PROT_READ | PROT_WRITE) == 0) *(volatile long *)board = 0;
-  mremap(board, 0x102000, 4096, 0);
-  munmap(board, 0x102000);
+  mremap(board, 0x285000, 4096, 0);
+  munmap(board, 0x285000);
   stat("/bin", &(struct stat){0});
 }
 static void take_trampolines(void) {
