@@ -27,6 +27,8 @@ private let digits = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
     ("a:t@sha256:" + digits, "a:t@sha256:" + digits, "docker.io/library/a:t@sha256:" + digits),
     ("a.b/" + digits, "a.b/" + digits + ":latest", "a.b/" + digits + ":latest"),
     ("docker.io/" + digits, digits + ":latest", "docker.io/library/" + digits + ":latest"),
+    ("docker.io/a.b/c", "docker.io/a.b/c:latest", "docker.io/a.b/c:latest"),
+    ("docker.io/localhost/c", "docker.io/localhost/c:latest", "docker.io/localhost/c:latest"),
     (digits + ":v1", digits + ":v1", "docker.io/library/" + digits + ":v1"),
   ]) func reads(_ text: String, _ familiar: String, _ canonical: String) throws {
     let reference = try ImageReference(text)

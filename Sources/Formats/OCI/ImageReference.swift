@@ -37,9 +37,7 @@ public struct ImageReference: Sendable, Hashable, CustomStringConvertible {
     var host: ArraySlice<UInt8>?
     if let slash = name.firstIndex(of: UInt8(ascii: "/")) {
       let first = name[..<slash]
-      if first.contains(UInt8(ascii: ".")) || first.contains(UInt8(ascii: ":")) || first.elementsEqual("localhost".utf8)
-        || first.contains(where: { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) })
-      {
+      if Self.looksLikeRegistry(first) {
         host = first
         name = name[(slash + 1)...]
       }
@@ -100,9 +98,14 @@ public struct ImageReference: Sendable, Hashable, CustomStringConvertible {
   /// Everything spelled out: `docker.io/library/python:3.12`.
   public var canonical: String { name + suffix }
 
-  /// As a person writes it: `python:3.12`; the default registry and `library/` left out.
+  /// As a person writes it: `python:3.12`; the default registry and `library/` left out, but for a repository there whose first part would be
+  /// taken for a registry.
   public var familiar: String {
     guard registry == Self.defaultRegistry else { return canonical }
+    if let slash = repository.utf8.firstIndex(of: UInt8(ascii: "/")), Self.looksLikeRegistry(repository.utf8[..<slash])
+    {
+      return canonical
+    }
     let prefix = "library/"
     let rest = repository.dropFirst(prefix.count)
     let isOfficial = repository.hasPrefix(prefix) && !rest.contains("/")
@@ -115,6 +118,11 @@ public struct ImageReference: Sendable, Hashable, CustomStringConvertible {
 
   // MARK: Grammar
 
+  /// What a first part before a slash is taken for.
+  private static func looksLikeRegistry(_ first: some Collection<UInt8>) -> Bool {
+    first.contains { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") || isUpper($0) }
+      || first.elementsEqual("localhost".utf8)
+  }
   private static func isAlphanumeric(_ byte: UInt8) -> Bool { isLower(byte) || isUpper(byte) || isDigit(byte) }
   private static func isLower(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
   private static func isUpper(_ byte: UInt8) -> Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
