@@ -38,6 +38,7 @@ public final class AttachClient {
   private var inbox = AttachFrameReader()
   private var outbox = AttachOutbox()
   private var terminal: HostTerminal?
+  private var isWelcome = false
   private var showsTerminal = false
   private var matcher: DetachMatcher?
   private var inputIsOpen: Bool
@@ -151,6 +152,8 @@ public final class AttachClient {
     while let number = try SignalSet.next(signals.rawValue) {
       switch number {
       case SIGWINCH where showsTerminal: sendSize()
+      // Before it is known whether there is a terminal: its size is sent then.
+      case SIGWINCH where !isWelcome: break
       case SIGTSTP:
         if let terminal { try terminal.suspend() } else { try Process.signal(pid: Process.id, SIGSTOP) }
         if showsTerminal { sendSize() }
@@ -200,6 +203,7 @@ public final class AttachClient {
     while result == nil, let frame = inbox.next() {
       switch frame {
       case .welcome(let isTerminal, let takesInput):
+        isWelcome = true
         showsTerminal = isTerminal
         if !takesInput { inputIsOpen = false }
         if isTerminal, let input = options.input { try show(input) }
