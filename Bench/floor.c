@@ -1,10 +1,11 @@
 // The floor under `immure run -- COMMAND` as root: the kernel calls that raise, limit, confine, record and clear such a box,
 // made by a program that knows them beforehand and decides, parses and checks nothing.
 //
-//   floor STATE INIT FILTER COMMAND [ARGUMENT…]
+//   floor STATE INIT FILTER HIDDEN COMMAND [ARGUMENT…]
 //
 // STATE is a folder for records (sandboxes/ names/ ids/ in it), INIT the program that is the box's first process, FILTER a file
-// of struct sock_filter: the very instructions that immure installs. For control groups of version 1 or hybrid, and of version 2
+// of struct sock_filter: the very instructions that immure installs. HIDDEN names what /etc has that the box must not see, as
+// paths below /etc with ":" between them: which there are differs from machine to machine (sudo, an SSH server). For control groups of version 1 or hybrid, and of version 2
 // where memory and pids are on in /sys/fs/cgroup/immure. Bench/bench.py compares what a box looks like from inside with
 // immure's, so this cannot quietly do less. Any call that fails ends it with 1.
 #include "floor-calls.h"
@@ -81,8 +82,7 @@ static int sealed(const char *path) {
 
 // ---- the child's part
 
-static void layered(int root, int memory, int index, const char *path, int lower, int hides) {
-  static const char *hidden[] = {"shadow", "shadow-", "gshadow", "gshadow-", "machine-id", "ssl/private", 0};
+static void layered(int root, int memory, int index, const char *path, int lower, const char *hidden) {
   int top = TRY(in_root(root, "/"));
   TRY(mkdirat(top, path, 0755));
   int place = TRY(openat(top, path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -92,13 +92,16 @@ static void layered(int root, int memory, int index, const char *path, int lower
   int scratch = TRY(openat(memory, number, O_PATH | O_DIRECTORY | O_CLOEXEC));
   TRY(mkdirat(scratch, "upper", 0755));
   TRY(mkdirat(scratch, "work", 0755));
-  if (hides) {
-    TRY(mkdirat(scratch, "upper/ssl", 0755));
-    for (int i = 0; hidden[i]; i++) {
-      char whiteout[64] = "upper/";
-      if (faccessat(lower, hidden[i], F_OK, AT_SYMLINK_NOFOLLOW)) continue;
-      TRY(mknodat(scratch, strcat(whiteout, hidden[i]), S_IFCHR, 0));
+  for (size_t size; *hidden; hidden += size + (hidden[size] == ':')) {
+    char whiteout[512];
+    size = strcspn(hidden, ":");
+    snprintf(whiteout, sizeof whiteout, "upper/%.*s", (int)size, hidden);
+    for (char *slash = strchr(whiteout + 6, '/'); slash; slash = strchr(slash + 1, '/')) {
+      *slash = 0;
+      if (mkdirat(scratch, whiteout, 0755) && errno != EEXIST) TRY(-1);
+      *slash = '/';
     }
+    TRY(mknodat(scratch, whiteout, S_IFCHR, 0));
   }
   int upper = TRY(openat(scratch, "upper", O_PATH | O_DIRECTORY | O_CLOEXEC));
   int work = TRY(openat(scratch, "work", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -116,7 +119,7 @@ static void layered(int root, int memory, int index, const char *path, int lower
   close(place);
 }
 
-static void build(int channel, int *trees, int tree_count, int hybrid, struct sock_fprog *filter) {
+static void build(int channel, int *trees, int tree_count, const char *hidden, int hybrid, struct sock_fprog *filter) {
   static const char *const folders[] = {"dev", "home", "mnt", "root", "run", "srv", "var", "opt", "var/log", "var/lib", 0};
   static const char *const links[] = {"bin", "sbin", "lib", "lib64", 0};
   int given[2];
@@ -146,9 +149,9 @@ static void build(int channel, int *trees, int tree_count, int hybrid, struct so
     char target[32] = "usr/";
     TRY(symlinkat(strcat(target, links[i]), root, links[i]));
   }
-  layered(root, memory, 0, "usr", trees[0], 0);
-  layered(root, memory, 1, "opt", trees[1], 0);
-  layered(root, memory, 2, "etc", trees[2], 1);
+  layered(root, memory, 0, "usr", trees[0], "");
+  layered(root, memory, 1, "opt", trees[1], "");
+  layered(root, memory, 2, "etc", trees[2], hidden);
   if (tree_count > 3) {
     for (char *slash = strchr(cwd + 1, '/');; slash = strchr(slash + 1, '/')) {
       if (slash) *slash = 0;
@@ -252,8 +255,8 @@ static void map_ids(int child) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5) {
-    fputs("usage: floor STATE INIT FILTER COMMAND…\n", stderr);
+  if (argc < 6) {
+    fputs("usage: floor STATE INIT FILTER HIDDEN COMMAND…\n", stderr);
     return 2;
   }
   char path[640], ids[512], names[512], groups[2][256];
@@ -326,7 +329,7 @@ int main(int argc, char **argv) {
     int high[4];
     for (int i = 0; i < tree_count; i++) high[i] = TRY(fcntl(trees[i], F_DUPFD_CLOEXEC, 64));
     TRY(dup3(far, 3, 0));
-    build(own, high, tree_count, hybrid, &filter);
+    build(own, high, tree_count, argv[4], hybrid, &filter);
   }
   close(channel[1]);
   close(talk[1]);
@@ -348,7 +351,7 @@ int main(int argc, char **argv) {
   if (recv(channel[0], &byte, 1, 0) != 0) return 1;  // closes at exec
 
   keep_record(3500, 0);
-  tell_init(talk[0], argv + 4);
+  tell_init(talk[0], argv + 5);
   struct pollfd events[] = {{pidfd, POLLIN, 0}, {signal_queue, POLLIN, 0}};
   TRY(poll(events, 2, -1));
   int status;
