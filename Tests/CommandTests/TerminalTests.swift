@@ -25,13 +25,13 @@ struct TerminalTests {
     let copied = try Immure.command(["install", "-m", "755", Self.fixture, station.root + "/terminal.py"])
     try #require(copied.status == 0, "\(copied.error)")
     let result = try station.script(
-      "python3 $R/terminal.py $B --root $R run -it --rm --wall $W -- bash --norc -i", wall: wall, seconds: 120)
+      "python3 $R/terminal.py $B --root $R run -it --rm --wall $W -- bash --norc -i", wall: wall, seconds: 300)
     expectDone(result)
     #expect(try station.close() == [])
   }
 
   @Test func theSameWithoutAWall() throws {
-    let result = try Immure.command(["python3", Self.fixture, "bash", "--norc", "-i"])
+    let result = try Immure.command(["python3", Self.fixture, "bash", "--norc", "-i"], seconds: 300)
     #expect(result.output == "done\n", "\(result.error)")
   }
 }

@@ -43,7 +43,7 @@ final class Folder {
       let box = try ShellBox(script, pipes)
       return try monitor.run(box, .piped(pipes)) { _ in }
     }
-    try #require(isUp.wait(timeout: .now() + 20) == .success)
+    try #require(isUp.wait(timeout: .now() + 120) == .success)
     return work
   }
 
@@ -211,6 +211,49 @@ final class Folder {
       #expect(try work.get().code == 5)
       close(other.release())
     }
+    close(far)
+  }
+
+  /// A window that changes while the monitor has not said yet that there is a terminal: its size is sent once it has, and the program
+  /// gets no signal for it besides.
+  @Test func aWindowThatChangesBeforeTheWelcomeIsNoSignal() throws {
+    let directory = try File.open(folder.path, O_RDONLY | O_DIRECTORY)
+    let listener = try UnixSocket.listen("attach", in: directory.rawValue)
+    let user = try Terminal.openPair()
+    let far = try copied(user.second.rawValue)
+    try Terminal.setSize(far, rows: 33, columns: 99)
+    let path = folder.path
+    let client = Beside { () throws -> Supervision.Attachment in
+      var options = AttachOptions()
+      options.owner = true
+      options.input = far
+      options.output = far
+      options.error = far
+      let client = try AttachClient(directory: path, options)
+      // Blocked by the client, so that it waits for it.
+      signal(thread: currentThread(), SIGWINCH)
+      return try client.run()
+    }
+    try #require(try Readiness.wait(listener.rawValue, milliseconds: 120_000))
+    guard let accepted = try UnixSocket.accept(listener.rawValue) else { throw Unexpected() }
+    let near = accepted.release()
+    defer { close(near) }
+    var reader = AttachFrameReader()
+    var frames: [AttachFrame] = []
+    func read(_ count: Int) throws {
+      while frames.count < count {
+        try #require(try Readiness.wait(near, milliseconds: 120_000))
+        reader.append(try File.read(near, atMost: 4096))
+        while let frame = reader.next() { frames.append(frame) }
+      }
+    }
+    // Signals are taken before frames are sent.
+    try read(1)
+    try File.writeAll(near, AttachFrame.welcome(terminal: true, input: true).encoded())
+    try read(2)
+    #expect(frames == [.hello(owner: true), .resize(rows: 33, columns: 99)])
+    try File.writeAll(near, AttachFrame.ended(code: 3, limit: nil).encoded())
+    #expect(try client.get() == .ended(code: 3, limit: nil))
     close(far)
   }
 
