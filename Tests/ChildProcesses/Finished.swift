@@ -36,7 +36,7 @@ public struct Finished: Equatable, Sendable {
   /// - Parameter isMerged: what it says on stderr is in `output` too, where it was said.
   public static func run(
     _ words: [String], environment: [String: String]? = nil, folder: String? = nil, input: Input = "",
-    isMerged: Bool = false, seconds: Int = 60, killsAtOnce: Bool = false
+    isMerged: Bool = false, seconds: Int = 120, killsAtOnce: Bool = false
   ) throws -> Finished {
     let files = NSTemporaryDirectory() + "immure-io-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)

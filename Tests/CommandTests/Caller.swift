@@ -101,7 +101,7 @@ struct Station {
   /// Runs a shell script in which `immure` is the command with this root, `box` is `immure run` behind the wall, and $W, $R and $M
   /// are the wall, the root and the mark.
   /// - Parameter options: what every `box` has besides, split at blanks.
-  func script(_ text: String, wall: String = "container", options: String = "", seconds: Int = 60) throws
+  func script(_ text: String, wall: String = "container", options: String = "", seconds: Int = 120) throws
     -> Immure.Result
   {
     let prelude = """
@@ -129,7 +129,7 @@ struct Station {
   /// Removes every sandbox, then the root, and tells what was left of it: processes with the mark, mounts and control groups.
   func close() throws -> [String] {
     // As root, who may do it for anybody.
-    let removal = try Immure.run(["--root", root, "rm", "-f", "--all"], seconds: 60)
+    let removal = try Immure.run(["--root", root, "rm", "-f", "--all"])
     var left: [String] = []
     if removal.status != 0 { left.append("rm -f --all: \(removal.error)") }
     left += try leftovers()

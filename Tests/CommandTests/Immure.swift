@@ -42,7 +42,7 @@ struct Immure {
   @discardableResult
   func callAsFunction(
     _ arguments: String..., input: Finished.Input = "", environment: [String: String]? = nil, folder: String? = nil,
-    seconds: Int = 60
+    seconds: Int = 120
   ) throws -> Result {
     try Immure.run(
       ["--root", root.path] + arguments, input: input, environment: environment, folder: folder, seconds: seconds)
@@ -51,7 +51,7 @@ struct Immure {
   /// Runs the command to its end; one that takes longer than `seconds` is killed and ends with 137.
   static func run(
     _ arguments: [String], input: Finished.Input = "", environment: [String: String]? = nil, folder: String? = nil,
-    seconds: Int = 60
+    seconds: Int = 120
   ) throws -> Result {
     try command(
       [path] + arguments, input: input, environment: environment, folder: folder, seconds: seconds)
@@ -60,7 +60,7 @@ struct Immure {
   /// Runs any command to its end, killed after `seconds`.
   static func command(
     _ words: [String], input: Finished.Input = "", environment: [String: String]? = nil, folder: String? = nil,
-    seconds: Int = 60
+    seconds: Int = 120
   ) throws -> Result {
     try Finished.run(
       words, environment: environment, folder: folder ?? "/", input: input, seconds: seconds, killsAtOnce: true)

@@ -112,7 +112,7 @@ struct ProgramTests {
       for name in [output, errors] { try Data().write(to: URL(fileURLWithPath: name)) }
       let environment = ProcessInfo.processInfo.environment
       let child = try Child(
-        ["timeout", "-s", "KILL", "60"] + words,
+        ["timeout", "-s", "KILL", "120"] + words,
         environment: [
           "PATH": environment["PATH"] ?? "/usr/bin:/bin", "LD_LIBRARY_PATH": environment["LD_LIBRARY_PATH"] ?? "",
           "LC_ALL": "C",

@@ -122,7 +122,7 @@ final class Beside<Value: Sendable>: @unchecked Sendable {
   }
 
   func get() throws -> Value {
-    try #require(done.wait(timeout: .now() + 30) == .success, "the work beside does not end")
+    try #require(done.wait(timeout: .now() + 120) == .success, "the work beside does not end")
     return try #require(value).get()
   }
 }
