@@ -37,12 +37,13 @@ struct plan {
   uint32_t objects, segments, prefix, flags;
   uint32_t user, effective_user, group, effective_group;
   uint32_t header_count, secure;
+  // What the stub may answer from (answers.h).
+  uint32_t board, reserved;
   struct object object[2];
+  // From here on the sentry writes what there is, and nothing behind it.
   struct segment segment[SEGMENTS];
   // `prefix` strings that stand in argv[0]'s place: interpreters of scripts, their arguments, the script.
   char strings[STRINGS];
-  // What the stub may answer from (answers.h).
-  uint32_t board, reserved;
 };
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f) {
@@ -123,8 +124,10 @@ static uint64_t *prefix(uint64_t *top, const struct plan *plan) {
   if (!plan->prefix) return top;
   long memory = call6(SYS_mmap, 0, STRINGS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (failed(memory)) crash();
-  volatile char *strings = (char *)memory;
-  for (unsigned i = 0; i < STRINGS; i++) strings[i] = plan->strings[i];
+  volatile char *to = (char *)memory;
+  const char *from = plan->strings;
+  for (unsigned left = plan->prefix; left; from++)
+    if (!(*to++ = *from)) left--;
   uint64_t arguments = top[0];
   unsigned more = plan->prefix - 1;
   if (more & 1) {

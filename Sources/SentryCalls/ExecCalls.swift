@@ -120,6 +120,8 @@ private struct Program {
 
   /// Interpreters of scripts that are scripts themselves (fs/exec.c, exec_binprm).
   private static let depthLimit = 5
+  /// Bytes of a file that are read at once: most programs' headers, and their interpreter's name, lie in them.
+  private static let headSize = 1024
 
   static func find(
     _ file: OpenFile, name: [UInt8], isHidden: Bool, _ held: HeldFiles, _ task: Task
@@ -129,11 +131,11 @@ private struct Program {
     var depth = 0
     while true {
       held.add(file)
-      let head = try file.bytes(at: 0, count: ScriptLine.limit)
+      let head = try file.bytes(at: 0, count: headSize)
       guard head.starts(with: [0x23, 0x21]) else {
         return try image(file, head, prefix, held, task)
       }
-      guard let line = ScriptLine(head) else { throw .execFormat }
+      guard let line = ScriptLine(Array(head.prefix(ScriptLine.limit))) else { throw .execFormat }
       if isHidden { throw .noEntry }
       depth += 1
       if depth > depthLimit { throw .loop }
@@ -148,11 +150,15 @@ private struct Program {
   ) throws(Errno) -> Program {
     let elf = try OpenProgram(file: file).elf(head: head)
     guard let place = elf.interpreter else { return Program(elf: elf, files: [file], prefix: prefix) }
-    let name = try file.bytes(at: Int64(truncatingIfNeeded: place.lowerBound), count: place.count)
+    let isRead = place.upperBound <= UInt64(head.count)
+    let name =
+      try isRead
+      ? Array(head[Int(place.lowerBound)..<Int(place.upperBound)])
+      : file.bytes(at: Int64(truncatingIfNeeded: place.lowerBound), count: place.count)
     guard name.count == place.count, !name.contains(0) else { throw .execFormat }
     let loader = try task.walk.openProgram(name)
     held.add(loader)
-    let code = try loader.bytes(at: 0, count: ScriptLine.limit)
+    let code = try loader.bytes(at: 0, count: headSize)
     let interpreter: ELFProgram
     do throws(Errno) { interpreter = try OpenProgram(file: loader).elf(head: code) } catch {
       // As the kernel says of an interpreter that is none.

@@ -1,18 +1,19 @@
 public import Formats
 public import Linux
 
-/// What the program behind every name is told to map: bytes of guest/stub.c's `struct plan`, little-endian, without padding.
+/// What the program behind every name is told to map: bytes of guest/stub.c's `struct plan`, little-endian, without padding. As many of them as
+/// say something: where the stub has it no page of the stack is there yet.
 public enum LoadPlan {
   public static let segmentLimit = 48
   public static let stringLimit = 8192
   static let objectSize = 48
   static let segmentSize = 40
-  static let objectsOffset = 40
+  static let boardOffset = 40
+  static let objectsOffset = 48
   static let segmentsOffset = objectsOffset + 2 * objectSize
   static let stringsOffset = segmentsOffset + segmentLimit * segmentSize
-  /// Bytes of the whole.
-  public static let size = boardOffset + 8
-  static let boardOffset = stringsOffset + stringLimit
+  /// Bytes of the whole, more than which no plan has.
+  public static let size = stringsOffset + stringLimit
 
   /// Ids for the auxiliary vector (getauxval(3)).
   public struct Identity: Sendable {
@@ -45,12 +46,12 @@ public enum LoadPlan {
     guard count <= segmentLimit else { throw .execFormat }
     guard prefix.reduce(0, { $0 + $1.count + 1 }) <= stringLimit else { throw .tooBig }
     var plan: [UInt8] = []
-    plan.reserveCapacity(size)
+    plan.reserveCapacity(segmentsOffset + count * segmentSize)
     let executableStack: UInt32 = program.wantsExecutableStack ? 1 : 0
     for word in [
       UInt32(objects.count), UInt32(count), UInt32(prefix.count), executableStack, identity.user,
       identity.effectiveUser,
-      identity.group, identity.effectiveGroup, UInt32(program.headerCount), identity.isSecure ? 1 : 0,
+      identity.group, identity.effectiveGroup, UInt32(program.headerCount), identity.isSecure ? 1 : 0, 0, 0,
     ] { append(word, to: &plan) }
     for object in objects {
       let span = object.span
@@ -73,9 +74,9 @@ public enum LoadPlan {
         append(UInt32(index), to: &plan)
       }
     }
+    if prefix.isEmpty { return plan }
     pad(&plan, to: stringsOffset)
     for string in prefix { plan += string + [0] }
-    pad(&plan, to: size)
     return plan
   }
 

@@ -5,9 +5,12 @@ import SentryWait
 
 /// How processes end, and what is left of them.
 extension NotificationPlatform {
-  /// Forgets the processes that somebody waited for in the host's kernel, which tells nobody.
+  /// Forgets the processes that somebody waited for in the host's kernel, which tells nobody. Each end looks through all that are known, so
+  /// few are to be known for nothing; and where many are, zombies among them that nobody waits for, it is asked for each as seldom.
   private func dropWaitedFor() {
+    guard ends >= nextLook else { return }
     kernel.forgetGone()
+    nextLook = ends &+ UInt64(max(16, kernel.groups.count / 2))
   }
 
   /// A call of a thread that is not known.
@@ -53,7 +56,7 @@ extension NotificationPlatform {
     }
     kernel.ended(group)
     ends &+= 1
-    if ends % 256 == 0 { dropWaitedFor() }
+    dropWaitedFor()
     if concernsKeeper {
       orphanEnded = true
       serveIdleKeeper()

@@ -55,7 +55,7 @@ extension NotificationPlatform {
     }
     var plan = execution.image.plan
     do throws(Errno) {
-      guard notification.arguments.1 >= UInt64(plan.count) else { throw .invalid }
+      guard notification.arguments.1 >= UInt64(LoadPlan.size) else { throw .invalid }
       var numbers: [Int32] = []
       for file in execution.image.descriptors {
         numbers.append(try space.listener.inject(file, as: nil, during: notification.id))

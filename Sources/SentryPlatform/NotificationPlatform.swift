@@ -45,8 +45,9 @@ public final class NotificationPlatform: HostThreads {
   var leaving: Set<Int32> = []
   /// Processes whose end is the keeper's to wait for: programs that it started, and those whose parents ended. By the sentry's number.
   var keepersChildren: Set<Int32> = []
-  /// Processes that ended, so that some time those are dropped of whom nobody will hear again.
+  /// Processes that ended, and at which of them those are dropped of whom nobody will hear again.
   var ends: UInt64 = 0
+  var nextLook: UInt64 = 16
   /// The status of each process that the keeper waited for, by the guests' number: programs that were launched, and orphans.
   public var reaped: (_ process: Int32, _ status: Int32) -> Void = { _, _ in }
   /// The guests' number of each program that was launched, by the keeper's where that stands outside of their namespace.
@@ -145,7 +146,7 @@ public final class NotificationPlatform: HostThreads {
     }
     if !ended.isEmpty { space.listener.tracer?.collect() }
     // A process that ended is its parent's to wait for only once its tracer has heard.
-    if hasStops || !ended.isEmpty || debugger?.hasMore == true { debugger?.collect() }
+    if let debugger, hasStops || debugger.hasMore || !ended.isEmpty && !debugger.isIdle { debugger.collect() }
     for group in ended { finish(group) }
     if kernel.deadlines.next != nil { kernel.deadlines.fire(now: kernel.now) }
     // What the wait told of may have been taken since, before a signal was sent: to ask for it again would be to sleep.

@@ -100,7 +100,8 @@ struct ELFProgramTests {
       taken += 1
       if taken % 32 != 0 { continue }
       let who = LoadPlan.Identity(user: 0, effectiveUser: 0, group: 0, effectiveGroup: 0)
-      #expect(try LoadPlan.encode(program, interpreter: program, prefix: [], who).count == LoadPlan.size)
+      let plan = try LoadPlan.encode(program, interpreter: program, prefix: [], who)
+      #expect(plan.count == 48 + 2 * 48 + 2 * program.segments.count * 40)
     }
     #expect(taken > 200)
   }
@@ -137,13 +138,24 @@ struct LoadPlanTests {
     let who = LoadPlan.Identity(user: 1, effectiveUser: 2, group: 3, effectiveGroup: 4, isSecure: true)
     var plan = try LoadPlan.encode(program, interpreter: nil, prefix: [Array("/bin/sh".utf8), [0x78]], who)
     LoadPlan.set(descriptors: [5], in: &plan)
-    #expect(plan.count == 40 + 2 * 48 + 48 * 40 + 8192 + 8)
+    #expect(plan.count == 2064 + 10)
+    #expect(LoadPlan.size == 2064 + 8192)
     let word = { (at: Int) in (0..<4).reduce(UInt32(0)) { $0 | UInt32(plan[at + $1]) << UInt32(8 * $1) } }
-    #expect((0..<10).map { word($0 * 4) } == [1, 1, 2, 1, 1, 2, 3, 4, 1, 1])
-    #expect(word(40) == 0x40_0000 && word(48) == 0x3000 && word(56) == 0x1000 && word(64) == 0x40_1000)
-    #expect(word(72) == 0x40_0040 && word(80) == 5 && word(84) == 1)
-    #expect(word(136) == 0x40_0000 && word(152) == 0x2000 && word(160) == 0x2800 && word(168) == 5)
-    #expect(Array(plan[2056..<2066]) == Array("/bin/sh\0x\0".utf8))
+    #expect((0..<12).map { word($0 * 4) } == [1, 1, 2, 1, 1, 2, 3, 4, 1, 1, 0, 0])
+    #expect(word(48) == 0x40_0000 && word(56) == 0x3000 && word(64) == 0x1000 && word(72) == 0x40_1000)
+    #expect(word(80) == 0x40_0040 && word(88) == 5 && word(92) == 1)
+    #expect(word(144) == 0x40_0000 && word(160) == 0x2000 && word(168) == 0x2800 && word(176) == 5)
+    #expect(Array(plan[2064...]) == Array("/bin/sh\0x\0".utf8))
+    LoadPlan.addAnswers(board: 7, to: &plan)
+    #expect(word(12) == 3 && word(40) == 7)
+  }
+
+  @Test("without strings nothing is said behind the segments")
+  func short() throws {
+    let program = try MadeELF().read()
+    let who = LoadPlan.Identity(user: 0, effectiveUser: 0, group: 0, effectiveGroup: 0)
+    let plan = try LoadPlan.encode(program, interpreter: program, prefix: [], who)
+    #expect(plan.count == 48 + 2 * 48 + 2 * 40)
   }
 
   @Test("more segments than there is room for, and longer strings, are refused")
