@@ -3,6 +3,7 @@ import Formats
 import Foundation
 import Images
 import Linux
+import Synchronization
 import Testing
 import Walls
 
@@ -117,17 +118,35 @@ import Walls
     let lock = try File.open(store.directory + "/lock", O_RDWR)
     #expect(try File.lock(lock.rawValue))
     let status = try File.status("", at: lock.rawValue)
-    let late = Task.detached { [store] in try store.lease(image).descriptor }
+    // It waits in flock(2): on a thread of its own, not on one of those that tests share.
+    let (ends, end) = AsyncStream.makeStream(of: Result<Int32, any Error>.self)
+    let hasEnded = Flag()
+    Thread.detachNewThread { [store] in
+      let result = Result { try store.lease(image).descriptor }
+      hasEnded.set()
+      end.yield(result)
+      end.finish()
+    }
     // A lock that is waited for stands behind an arrow (proc_locks(5)).
     let ours = String(format: "%02x:%02x:%llu", major(status), minor(status), UInt64(status.st_ino))
     let waits = {
       try File.text("/proc/locks").split(separator: "\n").contains { $0.contains("->") && $0.contains(ours) }
     }
-    while try !waits() { await Task.yield() }
+    while try !waits() && !hasEnded.isSet { await Task.yield() }
+    let hasWaited = !hasEnded.isSet
+    #expect(hasWaited, "the lease did not wait")
     try FileManager.default.removeItem(atPath: store.directory + "/layers/" + files("layers")[0])
     _ = consume lock
-    let gone = await #expect(throws: ImageError.self) { _ = try await late.value }
+    var late = ends.makeAsyncIterator()
+    let result = try #require(await late.next())
+    let gone = #expect(throws: ImageError.self) { _ = try result.get() }
     #expect(gone?.kind == .notFound)
+  }
+
+  private final class Flag: Sendable {
+    private let value = Atomic(false)
+    var isSet: Bool { value.load(ordering: .acquiring) }
+    func set() { value.store(true, ordering: .releasing) }
   }
 
   private func major(_ status: stat) -> UInt64 { UInt64(status.st_dev) >> 8 & 0xFFF }
