@@ -1,9 +1,11 @@
-// The functions that commands and their children run, in the order of their first calls.
+// The functions that commands and their children run, in the order of their first calls, and the variables that they change.
 //
-//   link-order ADDRESSES ++ COMMAND [ARGUMENT…] ++ COMMAND …     ADDRESSES: hexadecimal, ascending, one a line (from the map of the link)
+//   link-order FUNCTIONS VARIABLES ++ COMMAND [ARGUMENT…] ++ COMMAND …     both: hexadecimal addresses, ascending, one a line (from the
+//                                                                         map of the link)
 //
 // The commands are paths of one static executable, and run one after the other; what one leaves running is followed on. A breakpoint
-// stands on every address of it and goes away when it is hit; children inherit them, and who runs the executable anew gets them anew.
+// stands on every function of it and goes away when it is hit; children inherit them, and who runs the executable anew gets them anew.
+// Variables are compared with what they were at exec when a process ends or runs another program.
 // Prints "COMMAND ADDRESS", the command counted from 0. Processes that run another program are let go. Ends with 1 where a command
 // fails, and after a minute in any case.
 #define _GNU_SOURCE
@@ -24,6 +26,18 @@ enum { MOST = 1 << 18 };
 static unsigned long address[MOST];
 static unsigned char original[MOST];
 static int count, seen[MOST];
+static unsigned long variable[MOST];
+static int variables, changed[MOST];
+static unsigned char *at_exec;
+
+static int read_list(const char *path, unsigned long *list) {
+  FILE *file = fopen(path, "r");
+  int read = 0;
+  if (!file) { perror(path); exit(1); }
+  while (read < MOST && fscanf(file, "%lx", &list[read]) == 1) read++;
+  fclose(file);
+  return read;
+}
 
 static int find(unsigned long wanted) {
   int low = 0, high = count - 1;
@@ -36,6 +50,15 @@ static int find(unsigned long wanted) {
   return -1;
 }
 
+// From the first variable to the last, as they are now: in memory of the caller's to free; 0 where they are not mapped.
+static unsigned char *contents(int memory) {
+  size_t size = variable[variables - 1] - variable[0];
+  unsigned char *bytes = malloc(size + 1);
+  if (bytes && pread(memory, bytes, size, variable[0]) == (ssize_t)size) return bytes;
+  free(bytes);
+  return 0;
+}
+
 static void arm(pid_t pid) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/mem", pid);
@@ -43,7 +66,29 @@ static void arm(pid_t pid) {
   if (memory < 0) { perror(path); exit(1); }
   for (int i = 0; i < count; i++)
     if (pread(memory, &original[i], 1, address[i]) != 1 || pwrite(memory, "\xcc", 1, address[i]) != 1) { perror(path); exit(1); }
+  if (variables && !at_exec) at_exec = contents(memory);
   close(memory);
+}
+
+// What the process has changed, as it is about to end or to run another program.
+static void compare(pid_t pid, int command) {
+  char path[64];
+  struct user_regs_struct registers;
+  if (!at_exec || ptrace(PTRACE_GETREGS, pid, 0, &registers)) return;
+  unsigned long call = registers.orig_rax;
+  if (call != SYS_exit_group && call != SYS_execve && call != SYS_execveat) return;
+  snprintf(path, sizeof path, "/proc/%d/mem", pid);
+  int memory = open(path, O_RDONLY | O_CLOEXEC);
+  if (memory < 0) return;
+  unsigned char *now = contents(memory);
+  close(memory);
+  for (int i = 0; now && i + 1 < variables; i++) {
+    unsigned long offset = variable[i] - variable[0];
+    if (changed[i] > command || !memcmp(now + offset, at_exec + offset, variable[i + 1] - variable[i])) continue;
+    printf("%d %lx\n", command, variable[i]);
+    changed[i] = command + 1;
+  }
+  free(now);
 }
 
 static int runs(pid_t pid, const struct stat *executable) {
@@ -101,16 +146,15 @@ static pid_t start(char **command) {
 }
 
 int main(int argc, char **argv) {
-  FILE *list = argc > 3 && !strcmp(argv[2], "++") ? fopen(argv[1], "r") : 0;
   struct stat executable;
-  if (!list || stat(argv[3], &executable)) {
-    fputs("usage: link-order ADDRESSES ++ COMMAND… ++ COMMAND…\n", stderr);
+  if (argc < 5 || strcmp(argv[3], "++") || stat(argv[4], &executable)) {
+    fputs("usage: link-order FUNCTIONS VARIABLES ++ COMMAND… ++ COMMAND…\n", stderr);
     return 2;
   }
   alarm(60);
-  while (count < MOST && fscanf(list, "%lx", &address[count]) == 1) count++;
-  fclose(list);
-  int status, command = 0, next = 3;
+  count = read_list(argv[1], address);
+  variables = read_list(argv[2], variable);
+  int status, command = 0, next = 4;
   pid_t first = 0;
   while (1) {
     if (!first && next < argc) {
@@ -140,7 +184,10 @@ int main(int argc, char **argv) {
       }
       arm(pid);
     }
-    if (number == (SIGTRAP | 0x80)) keep_code(pid);
+    if (number == (SIGTRAP | 0x80)) {
+      keep_code(pid);
+      compare(pid, command);
+    }
     int ours = event || number == SIGSTOP || number == (SIGTRAP | 0x80) || (number == SIGTRAP && hit(pid, command));
     ptrace(PTRACE_SYSCALL, pid, 0, ours ? 0 : number);
   }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Finds the functions that the hot verbs run, and their order: link-order.sh BIN_FOLDER ORDER. The linker then lays them side by side, what
-# most verbs call first, so that each touches few pages of the executable (docs/speed.md). Runs again only where something was compiled
+# Finds the functions that the hot verbs run and the variables that they change, and their order: link-order.sh BIN_FOLDER ORDER. The linker
+# then lays them side by side, what most verbs use first, so that each touches few pages of the executable (docs/speed.md). Runs again only where something was compiled
 # since; what it found is new, BIN_FOLDER/immure is taken away so that it is linked again. What cannot be raised or traced here is left
 # out of the order: slower, never wrong.
 set -euo pipefail
@@ -27,10 +27,16 @@ trap 'clear; rm -rf "$work"' EXIT
 gcc -std=gnu11 -O2 -Wall -Wextra -Werror Bench/link-order.c -o "$work/link-order"
 # A line of the map: address, load address, size, alignment, and from column 50 on an output section, 8 further in an input section,
 # 16 further in a symbol.
-awk '$1 == "VMA" { next } substr($0, 50, 1) != " " { text = $5 == ".text" }
-  text && substr($0, 50, 16) == "                " { address = sprintf("%16s", $1); gsub(" ", "0", address); print address, $5 }' "$map" |
-  sort >"$work/names"
-cut -d' ' -f1 "$work/names" | uniq >"$work/addresses"
+symbols() {
+  awk -v sections="$1" '$1 == "VMA" { next } substr($0, 50, 1) != " " { wanted = $5 ~ sections }
+    wanted && substr($0, 50, 16) == "                " { address = sprintf("%16s", $1); gsub(" ", "0", address); print address, $5 }' "$map" |
+    sort
+}
+symbols '^[.]text$' >"$work/functions"
+# Swift writes to what it calls .rodata here (Scripts/link-layout.ld).
+symbols '^[.](data|rodata|bss)$' >"$work/variables"
+for kind in functions variables; do cut -d' ' -f1 "$work/$kind" | uniq >"$work/$kind.addresses"; done
+sort "$work/functions" "$work/variables" >"$work/names"
 
 # What the verbs of an OCI runtime are given: a program that ends at once, or with an argument waits for its end.
 ln -s "$immure" "$work/immure-oci"
@@ -50,7 +56,7 @@ sed -e 's|"/program", "waits"|"/program"|' "$work/created/config.json" >"$work/r
 row=0
 trace() {
   row=$((row + 1))
-  if (cd / && "$work/link-order" "$work/addresses" "$@") >"$work/out" 2>"$work/error"; then
+  if (cd / && "$work/link-order" "$work/functions.addresses" "$work/variables.addresses" "$@") >"$work/out" 2>"$work/error"; then
     sed "s/^/$row./" "$work/out" >>"$work/hits"
   else
     echo "link-order.sh: ${*:2:6}: not traced: $(head -1 "$work/error")" >&2
