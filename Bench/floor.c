@@ -5,9 +5,9 @@
 //
 // STATE is a folder for records (sandboxes/ names/ ids/ in it), INIT the program that is the box's first process, FILTER a file
 // of struct sock_filter: the very instructions that immure installs. HIDDEN names what /etc has that the box must not see, as
-// paths below /etc with ":" between them: which there are differs from machine to machine (sudo, an SSH server). For control groups of version 1 or hybrid, and of version 2
-// where memory and pids are on in /sys/fs/cgroup/immure. Bench/bench.py compares what a box looks like from inside with
-// immure's, so this cannot quietly do less. Any call that fails ends it with 1.
+// paths below /etc with ":" between them: which there are differs from machine to machine (sudo, an SSH server). For control
+// groups of version 1 or hybrid, and of version 2 where memory and pids are on in /sys/fs/cgroup/immure. Bench/bench.py compares
+// what a box looks like from inside with immure's, so this cannot quietly do less. Any call that fails ends it with 1.
 #include "floor-calls.h"
 
 static char name[32], cwd[4096];
