@@ -26,22 +26,23 @@ struct RealRegistryTests {
       """)
   }
 
-  /// Starts the registry on a free port; it is there once it answers.
+  /// Starts the registry on a port that the kernel chooses: it says which, once it listens. What else it says is read, so that it never
+  /// waits for a reader.
   func start(_ settings: String) throws -> (Server, port: String) {
-    let port = try front.shell(
-      "python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])'"
-    ).trimmingCharacters(in: .whitespacesAndNewlines)
     try """
     version: 0.1
-    log: {level: error, accesslog: {disabled: true}}
+    log: {level: info, accesslog: {disabled: true}}
     storage: {filesystem: {rootdirectory: \(front.scratch.path)/data}}
     http:
-      addr: 127.0.0.1:\(port)
+      addr: 127.0.0.1:0
     \(settings)
     """.write(toFile: front.scratch.path + "/registry.yml", atomically: true, encoding: .utf8)
-    let server = try Server(["docker-registry", "serve", front.scratch.path + "/registry.yml"], announces: false)
-    try front.shell("until (exec 3<>/dev/tcp/127.0.0.1/\(port)) 2>/dev/null; do :; done")
-    return (server, port)
+    let listens = #"s/.*msg="listening on [^ "]*:\([0-9]*\)[^0-9].*/\1/p"#
+    let server = try Server([
+      "bash", "-c", "exec docker-registry serve \(front.scratch.path)/registry.yml 2> >(exec sed -un '\(listens)')",
+    ])
+    try #require(!server.announced.isEmpty, "docker-registry ended before it listened")
+    return (server, server.announced)
   }
 
   /// A registry that sends its clients to a token server.
