@@ -59,6 +59,7 @@ public enum LayerWorker {
     let limits: LayerLimits
     var builder: LayerImageBuilder
     let tar: TarDigest
+    var contents = BlockWriter(LayerWorker.image)
     var packer = ZstdPacker()
     var summary: EROFSLayerWriter.Summary?
     var diffID: Digest?
@@ -96,7 +97,10 @@ public enum LayerWorker {
       try drain()
       let nothing: [UInt8] = []
       try pack(nothing.span, isLast: true)
-      do throws(SystemError) { try File.writeAll(image, summary.block0, at: 0) } catch { throw stopped(error) }
+      do throws(SystemError) {
+        try contents.flush()
+        try File.writeAll(image, summary.block0, at: 0)
+      } catch { throw stopped(error) }
       diffID = try tar.finish()
       self.summary = summary
     }
@@ -112,7 +116,7 @@ public enum LayerWorker {
         case .drain: try drain()
         case .direct(let range):
           try drainImage()
-          do throws(SystemError) { try File.writeAll(image, chunk.extracting(range)) } catch { throw stopped(error) }
+          do throws(SystemError) { try contents.append(chunk.extracting(range)) } catch { throw stopped(error) }
         }
       }
     }
@@ -128,7 +132,8 @@ public enum LayerWorker {
 
     private mutating func drainImage() throws(FormatError) {
       if builder.image.isEmpty { return }
-      do throws(SystemError) { try File.writeAll(image, builder.image) } catch { throw stopped(error) }
+      let image = builder.image
+      do throws(SystemError) { try contents.append(image.span) } catch { throw stopped(error) }
       builder.removeImage()
     }
 
