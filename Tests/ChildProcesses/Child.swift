@@ -1,6 +1,6 @@
 public import Foundation
 
-/// A process of ours with files for its first three descriptors and no others, no signal blocked. Not Foundation's: that learns of an
+/// A process of ours with files for its first three descriptors and no others, no signal blocked or ignored. Not Foundation's: that learns of an
 /// end by a socket which the child's children have too, waits for those that outlive it, and after hundreds of children misses one.
 public struct Child {
   public let pid: pid_t
@@ -43,14 +43,18 @@ public struct Child {
       let words = unsafe argv + envp
       for index in unsafe words.indices { unsafe free(words[index]) }
     }
-    // Dispatch's threads have signals blocked, and a child would keep them so.
+    // Dispatch's threads have signals blocked, what supervises ignores SIGPIPE, who started the tests may ignore others, and a child
+    // would keep them so.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
     var none = sigset_t()
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var all = sigset_t()
+    unsafe sigfillset(&all)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
     var child: pid_t = 0
     let failed = unsafe posix_spawnp(&child, words[0], &actions, &attributes, &argv, &envp)
     if failed != 0 { throw POSIXError(POSIXErrorCode(rawValue: failed) ?? .EINVAL) }

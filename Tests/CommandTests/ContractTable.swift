@@ -111,8 +111,8 @@ extension Operation {
       script: """
         box -d --name a -- perl -e '
           $| = 1; $child = fork;
-          if ($child == 0) { syscall 101, 0, 0, 0, 0; kill "STOP", $$; sleep 60 }
-          waitpid $child, 2; print "ready\\n"; sleep 60; # '$M > /dev/null
+          if ($child == 0) { syscall 101, 0, 0, 0, 0; kill "STOP", $$; sleep 1000 }
+          waitpid $child, 2; print "ready\\n"; sleep 1000; # '$M > /dev/null
         mkfifo $R/f; immure logs -f a > $R/f & read line < $R/f
         immure kill a; immure wait a
         """, output: "a\n137\n"),

@@ -21,7 +21,7 @@ struct CopyTests {
       INSIDE
       box -d --name b \(options) -- sh -c "$(cat inside)" sh "$M" > /dev/null || exit 98
       rm inside
-      for n in $(seq 200); do immure logs b | grep -q '^ready$' && break; sleep 0.05; done
+      for n in $(seq 2400); do immure logs b | grep -q '^ready$' && break; sleep 0.05; done
       fail() { echo "failed: $*"; exit 1; }
       \(outside)
       echo done

@@ -201,7 +201,7 @@ struct DocumentationTests {
         if command.contains(" job") {
           let start = try place.shell(
             """
-            immure run -d --name job busybox sh -c 'touch /made; echo ready; sleep 60' && rm -f ready && mkfifo ready
+            immure run -d --name job busybox sh -c 'touch /made; echo ready; sleep 1000' && rm -f ready && mkfifo ready
             immure logs -f job > ready 2> /dev/null < /dev/null & read line < ready
             """)
           #expect(start.status == 0, "\(start.error)")

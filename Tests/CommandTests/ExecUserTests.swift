@@ -10,7 +10,7 @@ struct ExecUserTests {
     """
     box -d --name b --tmpfs /etc -- sh -c '\(files)
     echo ready; exec sleep $1' sh "$M" > /dev/null || exit 98
-    for n in $(seq 200); do immure logs b | grep -q '^ready$' && break; sleep 0.05; done
+    for n in $(seq 2400); do immure logs b | grep -q '^ready$' && break; sleep 0.05; done
     is() { got=$(immure exec -u "$1" b sh -c 'echo $(id -u) $(id -G)' 2>&1); [ "$got" = "$2" ] || echo "failed: $1: $got"; }
     refuses() { got=$(immure exec -u "$1" b id 2>&1) && echo "allowed: $1"; case $got in *"$2"*) ;; *) echo "failed: $1: $got" ;; esac; }
     \(checks)

@@ -35,7 +35,7 @@ struct ImageConfigurationTests {
         wanted=$(printf '%s' "$1" | ids); shift
         got=$(box "$@" 2>&1 | tr '\\n' ' ' | ids); [ "$got" = "$wanted" ] || fail "$*: $got"
       }
-      waitfor() { for n in $(seq 200); do immure logs $1 | grep -q '^ready$' && return; sleep 0.05; done; fail "$1 is not ready: $(immure logs $1)"; }
+      waitfor() { for n in $(seq 2400); do immure logs $1 | grep -q '^ready$' && return; sleep 0.05; done; fail "$1 is not ready: $(immure logs $1)"; }
       immure pull -q oci:$R/image:1 > /dev/null || fail pull
       immure run -d --wall container --name maker image:1 sleep $M > /dev/null || fail maker
       immure commit -q -c 'ENTRYPOINT ["sh", "-c", "echo $0:$*; id -u; id -g; pwd; echo $WORD", "first"]' -c 'CMD ["a", "b c"]' \\

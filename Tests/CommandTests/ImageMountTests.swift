@@ -166,7 +166,7 @@ struct ImageMountTests {
     #expect(try station("rm", "-f", "a").status == 0)
     let gone = try Immure.command([
       "sh", "-c",
-      "for n in $(seq 100); do [ -n \"$(\(findLoops))\" ] || exit 0; sleep 0.1; done; exit 1",
+      "for n in $(seq 1200); do [ -n \"$(\(findLoops))\" ] || exit 0; sleep 0.1; done; exit 1",
     ])
     #expect(gone.status == 0, "\(loops)")
     #expect(mounts == "")

@@ -132,14 +132,14 @@ struct OverlayRefusedTests {
     let script = """
       mount --bind \(refused.top) \(refused.over)
       "$@" & tracer=$!
-      for i in $(seq 2000); do grep -q 'stopped by SIGSTOP' \(root)/trace 2> /dev/null && break; sleep 0.01; done
+      for i in $(seq 12000); do grep -q 'stopped by SIGSTOP' \(root)/trace 2> /dev/null && break; sleep 0.01; done
       command=$(head -1 \(root)/trace | cut -d' ' -f1); parent=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$command/status)
-      kill -9 $parent; wait $tracer; for i in $(seq 500); do kill -0 $command 2> /dev/null || break; sleep 0.01; done
+      kill -9 $parent; wait $tracer; for i in $(seq 12000); do kill -0 $command 2> /dev/null || break; sleep 0.01; done
       kill -0 $command 2> /dev/null && echo left; grep -c 'stopped by SIGSTOP' \(root)/trace
       """
     let unpacked = ["env", "IMMURE_IMAGE_MOUNT=unpack"]
     let result = try Immure.command(
-      ["unshare", "-m", "sh", "-c", script, "sh"] + unpacked + trace + words, seconds: 60)
+      ["unshare", "-m", "sh", "-c", script, "sh"] + unpacked + trace + words, seconds: 300)
     #expect(
       result.output.split(separator: "\n").last == "1" && !result.output.contains("left"),
       "\(result.output) \(result.error)")

@@ -27,7 +27,7 @@ struct RootVerbsTests {
       """
       D=$R/work; mkdir $D && cd $D || exit 99
       fail() { echo "failed: $*"; exit 1; }
-      waitfor() { for n in $(seq 200); do immure logs $1 | grep -q '^ready$' && return; sleep 0.05; done; fail "$1 is not ready: $(immure logs $1)"; }
+      waitfor() { for n in $(seq 2400); do immure logs $1 | grep -q '^ready$' && return; sleep 0.05; done; fail "$1 is not ready: $(immure logs $1)"; }
       immure pull -q oci:$R/image:1 > /dev/null || exit 98
       I=image:1
       cat > look.sh <<'LOOK'

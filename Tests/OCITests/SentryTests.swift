@@ -100,7 +100,8 @@ struct SentryTests {
   func network() throws {
     let oci = try OCI(name: OCI.sentry)
     let bundle = try oci.bundle([
-      "sh", "-c", "cat /proc/net/dev; busybox nc -l -p 80 & sleep 1; echo hello | busybox nc 127.0.0.1 80; wait",
+      "sh", "-c",
+      "cat /proc/net/dev; busybox nc -l -p 80 & until echo hello | busybox nc 127.0.0.1 80; do sleep 0.05; done 2>/dev/null; wait",
     ]) {
       Self.linux(&$0) { linux in
         let own = (linux["namespaces"] as? [[String: Any]] ?? []).filter { $0["type"] as? String != "network" }

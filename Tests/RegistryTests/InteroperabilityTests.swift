@@ -108,7 +108,7 @@ struct InteroperabilityTests {
       printf 'version = 2\\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\\n' > c.toml
       containerd -c c.toml --root $PWD/croot --state $PWD/cstate --address $PWD/c.sock > c.log 2>&1 & daemon=$!
       trap 'kill $daemon; wait $daemon || :' EXIT
-      for n in $(seq 300); do ctr -a $PWD/c.sock version > /dev/null 2>&1 && break; sleep 0.1; done
+      for n in $(seq 1200); do ctr -a $PWD/c.sock version > /dev/null 2>&1 && break; sleep 0.1; done
       ctr -a $PWD/c.sock images import --no-unpack image.tar > /dev/null
       ctr -a $PWD/c.sock images ls -q | grep -qx docker.io/some/image:1
       ctr -a $PWD/c.sock images export exported.tar docker.io/some/image:1
