@@ -5,6 +5,8 @@ public enum Capability {
   public static let setGroup: Int32 = 6
   public static let setUser: Int32 = 7
   public static let setCapabilities: Int32 = 8
+  public static let network: Int32 = 12
+  public static let rawSockets: Int32 = 13
   public static let lockMemory: Int32 = 14
   public static let ownIPC: Int32 = 15
   public static let trace: Int32 = 19

@@ -47,6 +47,13 @@ enum ControlCalls {
       {
         throw .notPermitted
       }
+      if argument.int32 & OpenFlags.direct != 0 {
+        switch file.inode?.kind {
+        // A pipe's packets have the same bit (setfl of fs/fcntl.c).
+        case .regular, .blockDevice, .fifo: break
+        default: throw .invalid
+        }
+      }
       file.flags = file.flags & ~OpenFlags.settable | argument.int32 & OpenFlags.settable
       return .zero
     case 5, 36: return try LockCalls.ask(file, argument.address, isOpenFile: command == 36, task)

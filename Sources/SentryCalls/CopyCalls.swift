@@ -3,6 +3,7 @@ import SentryABI
 import SentryFiles
 import SentryMemory
 import SentryPipes
+import SentrySignals
 import SentryTasks
 import SentryWait
 
@@ -43,6 +44,11 @@ enum CopyCalls {
     if input is HostStreamFile { throw .invalid }
     let address = call.arguments.2.address
     let start = try offset(address, task)
+    // A pipe is looked at before the input is read (splice_file_to_pipe of fs/splice.c).
+    if let pipe = output as? PipeFile, pipe.pipe.readers == 0, task.parked?.moved ?? 0 == 0 {
+      task.raise(Signal.pipe)
+      throw .brokenPipe
+    }
     let wanted = Int(truncatingIfNeeded: min(call.arguments.3.bits, most))
     var moved = task.parked?.moved ?? 0
     // An earlier look has moved the input's own position already; an offset in memory is written at the end only.
@@ -58,6 +64,7 @@ enum CopyCalls {
         if error == .again, !output.isNonBlocking, moved == 0, let queue = output.queue {
           return task.wait(on: queue, for: .writable)
         }
+        if error == .brokenPipe, output.writesWhole { task.raise(Signal.pipe) }
         if moved > 0 { break }
         throw error
       }
@@ -71,8 +78,8 @@ enum CopyCalls {
   }
 
   private static func copy(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
-    let input = try task.descriptors.file(call.arguments.0.int32)
-    let output = try task.descriptors.file(call.arguments.2.int32)
+    let input = try task.descriptors.opened(call.arguments.0.int32)
+    let output = try task.descriptors.opened(call.arguments.2.int32)
     guard call.arguments.5.bits == 0 else { throw .invalid }
     guard let from = input.inode, let to = output.inode else { throw .invalid }
     if from.kind == .directory || to.kind == .directory { throw .isDirectory }
@@ -86,11 +93,10 @@ enum CopyCalls {
     )
     let (source, target) = (inputStart ?? input.position, outputStart ?? output.position)
     var wanted = Int64(truncatingIfNeeded: min(call.arguments.4.bits, most))
-    guard !source.addingReportingOverflow(wanted).overflow, !target.addingReportingOverflow(wanted).overflow else {
-      throw .overflow
-    }
     if !from.fileSystem.isStable { try from.refresh() }
+    // Cut to the input's end before it is looked whether it would pass the largest offset (generic_copy_file_checks of mm/filemap.c).
     wanted = max(0, min(wanted, from.attributes.size - source))
+    if target.addingReportingOverflow(wanted).overflow { throw .invalid }
     if from === to, source < target + wanted, target < source + wanted { throw .invalid }
     var moved: Int64 = 0
     while moved < wanted {

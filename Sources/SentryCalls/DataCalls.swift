@@ -113,7 +113,7 @@ enum DataCalls {
       return outcome
     },
     CallRow(8, "lseek") { (call, task) throws(Errno) in
-      let file = try task.descriptors.file(call.arguments.0.int32)
+      let file = try task.descriptors.opened(call.arguments.0.int32)
       guard call.arguments.2.uint32 <= 4 else { throw .invalid }
       let position = try held(file) { () throws(Errno) in
         try file.seek(to: call.arguments.1.int64, from: call.arguments.2.int32)

@@ -141,10 +141,21 @@ enum DirectoryCalls {
     _ task: Task
   ) throws(Errno) -> Outcome {
     guard flags & ~(PathFlags.follow | PathFlags.emptyPath) == 0 else { throw .invalid }
-    // CAP_DAC_READ_SEARCH, as Linux asks for a descriptor's file.
-    if flags & PathFlags.emptyPath != 0, (try task.text(old)).isEmpty, !task.credentials.has(2) { throw .noEntry }
-    let walkFlags = flags & PathFlags.emptyPath | (flags & PathFlags.follow == 0 ? PathFlags.noFollow : 0)
-    let source = try task.place(oldDirectory, old, flags: walkFlags)
+    let oldPath = try task.text(old)
+    if oldPath.isEmpty, flags & PathFlags.emptyPath == 0 { throw .noEntry }
+    let source: Path?
+    let isFile = oldDirectory.int32 != PathFlags.currentDirectory && oldPath.first != UInt8(ascii: "/")
+    if isFile, flags & PathFlags.emptyPath != 0 {
+      // CAP_DAC_READ_SEARCH, or who it was that opened it (LOOKUP_LINKAT_EMPTY of fs/namei.c).
+      let file = try task.descriptors.file(oldDirectory.int32)
+      guard file.opener == task.identity || task.credentials.has(2) else { throw .noEntry }
+    }
+    if oldPath.isEmpty {
+      source = isFile ? try task.descriptors.file(oldDirectory.int32).path : task.paths.current
+    } else {
+      source = try task.walk.find(
+        oldPath, from: try task.start(oldDirectory, oldPath), followsLast: flags & PathFlags.follow != 0)
+    }
     let path = try task.text(new)
     try task.walk.link(source, at: path, from: try task.start(newDirectory, path))
     return .zero

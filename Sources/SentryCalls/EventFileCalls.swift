@@ -51,7 +51,7 @@ enum EventFileCalls {
   }
 
   private static func timer(_ call: Call, _ task: Task) throws(Errno) -> TimerFile {
-    guard let file = try task.descriptors.file(call.arguments.0.int32) as? TimerFile else { throw .invalid }
+    guard let file = try task.descriptors.opened(call.arguments.0.int32) as? TimerFile else { throw .invalid }
     return file
   }
 
@@ -88,7 +88,7 @@ enum EventFileCalls {
     guard flags & ~kept == 0 else { throw .invalid }
     let number = call.arguments.0.int32
     if number != -1 {
-      guard let file = try task.descriptors.file(number) as? SignalFile else { throw .invalid }
+      guard let file = try task.descriptors.opened(number) as? SignalFile else { throw .invalid }
       try file.setMask(mask)
       return .value(Int64(number))
     }

@@ -50,10 +50,9 @@ enum EventPollCalls {
       let bytes = try task.memory.bytes(call.arguments.3.address, count: 12)
       interest = EventInterest(events: bytes.little32(0), data: bytes.little64(4))
     }
-    let poll = try task.descriptors.file(call.arguments.0.int32)
+    let poll = try task.descriptors.opened(call.arguments.0.int32)
     let number = call.arguments.2.int32
-    let file = try task.descriptors.file(number)
-    if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+    let file = try task.descriptors.opened(number)
     guard file.queue != nil else { throw .notPermitted }
     guard let poll = poll as? EventPollFile, poll !== file else { throw .invalid }
     switch operation {
@@ -67,9 +66,10 @@ enum EventPollCalls {
 
   private static func wait(_ call: Call, time: UInt64?, _ task: Task) throws(Errno) -> Outcome {
     let limit = call.arguments.2.int32
-    let file = try task.descriptors.file(call.arguments.0.int32)
+    let file = try task.descriptors.opened(call.arguments.0.int32)
     guard limit > 0, limit <= Int32.max / 12 else { throw .invalid }
-    guard call.arguments.1.bits <= 0x7fff_ffff_f000 else { throw .badAddress }
+    let (start, end): (UInt64, UInt64) = (call.arguments.1.bits, 0x7fff_ffff_f000)
+    guard start <= end, UInt64(limit) * 12 <= end - start else { throw .badAddress }
     guard let poll = file as? EventPollFile else { throw .invalid }
     let found = poll.collect(Int(limit))
     if !found.isEmpty {
@@ -97,6 +97,7 @@ enum EventPollCalls {
 extension Task {
   /// A descriptor for a file that was just made.
   func install(_ file: OpenFile, closesOnExec: Bool) throws(Errno) -> Outcome {
+    file.opener = identity
     file.retain()
     defer { file.release() }
     return .value(Int64(try descriptors.add(file, closesOnExec: closesOnExec)))

@@ -30,7 +30,8 @@ enum ExtendedAttributeCalls {
     switch named {
     case .path: try task.place(Call.here, word.address)
     case .link: try task.place(Call.here, word.address, flags: PathFlags.noFollow)
-    case .descriptor: try task.place(of: word)
+    // AT_FDCWD is the current directory, since Linux 6.13 has setxattrat(2).
+    case .descriptor: word.int32 == PathFlags.currentDirectory ? task.paths.current : try task.place(of: word)
     }
   }
 

@@ -31,7 +31,7 @@ enum FileWatchCalls {
   }
 
   private static func file(_ call: Call, _ task: Task) throws(Errno) -> FileWatchFile {
-    guard let file = try task.descriptors.file(call.arguments.0.int32) as? FileWatchFile else { throw .invalid }
+    guard let file = try task.descriptors.opened(call.arguments.0.int32) as? FileWatchFile else { throw .invalid }
     return file
   }
 
@@ -39,7 +39,7 @@ enum FileWatchCalls {
     let mask = call.arguments.2.uint32
     // At least one event; nothing unknown; adding to a watch and making it excludes one another.
     guard mask & 0xf700_efff != 0 else { throw .invalid }
-    _ = try task.descriptors.file(call.arguments.0.int32)
+    _ = try task.descriptors.opened(call.arguments.0.int32)
     guard mask & 0x3000_0000 != 0x3000_0000 else { throw .invalid }
     let watches = try file(call, task)
     let walk = task.walk

@@ -39,20 +39,28 @@ enum IdentityCalls {
     },
     CallRow(117, "setresuid") { (call, task) throws(Errno) in
       let ids = call.arguments
-      return try change(task) { $0.setUsers(real: ids.0.uint32, effective: ids.1.uint32, saved: ids.2.uint32) }
+      return try change(task, always: false) {
+        $0.setUsers(real: ids.0.uint32, effective: ids.1.uint32, saved: ids.2.uint32)
+      }
     },
     CallRow(119, "setresgid") { (call, task) throws(Errno) in
       let ids = call.arguments
-      return try change(task) { $0.setGroups(real: ids.0.uint32, effective: ids.1.uint32, saved: ids.2.uint32) }
+      return try change(task, always: false) {
+        $0.setGroups(real: ids.0.uint32, effective: ids.1.uint32, saved: ids.2.uint32)
+      }
     },
     CallRow(122, "setfsuid") { (call, task) in
       let before = task.credentials.fileUser
-      if call.arguments.0.uint32 != .max { task.credentials.setFileUser(call.arguments.0.uint32) }
+      var now = task.credentials
+      if call.arguments.0.uint32 != .max { now.setFileUser(call.arguments.0.uint32) }
+      if now != task.credentials { become(now, task) }
       return .value(Int64(before))
     },
     CallRow(123, "setfsgid") { (call, task) in
       let before = task.credentials.fileGroup
-      if call.arguments.0.uint32 != .max { task.credentials.setFileGroup(call.arguments.0.uint32) }
+      var now = task.credentials
+      if call.arguments.0.uint32 != .max { now.setFileGroup(call.arguments.0.uint32) }
+      if now != task.credentials { become(now, task) }
       return .value(Int64(before))
     },
     CallRow(115, "getgroups") { (call, task) throws(Errno) in
@@ -79,15 +87,26 @@ enum IdentityCalls {
     },
   ]
 
-  private static func change(_ task: Task, _ change: (inout Credentials) -> Bool) throws(Errno) -> Outcome {
+  /// - Parameter always: new ones also where nothing changes; setresuid(2) has none then (kernel/sys.c).
+  private static func change(
+    _ task: Task, always: Bool = true, _ change: (inout Credentials) -> Bool
+  ) throws(Errno) -> Outcome {
+    var now = task.credentials
+    guard change(&now) else { throw .notPermitted }
+    if always || now != task.credentials { become(now, task) }
+    return .zero
+  }
+
+  /// commit_creds of kernel/cred.c.
+  private static func become(_ now: Credentials, _ task: Task) {
     let before = task.credentials
-    guard change(&task.credentials) else { throw .notPermitted }
-    let now = task.credentials
-    if now.effectiveUser != before.effectiveUser || now.effectiveGroup != before.effectiveGroup {
+    task.credentials = now
+    if now.effectiveUser != before.effectiveUser || now.effectiveGroup != before.effectiveGroup
+      || now.fileUser != before.fileUser || now.fileGroup != before.fileGroup || now.permitted & ~before.permitted != 0
+    {
       task.group.traits.isDumpable = false
       task.traits.parentDeathSignal = 0
     }
-    return .zero
   }
 
   private static func store(_ a: UInt32, _ b: UInt32, _ c: UInt32, _ call: Call, _ task: Task) throws(Errno) -> Outcome

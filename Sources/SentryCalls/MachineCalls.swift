@@ -46,6 +46,8 @@ enum MachineCalls {
     // GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE; the last two exclude each other.
     let flags = call.arguments.2.uint32
     guard flags & ~7 == 0, flags & 6 != 6 else { throw .invalid }
+    // Also of nothing (access_ok).
+    guard MessageCalls.isReachable(call.arguments.0, call.arguments.1) else { throw .badAddress }
     var buffer = GuestBuffer(
       task.memory, call.arguments.0.address, count: min(call.arguments.1.size ?? .max, 1 << 20))
     var block = [UInt8](repeating: 0, count: min(65536, max(1, buffer.remaining)))

@@ -28,6 +28,7 @@ enum MemoryFileCalls {
     let file = try MemoryFileSystem.memoryFile(
       in: tree, name: name, permissions: flags & 8 != 0 ? 0o666 : 0o777, takesSeals: flags & 0xa != 0, task.caller)
     file.flags |= OpenFlags.largeFile
+    file.opener = task.identity
     file.retain()
     defer { file.release() }
     // F_SEAL_EXEC.

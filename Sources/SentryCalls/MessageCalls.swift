@@ -63,8 +63,11 @@ enum MessageCalls {
 
   /// - Throws: EFAULT for what does not lie beneath the end of every process's memory (access_ok); the length is cut first.
   private static func reach(_ start: GuestWord, _ length: GuestWord) throws(Errno) {
+    guard isReachable(start, length) else { throw .badAddress }
+  }
+  static func isReachable(_ start: GuestWord, _ length: GuestWord) -> Bool {
     let (begin, end): (UInt64, UInt64) = (start.bits, 0x7fff_ffff_f000)
-    guard begin <= end, min(length.bits, 0x7fff_f000) <= end - begin else { throw .badAddress }
+    return begin <= end && min(length.bits, 0x7fff_f000) <= end - begin
   }
 
   /// sendmmsg(2) and recvmmsg(2): as many as go; `moved` counts those that went.
@@ -160,6 +163,8 @@ enum MessageCalls {
   private static func sendMessage(_ call: Call, _ task: Task, _ at: GuestAddress, _ flags: Int32) throws(Errno)
     -> Outcome
   {
+    // MSG_CMSG_COMPAT, the kernel's own for 32-bit callers.
+    if flags < 0 { throw .invalid }
     let file = try SocketCalls.file(call, task)
     let header = try Header(at, task)
     var buffer = try header.buffer(task)
@@ -175,7 +180,7 @@ enum MessageCalls {
       if file is UnixSocketFile {
         try take(control, into: &message, task)
       } else {
-        message.control = try passed(control)
+        message.control = try passed(control, by: file, message, task)
       }
     }
     return try send(file, &buffer, message, task, countsBytes: call.number == 46)
@@ -208,9 +213,24 @@ enum MessageCalls {
     }
   }
 
-  private static func passed(_ control: [UInt8]) throws(Errno) -> [UInt8] {
-    try HostSocketControl.check(control)
-    return control
+  private static func passed(
+    _ control: [UInt8], by file: SocketFile, _ message: OutgoingMessage, _ task: Task
+  ) throws(Errno) -> [UInt8] {
+    do throws(Errno) {
+      try HostSocketControl.check(control)
+      return control
+    } catch {
+      // Whom it would go to is looked at before (tcp_sendmsg_locked and udp_sendmsg of net/ipv4).
+      guard message.destination == nil, isAlone(file) else { throw error }
+      guard file.kind == 1 else { throw Errno(rawValue: EDESTADDRREQ) }
+      if message.flags & MessageFlags.noSignal == 0 { task.raise(Signal.pipe) }
+      throw .brokenPipe
+    }
+  }
+
+  private static func isAlone(_ file: SocketFile) -> Bool {
+    do throws(Errno) { _ = try file.peerName() } catch { return error.rawValue == ENOTCONN }
+    return false
   }
 
   // MARK: Receiving
@@ -255,6 +275,8 @@ enum MessageCalls {
   private static func receiveMessage(_ call: Call, _ task: Task, _ at: GuestAddress, _ flags: Int32) throws(Errno)
     -> Outcome
   {
+    // MSG_CMSG_COMPAT, the kernel's own for 32-bit callers.
+    if flags < 0 { throw .invalid }
     let file = try SocketCalls.file(call, task)
     let header = try Header(at, task)
     var buffer = try header.buffer(task)

@@ -66,6 +66,7 @@ enum OpenCalls {
   }
 
   private static func finish(_ file: OpenFile, _ flags: Int32, _ task: Task) throws(Errno) -> Outcome {
+    file.opener = task.identity
     // Held, so that a file without a descriptor is let go again.
     file.retain()
     if file.isOpening {

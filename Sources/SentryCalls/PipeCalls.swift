@@ -28,7 +28,10 @@ public enum PipeCalls {
   static func install(_ files: [OpenFile], closesOnExec: Bool, at address: GuestAddress, _ task: Task) throws(Errno) {
     var numbers: [Int32] = []
     // Held until all stand, so that a file without a descriptor is let go too.
-    for file in files { file.retain() }
+    for file in files {
+      file.opener = task.identity
+      file.retain()
+    }
     defer { for file in files { file.release() } }
     do throws(Errno) {
       var record: [UInt8] = []

@@ -20,16 +20,22 @@ enum SchedulingCalls {
       let found = try targets(call, task)
       guard !found.isEmpty else { throw .noProcess }
       let wanted = max(-20, min(19, call.arguments.2.int32))
+      // One that may not be changed is told once the others are (set_one_prio of kernel/sys.c).
+      var failure: Errno?
       for other in found {
         let (mine, its) = (task.credentials, other.credentials)
-        guard its.user == mine.effectiveUser || its.effectiveUser == mine.effectiveUser || mine.has(Capability.priority)
-        else { throw .notPermitted }
-        if wanted < other.traits.niceness && !mine.has(Capability.priority) {
-          // RLIMIT_NICE counts from 1 (19) to 40 (-20).
-          guard UInt64(20 - wanted) <= other.group.limits[Limits.niceness].soft else { throw .accessDenied }
+        let isFree = mine.has(Capability.priority)
+        if its.user != mine.effectiveUser, its.effectiveUser != mine.effectiveUser, !isFree {
+          failure = .notPermitted
+        } else if wanted < other.traits.niceness, !isFree,
+          UInt64(20 - wanted) > other.group.limits[Limits.niceness].soft  // from 1 (19) to 40 (-20)
+        {
+          failure = .accessDenied
+        } else {
+          other.traits.niceness = wanted
         }
-        other.traits.niceness = wanted
       }
+      if let failure { throw failure }
       return .zero
     },
     CallRow(142, "sched_setparam", policies) { (call, task) throws(Errno) in

@@ -62,7 +62,8 @@ enum SelectCalls {
       var events: PollEvents = []
       for kind in 0..<3 where sets[kind]?[number] == true {
         events.formUnion(asked[kind])
-        if !ready.isDisjoint(with: answered[kind]) {
+        // What O_PATH opened is as if it were none (POLLNVAL, which each set takes).
+        if !ready.isDisjoint(with: answered[kind]) || file.flags & OpenFlags.path != 0 {
           answers[kind]?[number] = true
           found += 1
         }

@@ -18,8 +18,7 @@ enum SizeCalls {
     },
     CallRow(77, "ftruncate") { (call, task) throws(Errno) in
       guard call.arguments.1.int64 >= 0 else { throw .invalid }
-      let file = try task.descriptors.file(call.arguments.0.int32)
-      if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+      let file = try task.descriptors.opened(call.arguments.0.int32)
       guard file.isWritable else { throw .invalid }
       if file.inode?.kind == .regular { try task.checkFileSize(call.arguments.1.int64, of: file.inode) }
       try file.truncate(to: call.arguments.1.int64)
@@ -30,8 +29,7 @@ enum SizeCalls {
     { (call, task) throws(Errno) in
       // In the order of vfs_fallocate (fs/open.c).
       let (offset, length) = (call.arguments.2.int64, call.arguments.3.int64)
-      let file = try task.descriptors.file(call.arguments.0.int32)
-      if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+      let file = try task.descriptors.opened(call.arguments.0.int32)
       guard offset >= 0, length > 0 else { throw .invalid }
       try checkMode(call.arguments.1.int32)
       guard file.isWritable else { throw .badDescriptor }
@@ -61,13 +59,12 @@ enum SizeCalls {
       return .zero
     },
     CallRow(306, "syncfs") { (call, task) throws(Errno) in
-      let file = try task.descriptors.file(call.arguments.0.int32)
-      if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+      let file = try task.descriptors.opened(call.arguments.0.int32)
       try file.inode?.fileSystem.synchronize()
       return .zero
     },
     CallRow(277, "sync_file_range", .part("the whole file is written out")) { (call, task) throws(Errno) in
-      let file = try task.descriptors.file(call.arguments.0.int32)
+      let file = try task.descriptors.opened(call.arguments.0.int32)
       let (offset, length) = (call.arguments.1.int64, call.arguments.2.int64)
       guard call.arguments.3.uint32 & ~7 == 0, offset >= 0, length >= 0, offset &+ length >= 0 else { throw .invalid }
       switch file.inode?.kind {
@@ -78,8 +75,7 @@ enum SizeCalls {
       return .zero
     },
     CallRow(221, "fadvise64", .part("without effect")) { (call, task) throws(Errno) in
-      let file = try task.descriptors.file(call.arguments.0.int32)
-      if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+      let file = try task.descriptors.opened(call.arguments.0.int32)
       if file.inode?.kind == .fifo { throw .illegalSeek }
       guard call.arguments.2.int64 >= 0, call.arguments.3.uint32 <= 5 else { throw .invalid }
       return .zero
@@ -98,14 +94,13 @@ enum SizeCalls {
     switch kind {
     case 0, 0x10, 0x40: break
     case 2: if !keepsSize { throw .notSupported }
-    case 8, 0x20: if keepsSize { throw .notSupported }
+    case 8, 0x20, 0x80: if keepsSize { throw .notSupported }
     default: throw .notSupported
     }
   }
 
   private static func synchronize(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
-    let file = try task.descriptors.file(call.arguments.0.int32)
-    if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+    let file = try task.descriptors.opened(call.arguments.0.int32)
     if file.inode?.kind == .directory { return .zero }
     try file.synchronize()
     return .zero

@@ -43,8 +43,7 @@ enum SocketCalls {
   ]
 
   static func file(_ call: Call, _ task: Task) throws(Errno) -> SocketFile {
-    let file = try task.descriptors.file(call.arguments.0.int32)
-    if file.flags & OpenFlags.path != 0 { throw .badDescriptor }
+    let file = try task.descriptors.opened(call.arguments.0.int32)
     guard let socket = file as? SocketFile else { throw Errno(rawValue: ENOTSOCK) }
     return socket
   }
@@ -129,7 +128,7 @@ enum SocketCalls {
   }
 
   private static func connect(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
-    _ = try task.descriptors.file(call.arguments.0.int32)
+    _ = try task.descriptors.opened(call.arguments.0.int32)
     let address = try address(call.arguments.1.address, call.arguments.2.int32, task)
     let file = try file(call, task)
     file.blockedOn = nil
@@ -146,7 +145,7 @@ enum SocketCalls {
   }
 
   private static func accept(_ call: Call, _ flags: Int32, _ task: Task) throws(Errno) -> Outcome {
-    _ = try task.descriptors.file(call.arguments.0.int32)
+    _ = try task.descriptors.opened(call.arguments.0.int32)
     guard flags & ~kept == 0 else { throw .invalid }
     let file = try file(call, task)
     let accepted: SocketFile

@@ -16,13 +16,22 @@ enum SocketOptionCalls {
 
   private static func set(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let length = call.arguments.4.int32
-    guard length >= 0 else { throw .invalid }
     let file = try SocketCalls.file(call, task)
+    guard length >= 0 else { throw .invalid }
     let (level, name) = (call.arguments.1.int32, call.arguments.2.int32)
+    // In the order of sk_setsockopt (net/core/sock.c); SO_BINDTODEVICE is a name.
+    if file is UnixSocketFile, level != 1 { throw .notSupported }
+    if level == 1, name != 25, length < 4 { throw .invalid }
     let value = try task.memory.bytes(call.arguments.3.address, count: Int(min(length, 512)))
     switch (level, name) {
     case (1, 20): file.receiveTimeout = try time(value)
     case (1, 21): file.sendTimeout = try time(value)
+    case (1, 12):
+      let isFree = (0...6).contains(Int32(bitPattern: value.little32(0)))
+      guard isFree || task.credentials.has(Capability.network) || task.credentials.has(Capability.rawSockets) else {
+        throw .notPermitted
+      }
+      try file.setOption(level, name, value)
     default: try file.setOption(level, name, value)
     }
     return .zero
@@ -38,6 +47,7 @@ enum SocketOptionCalls {
 
   private static func get(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let file = try SocketCalls.file(call, task)
+    if file is UnixSocketFile, call.arguments.1.int32 != 1 { throw .notSupported }
     let room: Int32 = try task.memory.load(call.arguments.4.address)
     guard room >= 0 else { throw .invalid }
     let (level, name) = (call.arguments.1.int32, call.arguments.2.int32)

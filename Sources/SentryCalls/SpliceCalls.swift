@@ -1,9 +1,11 @@
 import CLinux
 import Linux
 import SentryABI
+import SentryEvents
 import SentryFiles
 import SentryMemory
 import SentryPipes
+import SentrySignals
 import SentryTasks
 import SentryWait
 
@@ -39,7 +41,7 @@ enum SpliceCalls {
       guard source.pipe !== target.pipe else { throw .invalid }
       return try move(source, target, wanted, keeps: false, waits, task)
     case (let source?, nil):
-      if to.flags & OpenFlags.append != 0 { throw .invalid }
+      if to.flags & OpenFlags.append != 0 || !takesPages(to) { throw .invalid }
       if source.pipe.ring.isEmpty { return try whenEmpty(source, waits, task) }
       let bytes = source.pipe.ring.take(wanted, keeps: true)
       let start = try position(toPosition, task)
@@ -48,6 +50,7 @@ enum SpliceCalls {
         count = try to.store(bytes, at: start)
       } catch {
         // The pipe still has the bytes.
+        if error == .brokenPipe { task.raise(Signal.pipe) }
         guard error == .again, !to.isNonBlocking, let queue = to.queue else { throw error }
         return task.wait(on: queue, for: .writable)
       }
@@ -67,6 +70,12 @@ enum SpliceCalls {
     }
   }
 
+  /// Whether a kind of file has `splice_write` (fs/splice.c): those of the kernel's own that are no memory have not.
+  private static func takesPages(_ file: OpenFile) -> Bool {
+    !(file is EventCounterFile || file is EventPollFile || file is FileWatchFile || file is SignalFile
+      || file is TimerFile)
+  }
+
   private static func tee(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let flags = call.arguments.3.uint32
     guard flags & ~15 == 0 else { throw .invalid }
@@ -84,9 +93,13 @@ enum SpliceCalls {
   private static func move(
     _ source: PipeFile, _ target: PipeFile, _ wanted: Int, keeps: Bool, _ waits: Bool, _ task: Task
   ) throws(Errno) -> Outcome {
+    // As splice_pipe_to_pipe of fs/splice.c looks at them.
+    if source.pipe.ring.isEmpty, source.pipe.writers > 0 {
+      return try whenEmpty(source, waits && !target.isNonBlocking, task)
+    }
     if target.pipe.readers == 0 { return try broken(task) }
-    if source.pipe.ring.isEmpty { return try whenEmpty(source, waits, task) }
-    if target.pipe.ring.free == 0 { return try whenFull(target, waits, task) }
+    if target.pipe.ring.free == 0 { return try whenFull(target, waits && !source.isNonBlocking, task) }
+    if source.pipe.ring.isEmpty { return .zero }
     let count = source.pipe.ring.move(to: target.pipe.ring, limit: wanted, keeps: true)
     if !keeps { source.pipe.consumed(count) }
     target.pipe.produced(count)
@@ -94,7 +107,7 @@ enum SpliceCalls {
   }
 
   private static func broken(_ task: Task) throws(Errno) -> Outcome {
-    task.raise(13)
+    task.raise(Signal.pipe)
     throw .brokenPipe
   }
 

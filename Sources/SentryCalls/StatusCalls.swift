@@ -21,10 +21,7 @@ enum StatusCalls {
       return try status(place, call.arguments.1.address, task)
     },
     CallRow(262, "newfstatat") { (call, task) throws(Errno) in
-      let flags = call.arguments.3.int32
-      let known = PathFlags.noFollow | PathFlags.noAutomount | PathFlags.emptyPath
-      guard flags & ~known == 0 else { throw .invalid }
-      let record = try status(call.arguments.0, call.arguments.1.address, flags, task).record
+      let record = try status(call.arguments.0, call.arguments.1.address, call.arguments.3.int32, task).record
       try task.memory.store(record.kernelStatus, at: call.arguments.2.address)
       return .zero
     },
@@ -79,28 +76,33 @@ enum StatusCalls {
   private static func status(
     _ directory: GuestWord, _ address: GuestAddress, _ flags: Int32, _ task: Task
   ) throws(Errno) -> (record: StatusRecord, place: Path?) {
-    // A descriptor of anything, with or without a path.
-    if flags & PathFlags.emptyPath != 0, directory.int32 != PathFlags.currentDirectory,
-      try isEmpty(address, task)
+    // A descriptor of anything, with or without a path: of flags, nothing more is asked (vfs_fstatat of fs/stat.c).
+    let known = PathFlags.noFollow | PathFlags.noAutomount | PathFlags.emptyPath | PathFlags.synchronization
+    if flags & PathFlags.emptyPath != 0, directory.int32 >= 0, try isEmpty(address, orWrong: flags & ~known != 0, task)
     {
       let file = try task.descriptors.file(directory.int32)
       task.askedStatus(of: file, directory.int32, empty: address)
       return (try record(of: file), file.path)
     }
+    guard flags & ~known == 0 else { throw .invalid }
     let place = try task.place(directory, address, flags: flags, takesNull: true)
     guard let inode = place.inode else { throw .noEntry }
     return (try record(inode), place)
   }
 
-  private static func isEmpty(_ path: GuestAddress, _ task: Task) throws(Errno) -> Bool {
+  /// - Parameter orWrong: something else is: a path that cannot be read is not told then.
+  private static func isEmpty(_ path: GuestAddress, orWrong: Bool, _ task: Task) throws(Errno) -> Bool {
     if path.isNull { return true }
-    return try task.memory.load(path, as: UInt8.self) == 0
+    do throws(Errno) {
+      return try task.memory.load(path, as: UInt8.self) == 0
+    } catch {
+      throw orWrong ? .invalid : error
+    }
   }
 
   private static func statx(_ call: Call, _ task: Task) throws(Errno) -> Outcome {
     let flags = call.arguments.2.int32
-    let known = PathFlags.noFollow | PathFlags.noAutomount | PathFlags.emptyPath | PathFlags.synchronization
-    guard flags & ~known == 0, flags & PathFlags.synchronization != PathFlags.synchronization,
+    guard flags & PathFlags.synchronization != PathFlags.synchronization,
       call.arguments.3.uint32 & 0x8000_0000 == 0
     else { throw .invalid }
     let (record, place) = try status(call.arguments.0, call.arguments.1.address, flags, task)

@@ -35,9 +35,10 @@ public final class EventCounterFile: OpenFile {
     if count == 0 { throw .again }
     var bytes: [UInt8] = []
     bytes.append(little: isSemaphore ? 1 : count)
-    guard try buffer.put(bytes) == 8 else { throw .badAddress }
+    // Taken, whether it can be stored or not (eventfd_read of fs/eventfd.c).
     count = isSemaphore ? count - 1 : 0
     changes.wake(.writable)
+    guard try buffer.put(bytes) == 8 else { throw .badAddress }
     return 8
   }
 

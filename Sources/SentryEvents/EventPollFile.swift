@@ -93,8 +93,9 @@ public final class EventPollFile: OpenFile {
 
   /// EPOLL_CTL_MOD.
   public func change(_ file: OpenFile, _ number: Int32, _ interest: EventInterest) throws(Errno) {
+    if interest.events & EventInterest.exclusive != 0 { throw .invalid }
     guard let item = items[Key(number: number, file: ObjectIdentifier(file))], !item.isClosed else { throw .noEntry }
-    if (interest.events | item.interest.events) & EventInterest.exclusive != 0 { throw .invalid }
+    if item.interest.events & EventInterest.exclusive != 0 { throw .invalid }
     item.interest = interest
     item.isSpent = false
     item.leave()

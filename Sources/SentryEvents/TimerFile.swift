@@ -39,8 +39,9 @@ public final class TimerFile: OpenFile {
     if expirations == 0 { throw .again }
     var bytes: [UInt8] = []
     bytes.append(little: expirations)
-    guard try buffer.put(bytes) == 8 else { throw .badAddress }
+    // Taken, whether it can be stored or not (timerfd_read_iter of fs/timerfd.c).
     expirations = 0
+    guard try buffer.put(bytes) == 8 else { throw .badAddress }
     return 8
   }
 

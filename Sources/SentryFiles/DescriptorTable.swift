@@ -57,6 +57,14 @@ public final class DescriptorTable {
   /// - Throws: EBADF.
   public func file(_ number: Int32) throws(Errno) -> OpenFile { try entry(number).file }
 
+  /// As most calls ask for it: what O_PATH opened is as if it were none (fdget of linux/file.h).
+  /// - Throws: EBADF.
+  public func opened(_ number: Int32) throws(Errno) -> OpenFile {
+    let file = try file(number)
+    guard file.flags & OpenFlags.path == 0 else { throw .badDescriptor }
+    return file
+  }
+
   public func entry(_ number: Int32) throws(Errno) -> Entry {
     guard number >= 0, Int(number) < entries.count, let entry = entries[Int(number)] else { throw .badDescriptor }
     return entry

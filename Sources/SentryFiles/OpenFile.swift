@@ -31,6 +31,8 @@ open class OpenFile {
   public final var signal: Int32 = 0
   /// For F_SETOWN and SIGIO.
   public final var owner: Int32 = 0
+  /// Whose open(2) made it (the task's `identity`); 0 where another call did.
+  public final var opener: UInt64 = 0
   /// It has taken a lock at some time; the last descriptor's close gives it back.
   public final var holdsLocks = false
   /// Where it was opened; files that no path leads to have an unnamed one (`Path(unnamed:name:)`), so that fstat(2) and

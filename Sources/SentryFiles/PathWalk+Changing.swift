@@ -6,8 +6,9 @@ extension PathWalk {
   public func changePermissions(_ place: Path, to permissions: UInt32) throws(Errno) {
     let inode = try writable(place)
     if inode.kind == .unnamed { throw .notSupported }
-    guard caller.credentials.owns(inode.attributes) else { throw .notPermitted }
+    // Before it is asked whose it is (notify_change of fs/attr.c).
     if inode.kind == .symbolicLink { throw .notSupported }
+    guard caller.credentials.owns(inode.attributes) else { throw .notPermitted }
     var bits = permissions & 0o7777
     // Only members of its group give a file or directory the set-group-id bit (setattr_prepare).
     if !caller.credentials.isIn(group: inode.attributes.group),

@@ -50,16 +50,24 @@ extension PathWalk {
     tell(directory, FileEvent.created, landing.name, .symbolicLink)
   }
 
+  /// What `make` would say, of a name that is not to stay.
+  public func mayMake(_ path: [UInt8]) throws(Errno) {
+    let landing = try land(path, followsLast: false, forName: true)
+    if landing.exists { throw .exists }
+    if landing.mustBeDirectory { throw .noEntry }
+    _ = try mayChange(landing.parent)
+  }
+
   /// link(2): one more name for a file.
-  public func link(_ source: Path, at path: [UInt8], from start: Path? = nil) throws(Errno) {
+  /// - Parameter source: nil for an open file that no path leads to.
+  public func link(_ source: Path?, at path: [UInt8], from start: Path? = nil) throws(Errno) {
     let landing = try land(path, from: start, followsLast: false, forName: true)
     if landing.exists { throw .exists }
     if landing.mustBeDirectory { throw .noEntry }
-    guard let inode = source.inode else { throw .noEntry }
-    guard source.mount === landing.parent.mount else { throw .crossDevice }
-    let directory = try mayChange(landing.parent)
-    if inode.kind == .directory { throw .notPermitted }
-    // fs.protected_hardlinks, as every distribution sets it.
+    if landing.parent.isReadOnly { throw .readOnlyFileSystem }
+    guard let inode = source?.inode else { throw source == nil ? .crossDevice : .noEntry }
+    guard source?.mount === landing.parent.mount else { throw .crossDevice }
+    // fs.protected_hardlinks, as every distribution sets it; before the directory's permissions (do_linkat of fs/namei.c).
     if !caller.credentials.owns(inode.attributes) {
       let isOdd =
         inode.kind != .regular || inode.attributes.permissions & 0o4000 != 0
@@ -71,6 +79,8 @@ extension PathWalk {
         throw .notPermitted
       }
     }
+    let directory = try mayChange(landing.parent)
+    if inode.kind == .directory { throw .notPermitted }
     try directory.link(landing.name, to: inode)
     landing.place.dentry.become(inode)
     tell(directory, FileEvent.created, landing.name, inode.kind)

@@ -24,7 +24,9 @@ extension PathWalk {
       }
       if let known { return try open(known, flags: flags) }
     }
-    let landing = try land(path, from: start, followsLast: follows, forName: creates)
+    // A link before a slash is not followed: that is no name of a file (open_last_lookups of fs/namei.c).
+    let isFolder = creates && path.last == UInt8(ascii: "/")
+    let landing = try land(path, from: start, followsLast: follows && !isFolder, forName: creates)
     if creates {
       // What is made is no directory, whatever stands there (open_last_lookups of fs/namei.c).
       if landing.last == .name, landing.mustBeDirectory { throw .isDirectory }
@@ -60,7 +62,7 @@ extension PathWalk {
     var needed: FileAccess = []
     if access != OpenFlags.writeOnly { needed.insert(.read) }
     if writes { needed.insert(.write) }
-    if flags & OpenFlags.truncate != 0, inode.kind == .regular { needed.insert(.write) }
+    if flags & OpenFlags.truncate != 0 { needed.insert(.write) }
     try caller.credentials.check(needed, of: inode.attributes)
     let isStored = inode.kind == .regular || inode.kind == .directory
     if needed.contains(.write), isStored, place.isReadOnly { throw .readOnlyFileSystem }
@@ -83,20 +85,28 @@ extension PathWalk {
     // What a path leads to is opened for large files (force_o_largefile, linux/fcntl.h).
     file.flags = file.flags & ~OpenFlags.noTerminal | OpenFlags.largeFile
     if file.path == nil { file.path = place }
+    // FMODE_CAN_ODIRECT: regular files alone (do_dentry_open of fs/open.c).
+    if flags & OpenFlags.direct != 0, inode.kind != .regular, inode.kind != .blockDevice {
+      file.retain()
+      file.release()
+      throw .invalid
+    }
     place.tell(FileEvent.opened)
     return file
   }
 
   private func openUnnamed(_ path: [UInt8], _ start: Path?, _ flags: Int32, _ mode: UInt32) throws(Errno) -> OpenFile {
     guard flags & OpenFlags.accessMode != 0 else { throw .invalid }
-    let directory = try find(path, from: start)
+    let directory = try find(path, from: start, followsLast: flags & OpenFlags.noFollow == 0)
     guard let inode = directory.inode, inode.kind == .directory else { throw .notDirectory }
     try caller.credentials.check([.write, .execute], of: inode.attributes)
     if directory.isReadOnly { throw .readOnlyFileSystem }
     let made = try inode.createUnnamed(newFile(.regular, mode & 0o7777 & ~context.umask, inode, 0))
     let name = Array("#\(made.number)".utf8)
     let place = Path(mount: directory.mount, dentry: Dentry(unnamed: made, in: directory.dentry, name: name))
-    return try openThere(place, flags & ~OpenFlags.temporaryFile)
+    let file = try openThere(place, flags & ~OpenFlags.temporaryFile)
+    file.flags |= OpenFlags.temporaryFile
+    return file
   }
 
   /// A program for exec(2): a regular file that may be executed.

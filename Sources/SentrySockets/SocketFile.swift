@@ -98,7 +98,8 @@ open class SocketFile: OpenFile {
     super.init(flags: flags | 2)
   }
 
-  public final override var writableBands: UInt32 { 0x300 }
+  /// POLLWRBAND of all but TCP (tcp_poll of net/ipv4/tcp.c).
+  public final override var writableBands: UInt32 { domain != 1 && kind == 1 ? 0x100 : 0x300 }
   public final override var writesWhole: Bool { kind == 1 }
 
   open func bind(_ address: [UInt8], _ caller: SocketCaller) throws(Errno) { throw .notSupported }

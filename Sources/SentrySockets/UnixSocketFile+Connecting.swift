@@ -9,13 +9,15 @@ extension UnixSocketFile {
   func bindName(_ address: [UInt8], _ caller: SocketCaller) throws(Errno) {
     let wanted = try UnixAddress(address)
     guard self.address == .unnamed else {
-      // Linux makes the path before it looks at this: one that is there says so first.
-      if case .path(let path) = wanted {
-        var isThere = true
-        do throws(Errno) { _ = try caller.walk.find(path) } catch { isThere = false }
-        if isThere { throw .addressInUse }
+      switch wanted {
+      // A second autobind has nothing to do.
+      case .unnamed: return
+      case .abstract: throw .invalid
+      case .path(let path):
+        // Linux makes the path before it looks at this (unix_bind_bsd): what is wrong there says so first.
+        do throws(Errno) { try caller.walk.mayMake(path) } catch { throw error == .exists ? .addressInUse : error }
+        throw .invalid
       }
-      throw .invalid
     }
     switch wanted {
     case .unnamed:
@@ -98,6 +100,8 @@ extension UnixSocketFile {
     peer?.connectedFrom[ObjectIdentifier(self)] = nil
     peer = nil
     peerCredentials = nil
+    lastPeer = nil
+    isRefused = false
   }
 
   func acceptNext() throws(Errno) -> SocketFile {

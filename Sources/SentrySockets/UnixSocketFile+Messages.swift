@@ -64,6 +64,7 @@ extension UnixSocketFile {
     guard let target else {
       if isRefused {
         isRefused = false
+        lastPeer = nil
         throw .connectionRefused
       }
       if kind == 5 { throw peerCredentials == nil ? .notConnected : .brokenPipe }
@@ -105,7 +106,7 @@ extension UnixSocketFile {
   func receiveMessage(_ buffer: inout GuestBuffer, flags: Int32) throws(Errno) -> IncomingMessage {
     if flags & MessageFlags.outOfBand != 0 { throw .notSupported }
     if backlog != nil { throw .invalid }
-    if records.isEmpty { return try receiveNothing() }
+    if records.isEmpty { return try receiveNothing(flags) }
     let peeks = flags & MessageFlags.peek != 0
     let message = kind == 1 ? try receiveStream(&buffer, peeks) : try receiveRecord(&buffer, flags, peeks)
     if !peeks {
@@ -116,12 +117,16 @@ extension UnixSocketFile {
     return message
   }
 
-  private func receiveNothing() throws(Errno) -> IncomingMessage {
+  private func receiveNothing(_ flags: Int32) throws(Errno) -> IncomingMessage {
     if let failure {
       self.failure = nil
       throw failure
     }
-    if isReadShut { return IncomingMessage() }
+    if isReadShut {
+      // One of datagrams tells only those who wait (unix_dgram_recvmsg).
+      if kind == 2, isNonBlocking || flags & MessageFlags.dontWait != 0 { throw .again }
+      return IncomingMessage()
+    }
     if isConnecting {
       guard let peer else {
         if peerCredentials == nil { throw kind == 1 ? .invalid : .notConnected }
@@ -137,9 +142,8 @@ extension UnixSocketFile {
     var index = 0
     while index < records.count, buffer.remaining > 0 {
       let record = records[index]
-      if message.count > 0, !record.files.isEmpty || record.credentials != message.credentials && passesCredentials {
-        break
-      }
+      // Descriptors end what is taken at once, they do not begin it (unix_stream_read_generic).
+      if message.count > 0, record.credentials != message.credentials, passesCredentials { break }
       let count: Int
       do throws(Errno) {
         count = try unsafe record.bytes.span.extracting(record.start...).withUnsafeBytes {
@@ -221,44 +225,5 @@ extension UnixSocketFile {
     }
     try caller.memory.store(Int32(truncatingIfNeeded: count), at: argument.address)
     return 0
-  }
-
-  func ownOption(_ level: Int32, _ name: Int32, limit: Int) throws(Errno) -> [UInt8] {
-    guard level == 1 else { throw .notSupported }
-    func word(_ value: Int) -> [UInt8] {
-      var bytes: [UInt8] = []
-      bytes.append(little: UInt32(truncatingIfNeeded: value))
-      return bytes
-    }
-    switch name {
-    case 4:
-      let value = failure?.rawValue ?? 0
-      failure = nil
-      return word(Int(value))
-    case 7: return word(sendBuffer)
-    case 8: return word(receiveBuffer)
-    case 16: return word(passesCredentials ? 1 : 0)
-    case 17:
-      return (peerCredentials ?? PeerCredentials(process: 0, user: .max, group: .max)).encoded
-    case 30: return word(backlog != nil ? 1 : 0)
-    case 2, 9, 15, 6, 10, 1: return word(0)
-    case 18: return word(1)
-    case 13: return word(0) + word(0)
-    default: throw .noSuchOption
-    }
-  }
-
-  func setOwnOption(_ level: Int32, _ name: Int32, _ value: [UInt8]) throws(Errno) {
-    guard level == 1 else { throw .notSupported }
-    guard value.count >= 4 else { throw .invalid }
-    let number = Int(Int32(bitPattern: value.little32(0)))
-    switch name {
-    // Linux doubles what is asked for, within net.core.wmem_max.
-    case 7, 32: sendBuffer = max(4608, min(number, Self.standardBuffer) * 2)
-    case 8, 33: receiveBuffer = max(2304, min(number, Self.standardBuffer) * 2)
-    case 16: passesCredentials = number != 0
-    case 2, 9, 15, 6, 10, 13, 18, 1: break
-    default: throw .noSuchOption
-    }
   }
 }

@@ -47,6 +47,9 @@ public final class UnixSocketFile: SocketFile {
   var isWriteShut = false
   var isReleased = false
   var passesCredentials = false
+  /// SO_LINGER, and what else is remembered without effect, by the option's number.
+  var isLingering = false
+  var kept: [Int32: Int32] = [:]
   /// SO_ERROR.
   var failure: Errno?
 
@@ -95,7 +98,7 @@ public final class UnixSocketFile: SocketFile {
     if isReadShut || isEnded && peerCredentials != nil || peer?.isWriteShut == true && isConnecting {
       events.formUnion([.readable, .readHangup])
     }
-    if isConnecting, isEnded || isReadShut && isWriteShut { events.insert(.hangup) }
+    if isConnecting && isEnded || isReadShut && isWriteShut { events.insert(.hangup) }
     if failure != nil { events.insert(.error) }
     if canSend { events.insert(.writable) }
     return events
@@ -144,6 +147,7 @@ public final class UnixSocketFile: SocketFile {
     }
     for socket in connectedFrom.values where socket.peer === self {
       socket.isRefused = true
+      socket.lastPeer = address
       socket.peer = nil
       socket.changes.wake(.writable)
     }
@@ -154,7 +158,6 @@ public final class UnixSocketFile: SocketFile {
 
   public override func shutdown(_ how: Int32) throws(Errno) {
     guard (0...2).contains(how) else { throw .invalid }
-    if isConnecting, peer == nil, peerCredentials == nil, backlog == nil { throw .notConnected }
     if how != 1 { isReadShut = true }
     if how != 0 { isWriteShut = true }
     let both: PollEvents = [.readable, .writable, .readHangup, .hangup]

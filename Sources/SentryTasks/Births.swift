@@ -14,6 +14,7 @@ extension Task {
       group: flags & 0x10000 != 0 ? parent.group : ThreadGroup(forkOf: parent.group, flags: flags),
       memory: parent.memory, descriptors: sharesFiles ? parent.descriptors : parent.descriptors.copy(),
       paths: flags & 0x200 != 0 ? parent.paths : parent.paths.copy(), credentials: parent.credentials)
+    if flags & 0x10000 != 0 { identity = parent.identity }
     if flags & 0x10000 == 0 { group.maker = flags & 0x8000 != 0 ? parent.group.maker : parent }
     inherit(from: parent)
   }

@@ -17,7 +17,16 @@ public final class Task {
   }
   /// Root, current directory and umask.
   public var paths: PathContext
-  public var credentials: Credentials { didSet { group.answers.forget() } }
+  public var credentials: Credentials {
+    didSet {
+      group.answers.forget()
+      // no_new_privs is the task's, none of its credentials'.
+      if credentials.noNewPrivileges == oldValue.noNewPrivileges { identity = Self.nextIdentity() }
+    }
+  }
+  /// Of its credentials as the kernel's `struct cred` has one by its address: another one with each change and for each process, one for all
+  /// threads that were made since.
+  public internal(set) var identity = nextIdentity()
   /// The call that it sleeps in; nil while it runs on its own.
   public var parked: ParkedCall?
   public private(set) var waiter: TaskWaiter!
@@ -49,6 +58,13 @@ public final class Task {
 }
 
 extension Task {
+  // SAFETY: the sentry is one thread; it serves one sandbox.
+  nonisolated(unsafe) private static var lastIdentity: UInt64 = 0
+  private static func nextIdentity() -> UInt64 {
+    unsafe lastIdentity &+= 1
+    return unsafe lastIdentity
+  }
+
   /// Itself as it walks paths and opens files.
   public var caller: FileCaller { FileCaller(credentials: credentials, process: group.id, thread: id, task: self) }
   public var walk: PathWalk { PathWalk(paths, caller) }

@@ -45,6 +45,10 @@ public final class GuestProgram {
     for part in ["bin", "tmp", "dev", "etc", "proc", "sys"] {
       try FileManager.default.createDirectory(atPath: root + "/" + part, withIntermediateDirectories: true)
     }
+    // Whatever mask other tests have set meanwhile.
+    for part in ["", "/bin", "/tmp", "/dev", "/etc", "/proc", "/sys"] {
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: root + part)
+    }
     let made = try start(
       [
         "musl-gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-Wno-unused-result", "-idirafter",

@@ -10,6 +10,12 @@ static void open_flags(Word *word) {
   // Nobody at a FIFO's other end: to open it would be to wait.
   number(word, (word->value & 0xffffffff) | access.value | O_NONBLOCK | (one_in(16) ? 010000000 : 0));
 }
+// For creat(2), which cannot be told not to wait for a FIFO's other end.
+static void no_fifo(Word *word) {
+  struct stat status;
+  path(word);
+  if (stat((const char *)word->value, &status) == 0 && S_ISFIFO(status.st_mode)) say(word, 8, "8");
+}
 PICK(mode, 0, 0644, 0600, 0755, 0777, 0, 0444, 0222, 0111, 01777, 04755, 02755, 07777, 0100644, 0177777)
 PICK(node_mode, 0, 0644, 0100644, 0010644, 0140644, 0040755, 0120777, 0170644)
 BITS(at_flags, 0x100, 0x400, 0x1000, 0x800, 0x200)
@@ -33,11 +39,17 @@ static void nonblocking(Word *word) {
 }
 BITS(fallocate_mode, 1, 1, 2, 3, 8, 0x10, 0x20, 0x40)
 PICK(lock, 5, 6, 4 | 8, 8, 0, 7, 16 | 5)
-PICK(fcntl_command, 0, 1030, 1, 2, 3, 4, 3, 4, 9, 10, 11, 15, 16, 1024, 1031, 1032, 1033, 1034, 7777)
+static long asked;
+static void fcntl_command(Word *word) {
+  static const long list[] = {0, 1030, 1, 2, 3, 4, 3, 4, 9, 10, 11, 15, 16, 1024, 1031, 1032, 1033, 1034, 7777};
+  pick(word, list, COUNT_OF(list));
+  asked = word->value;
+}
 static void fcntl_word(Word *word) {
   // No O_ASYNC; what does not block stays so.
   static const long list[] = {0, 1, 2, 3, 10, 20, O_NONBLOCK, O_NONBLOCK | O_APPEND, 4096, 65536, 1 << 20, -1, 63, 64};
   pick(word, list, COUNT_OF(list));
+  if (asked == F_SETFL) number(word, (word->value & ~O_ASYNC) | O_NONBLOCK);
 }
 PICK(lock_command, 5, 6, 36, 37)
 static void lock_at(Word *word) {
@@ -50,7 +62,16 @@ static void lock_at(Word *word) {
   word->value = (long)at;
   snprintf(word->text, sizeof word->text, "{%d,%d,%ld,%ld}", at->l_type, at->l_whence, (long)at->l_start, (long)at->l_len);
 }
-PICK(request, 0x541b, 0x5421, 0x5450, 0x5451, 0x5401, 0x5413, 0x5402, 0x540f, 0x80045430, 0x5411, 0, 0xffffffff, 0x5460)
+PICK(any_request, 0x541b, 0x5421, 0x5450, 0x5451, 0x5401, 0x5413, 0x5402, 0x540f, 0x80045430, 0x5411, 0, 0xffffffff, 0x5460)
+static void request(Word *word) {
+  any_request(word);
+  asked = word->value;
+}
+static void request_word(Word *word) {
+  // FIONBIO: what does not block stays so.
+  if (asked == 0x5421) return ints(word, 1, 0, 1);
+  int_at(word);
+}
 
 static void polls(Word *word) {
   if (stray(word)) return;
@@ -69,6 +90,11 @@ static void zero_time(Word *word) {
   if (stray(word)) return;
   room(16);
   say(word, (long)(in + in_used - 16), "{0,0}");
+}
+// Not NULL, which would be to wait.
+static void some_time(Word *word) {
+  zero_time(word);
+  if (word->value == 0) say(word, 8, "8");
 }
 PICK(select_count, 0, 1, 8, 8, 16, 16, 63, 64, -1, 1025)
 static void select_set(Word *word) {
@@ -208,7 +234,8 @@ PICK(statx_mask, 0x7ff, 0x7ff, 0, 0xfff, 0x80000000)
 PICK(mask_bits, 0, 022, 077, 0777, -1)
 PICK(close_flags, 4, 4, 2, 1, 0)
 PICK(high, 12, 20, 40, 0, 5, -1)
-PICK(prctl_option, 1, 2, 3, 4, 7, 8, 15, 16, 23, 24, 27, 28, 29, 30, 36, 37, 38, 39, 47, 9999)
+// Not PR_SET_TIMERSLACK: of an hour, a sleep of nothing lasts one.
+PICK(prctl_option, 1, 2, 3, 4, 7, 8, 15, 16, 23, 24, 27, 28, 30, 30, 36, 37, 38, 39, 47, 9999)
 static void prctl_word(Word *word) {
   if (one_in(2)) return small(word);
   buffer(word);
@@ -241,7 +268,7 @@ static void show_statx(long result, const Word *words) {
   char *at = (char *)words[4].value;
   if (result || at < out || at + 256 > out + OUT_PAGES * PAGE) return;
   // mask, mode, links, user, group, size of struct statx.
-  sprintf(shown, " {%x,%o,%u,%u,%u,%ld}", *(unsigned *)at & 0x73f, *(unsigned short *)(at + 28), *(unsigned *)(at + 16), *(unsigned *)(at + 20), *(unsigned *)(at + 24),
+  sprintf(shown, " {%x,%o,%u,%u,%u,%ld}", *(unsigned *)at & 0x73f, *(unsigned short *)(at + 28), *(unsigned *)(at + 16), *(unsigned *)(at + 20) % 65534, *(unsigned *)(at + 24) % 65534,
     S_ISREG(*(unsigned short *)(at + 28)) ? *(long *)(at + 40) : 0L);
 }
 // What two descriptors lead to, where there are some.
@@ -284,7 +311,7 @@ typedef struct {
 static const Row rows[] = {
   {SYS_openat, "openat", {folder, path, open_flags, mode}, 0, 0, 12},
   {SYS_open, "open", {path, open_flags, mode}, 0, 0, 4},
-  {SYS_creat, "creat", {path, mode}, 0, 0, 1},
+  {SYS_creat, "creat", {no_fifo, mode}, 0, 0, 1},
   {SYS_read, "read", {descriptor, buffer, any_length}, 0, show_out, 8},
   {SYS_write, "write", {descriptor, content, length}, 0, 0, 10},
   {SYS_pread64, "pread64", {descriptor, buffer, any_length, offset}, 0, show_out, 3},
@@ -302,7 +329,7 @@ static const Row rows[] = {
   {SYS_fcntl, "fcntl", {descriptor, fcntl_command, fcntl_word}, 0, 0, 4},
   {SYS_fcntl, "fcntl", {descriptor, lock_command, lock_at}, 0, show_out, 3},
   {SYS_flock, "flock", {descriptor, lock}, 0, 0, 2},
-  {SYS_ioctl, "ioctl", {descriptor, request, int_at}, 0, 0, 3},
+  {SYS_ioctl, "ioctl", {descriptor, request, request_word}, 0, 0, 3},
   {SYS_stat, "stat", {path, buffer}, 0, show_status, 2},
   {SYS_lstat, "lstat", {path, buffer}, 0, show_status, 2},
   {SYS_fstat, "fstat", {descriptor, buffer}, 0, show_status, 2},
@@ -353,8 +380,8 @@ static const Row rows[] = {
   {SYS_epoll_ctl, "epoll_ctl", {descriptor, epoll_operation, descriptor, epoll_event}, 0, 0, 5},
   {SYS_epoll_pwait, "epoll_pwait", {descriptor, buffer, event_count, zero, set_at, set_size}, 0, show_out, 5},
   {SYS_poll, "poll", {polls, poll_count, zero}, 0, show_out, 4},
-  {SYS_ppoll, "ppoll", {polls, poll_count, zero_time, set_at, set_size}, 0, show_out, 1},
-  {SYS_select, "select", {select_count, select_set, select_set, select_set, zero_time}, 0, show_out, 2},
+  {SYS_ppoll, "ppoll", {polls, poll_count, some_time, set_at, set_size}, 0, show_out, 1},
+  {SYS_select, "select", {select_count, select_set, select_set, select_set, some_time}, 0, show_out, 2},
   {SYS_timerfd_create, "timerfd_create", {clock_number, nonblocking}, 0, 0, 2},
   {SYS_timerfd_settime, "timerfd_settime", {descriptor, timer_flags, interval_at, none}, 0, 0, 2},
   {SYS_signalfd4, "signalfd4", {descriptor, set_at, set_size, nonblocking}, 0, 0, 2},
@@ -364,7 +391,7 @@ static const Row rows[] = {
   {SYS_memfd_create, "memfd_create", {path, create_flags}, 0, 0, 2},
   {SYS_socket, "socket", {family, socket_type, protocol}, 0, 0, 3},
   {SYS_socketpair, "socketpair", {family, socket_type, protocol, buffer}, 0, show_pair, 3},
-  {SYS_bind, "bind", {descriptor, address, address_length}, 0, 0, 3},
+  {SYS_bind, "bind", {descriptor, address, bound_length}, 0, 0, 3},
   {SYS_listen, "listen", {descriptor, backlog}, 0, 0, 2},
   {SYS_connect, "connect", {descriptor, address, address_length}, 0, 0, 3},
   {SYS_accept4, "accept4", {descriptor, buffer, length_at, nonblocking}, 0, 0, 2},
