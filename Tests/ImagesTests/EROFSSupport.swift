@@ -34,7 +34,7 @@ func output(_ arguments: [String], in folder: String = "/") -> (status: Int32, t
   defer { try? FileManager.default.removeItem(at: file) }  // a leftover in the temporary folder harms nobody
   guard
     let child = try? Child(
-      ["env", "-C", folder, "timeout", "60"] + arguments, environment: ProcessInfo.processInfo.environment,
+      ["env", "-C", folder, "timeout", "120"] + arguments, environment: ProcessInfo.processInfo.environment,
       input: .path("/dev/null"), output: file.path, error: file.path)
   else { return (-1, "cannot run \(arguments)") }
   let status = child.wait()

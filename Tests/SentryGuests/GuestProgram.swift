@@ -96,12 +96,12 @@ public final class GuestProgram {
     return command
   }
 
-  /// A command of the host, at most for a minute.
+  /// A command of the host, at most for two minutes.
   public func start(_ words: [String], input: String = "/dev/null") throws -> Run {
     runs += 1
     let (output, error) = ("\(folder)/output-\(runs)", "\(folder)/error-\(runs)")
     let child = try Child(
-      ["timeout", "-s", "KILL", "60"] + words, environment: ["PATH": "/usr/bin:/bin", "HOME": "/root"], folder: folder,
+      ["timeout", "-s", "KILL", "120"] + words, environment: ["PATH": "/usr/bin:/bin", "HOME": "/root"], folder: folder,
       input: .path(input), output: output, error: error)
     let status = child.wait()
     let text = { (path: String) in String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
