@@ -9,6 +9,7 @@ import Walls
 public enum Front {
   /// Runs the command line this process was started with; the exit status.
   public static func main() -> Int32 {
+    SignalSet.keepEndsOfChildren()
     let words = Array(Process.arguments.dropFirst())
     // Before anything else: these begin with one thread and a stranger's bytes.
     switch words.first {

@@ -10,6 +10,7 @@ import Walls
 public enum Launch {
   /// Runs the command line this process was started with and returns its exit status.
   public static func main() -> Int32 {
+    SignalSet.keepEndsOfChildren()
     CodeMappings.releaseOwn()
     let arguments = Process.arguments
     // As one of the guests of a sentry, for `cp` and its like.

@@ -63,6 +63,13 @@ public struct SignalSet: Equatable, Sendable, ExpressibleByArrayLiteral {
     try checked("rt_sigaction", "\(signal)", result)
   }
 
+  /// For the beginning of a process. Whoever started it may have ignored SIGCHLD, which execve(2) keeps, and then no child leaves a status
+  /// to be waited for (wait(2)).
+  public static func keepEndsOfChildren() {
+    // The kernel refuses a disposition for SIGKILL, SIGSTOP and what is no signal only.
+    try? ignore(SIGCHLD, false)
+  }
+
   /// Before another program is run: no signal is blocked, and SIGPIPE, which immure itself ignores while it relays, ends a program
   /// again. What else the caller ignored stays ignored, as it would with any program that runs another one.
   public static func letProgramHave() throws(SystemError) {

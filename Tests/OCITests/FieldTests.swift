@@ -259,6 +259,18 @@ struct FieldTests {
     #expect(result.error.contains("hook createRuntime[0] /bin/sh: ended with status 7: no"), "\(result.error)")
   }
 
+  @Test("hooks end with their status also where the caller ignores the end of children")
+  func hooksOfACallerThatIgnores() throws {
+    let oci = try OCI()
+    let bundle = try oci.bundle(["true"]) { configuration in
+      configuration["hooks"] = ["createRuntime": [["path": "/bin/sh", "args": ["sh", "-c", "echo no >&2; exit 7"]]]]
+    }
+    let words = [oci.program, "--root", oci.path + "/state", "run", "--bundle", bundle, oci.newID()]
+    let result = try OCI.command(["/usr/bin/env", "--ignore-signal=CHLD"] + words)
+    #expect(result.status != 0)
+    #expect(result.error.contains("hook createRuntime[0] /bin/sh: ended with status 7: no"), "\(result.error)")
+  }
+
   @Test("Landlock rules from an annotation, also for what enters later")
   func landlock() throws {
     guard let abi = Landlock.probe(), abi.version >= 3 else { return }
