@@ -153,7 +153,9 @@ enum SignalCalls {
 
   /// To its own process a guest sends by itself: glibc's cancellation believes only the host's siginfo_t (SI_TKILL of the own process).
   private static func own(_ task: Task) -> Outcome {
-    if task.group.tasks.count > 1 { task.kernel.watch(task.group) }
+    if task.group.tasks.count > 1 || task.kernel.host.isExpectingThread(of: task.group) {
+      task.isLetSend(to: task.group)
+    }
     return .native
   }
 

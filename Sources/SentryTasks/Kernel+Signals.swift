@@ -47,6 +47,7 @@ extension Kernel {
   }
 
   private func sent(_ signal: Int32, to group: ThreadGroup) {
+    group.signalsSent &+= 1
     look(at: group)
     let action = group.actions[signal]
     let stops = action.isDefault && Signal.defaultAction(signal) == .stop
@@ -66,6 +67,7 @@ extension Kernel {
 
   /// Looks again in a while, some times: the host's kernel makes the signal pending at a moment that the sentry does not see.
   public func watch(_ group: ThreadGroup) {
+    group.signalsSent &+= 1
     // One for each process, however many signals are sent to it.
     if let watch = group.signalWatch { return watch.begin() }
     let watch = SignalWatch(group)
@@ -133,10 +135,12 @@ struct Resumption {
   let deadline: UInt64
 }
 
-/// Looks at a process after 50 microseconds, and then after twice as long each time, up to some tenths of a second.
+/// Looks at a process after 50 microseconds, and then after twice as long each time, up to some tenths of a second, and on while somebody
+/// who sends it a signal by himself may not have come to it.
 final class SignalWatch: Waiter {
   private weak var group: ThreadGroup?
   private static let shortest: UInt64 = 50_000
+  private static let longest: UInt64 = 500_000_000
   private var delay = shortest
   private var token: Deadlines.Token?
   init(_ group: ThreadGroup) { self.group = group }
@@ -152,15 +156,37 @@ final class SignalWatch: Waiter {
   private func wait() {
     guard let group else { return }
     token = group.kernel.deadlines.add(self, at: group.kernel.now &+ delay)
-    delay &*= 2
+    delay = min(2 &* delay, Self.longest)
   }
   override func wake(_ events: PollEvents) {
     token = nil
-    guard let group, !group.traits.hasEnded else { return }
+    guard let group else { return }
+    if group.traits.hasEnded {
+      group.signallers = []
+      return
+    }
+    // Asked before the look, which sees what those have sent that are through.
+    let isComing = group.isBeingSignalled
     group.kernel.look(at: group)
     // Somebody may have sent one more meanwhile.
     if token != nil { return }
-    if delay < 500_000_000 && group.tasks.contains(where: { $0.parked != nil }) { wait() }
+    if delay < Self.longest || isComing { wait() }
+  }
+}
+
+extension ThreadGroup {
+  /// Whether a task that was let send a signal may not have run since. A call of the kind does not sleep.
+  fileprivate var isBeingSignalled: Bool {
+    if signallers.isEmpty { return false }
+    signallers.removeAll {
+      switch kernel.host.status($0).state {
+      case UInt8(ascii: "S"), UInt8(ascii: "Z"), UInt8(ascii: "X"), 0: true
+      default: false
+      }
+    }
+    // What falls asleep from now on may have got it on its way.
+    if signallers.isEmpty { signalsSent &+= 1 }
+    return !signallers.isEmpty
   }
 }
 
@@ -175,9 +201,16 @@ extension Task {
     let action = group.actions[signal]
     guard action.isCaught, action.flags & SignalAction.tellsInfo != 0 else { return false }
     kernel.host.receiveWaiting()
-    kernel.watch(group)
-    signalled = group
+    isLetSend(to: group)
     return true
+  }
+
+  /// Its call is the host's, and sends a signal to the process when it gets a processor: which may be after all that is looked at meanwhile.
+  public func isLetSend(to group: ThreadGroup) {
+    kernel.watch(group)
+    if let other = signalled, other !== group { other.signallers.removeAll { $0 === self } }
+    signalled = group
+    if !group.signallers.contains(where: { $0 === self }) { group.signallers.append(self) }
   }
 
   /// A signal that the task's own deed brings (SIGPIPE). The call that it is in goes on to its own answer.

@@ -23,6 +23,8 @@ extension Task {
   public func settleAftermath() {
     if let group = signalled {
       signalled = nil
+      group.signallers.removeAll { $0 === self }
+      group.signalsSent &+= 1
       kernel.look(at: group)
     }
     for each in borrowed {

@@ -38,8 +38,11 @@ extension Task {
   /// The call's handler said that it waits.
   public func fallAsleep() {
     parked?.isAsleep = true
-    guard parked?.wasPassedOver == true else { return }
+    // A signal may have come while the call was on its way here: the host's kernel no longer ends one that was received, though it was sent
+    // before (seccomp_do_user_notification, kernel/seccomp.c).
+    guard parked?.wasPassedOver == true || signalsSeen != group.signalsSent else { return }
     parked?.wasPassedOver = false
+    signalsSeen = group.signalsSent
     kernel.look(at: group)
   }
 

@@ -39,6 +39,8 @@ public final class Task {
   public var tracee: Tracee?
   /// To whom its last call may have sent a signal.
   weak var signalled: ThreadGroup?
+  /// Of `ThreadGroup.signalsSent`, when it fell asleep last.
+  var signalsSeen: UInt64 = 0
 
   public init(
     kernel: Kernel, id: Int32, hostID: Int32, group: ThreadGroup, memory: GuestMemory, descriptors: DescriptorTable,
@@ -163,6 +165,10 @@ public final class ThreadGroup {
   /// Keeps that file from being written while the process runs it.
   public var executed: ExecutedFile?
   var signalWatch: SignalWatch?
+  /// Tasks that send it a signal by themselves and may not have come to it yet.
+  var signallers: [Task] = []
+  /// How often a signal may have become pending.
+  var signalsSent: UInt64 = 0
   /// Woken when a signal may have become pending (signalfd(2)).
   public let signalQueue = WaitQueue()
   /// What its threads trace (ptrace(2)).
