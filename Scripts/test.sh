@@ -8,13 +8,13 @@ cd "$(dirname "$0")/.."
 declare -A budgets=(
   [HouseTests]=30 [FormatsTests]=90 [SeccompTests]=120 [PolicyTests]=20 [LinuxTests]=60 [WallsTests]=60 [TreesTests]=60 [GuestTests]=30
   [ConfinementTests]=60 [SupervisionTests]=60 [NetworkTests]=60 [WorkspaceTests]=90 [ImagesTests]=150 [OptionsTests]=20
-  [OCITests]=150 [OCIEscapeTests]=120 [EngineTests]=150 [KernelTests]=120 [PodmanTests]=120 [RegistryTests]=180 [TraceTests]=90 [SentryTests]=30 [SentryFilesTests]=60 [SentryEventsTests]=30 [SentryTasksTests]=20 [SentryProgramsTests]=120 [SentryELFTests]=20 [SentryPythonTests]=120 [SentryPlatformTests]=180 [CommandTests]=480 [Fuzz]=330 [Kernels]=3600
+  [OCITests]=150 [OCIEscapeTests]=120 [EngineTests]=150 [KernelTests]=120 [PodmanTests]=120 [RegistryTests]=180 [TraceTests]=90 [SentryTests]=30 [SentryFilesTests]=60 [SentryEventsTests]=30 [SentryTasksTests]=20 [SentryProgramsTests]=180 [SentryELFTests]=20 [SentryPythonTests]=120 [SentryPlatformTests]=180 [CommandTests]=480 [Fuzz]=330 [Kernels]=3600
 )
 # Those that walk through every system call, or through every case that a generator makes, when nothing is sampled; and, with all,
 # each fuzz target for 30 s, and Debian's kernels with systemd (Scripts/test-kernels.sh), which are fetched, unpacked and emulated.
 fuzz_seconds=5
 if [ "${IMMURE_TEST_ALL:-}" = 1 ]; then
-  budgets+=([OCIEscapeTests]=3600 [RegistryTests]=3600 [OCITests]=900 [ImagesTests]=900 [CommandTests]=1500 [Fuzz]=900 [SentryPythonTests]=3600 [SentryProgramsTests]=900)
+  budgets+=([OCIEscapeTests]=3600 [RegistryTests]=3600 [OCITests]=900 [ImagesTests]=900 [CommandTests]=1500 [Fuzz]=900 [SentryPythonTests]=3600 [SentryProgramsTests]=1500)
   fuzz_seconds=30
 fi
 # Whole walks that take every core for longer than other tests of their suite may wait: then they run after those, each alone.
